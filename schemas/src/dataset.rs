@@ -1,0 +1,288 @@
+//! A dataset directory: how it is to be built, and what it says of itself.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::header::Header;
+
+/// The dataset layout that this crate describes.
+pub const DATASET_VERSION: u32 = 1;
+
+/// The header of `manifest.json`.
+pub fn manifest_header() -> Header {
+    Header::new("logodex-dataset", DATASET_VERSION)
+}
+
+/// `logodex-data build --config FILE.toml`: every key may be left out and then has the value stated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BuildConfig {
+    /// Side of the square stored images, pixels, 8 to 1024. Default 224.
+    pub side: u32,
+    /// What a row shows: the whole image (the paper) or one annotated object. Default `image`.
+    pub region: Region,
+    /// With `region = "object"`: context added on each side of a box, as a fraction of that side's length, 0 to 2.
+    /// Default 0.1.
+    pub context: f32,
+    /// With `region = "object"`: boxes whose shorter side is below this many source pixels make no row. Default 8.
+    pub min_object_px: u32,
+    /// Target size of one shard file, MiB, 1 to 4096. Default 64.
+    pub shard_mib: u32,
+    /// The build fails with exit code 3 when more files or objects than this are refused. Default 100.
+    pub max_rejects: u64,
+    /// Which rules may join folders into one brand.
+    pub consolidate: ConsolidateConfig,
+}
+
+impl Default for BuildConfig {
+    fn default() -> Self {
+        Self {
+            side: 224,
+            region: Region::Image,
+            context: 0.1,
+            min_object_px: 8,
+            shard_mib: 64,
+            max_rejects: 100,
+            consolidate: ConsolidateConfig::default(),
+        }
+    }
+}
+
+/// What one row of a dataset shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Region {
+    /// The whole picture, squashed to the square (torchvision's `Resize((side, side))`).
+    Image,
+    /// One box with its context, cropped from the original pixels and squashed to the square.
+    Object,
+}
+
+/// The rules of consolidation, each on by default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsolidateConfig {
+    /// Join `base-1`, `base-2`, … (and `base`, where it exists) of one category into `base`. Default true.
+    pub suffix_families: bool,
+    /// Join names of one category that are equal after case and punctuation are folded away. Default true.
+    pub folded_names: bool,
+}
+
+impl Default for ConsolidateConfig {
+    fn default() -> Self {
+        Self {
+            suffix_families: true,
+            folded_names: true,
+        }
+    }
+}
+
+/// `manifest.json`: written last, by rename. A directory is a dataset if and only if it has one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Manifest {
+    /// Kind and version.
+    #[serde(flatten)]
+    pub header: Header,
+    /// Program and version that built it.
+    pub created_by: String,
+    /// The configuration, every default spelled out.
+    pub config: BuildConfig,
+    /// JPEG decoder and its version.
+    pub decoder: String,
+    /// Resizer, its filter and its version.
+    pub resizer: String,
+    /// Sizes.
+    pub counts: Counts,
+    /// The shards in row order.
+    pub shards: Vec<ShardEntry>,
+    /// Every other file but the annotations and the splits, by path relative to the dataset, `/` between folders.
+    pub files: BTreeMap<String, FileEntry>,
+    /// The annotations: their number, bytes, and the BLAKE3 over the lines `<blake3>  <path>\n`, sorted by path.
+    pub annotations: AnnotationsEntry,
+}
+
+/// How much a dataset holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// Brands after consolidation.
+    pub brands: u64,
+    /// Categories.
+    pub categories: u64,
+    /// Source images kept.
+    pub images: u64,
+    /// Objects in the kept images' annotations.
+    pub objects: u64,
+    /// Rows in the shards.
+    pub rows: u64,
+    /// Identical copies dropped by consolidation.
+    pub dropped_copies: u64,
+    /// Files and objects refused (`rejects.jsonl`).
+    pub rejects: u64,
+}
+
+/// One shard of a dataset: a safetensors file.
+///
+/// Tensors, in this order: `images` U8 `[n, side, side, 3]` (RGB), `crc32` U32 `[n]` (CRC-32/ISO-HDLC of each image's
+/// bytes), `brand` I64 `[n]`, `row` I64 `[n]`, `image` I64 `[n]` (the source image's number: two rows with the same
+/// number were cut from the same picture). The header is padded with spaces so that `images` begins at a multiple of
+/// 4,096 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShardEntry {
+    /// Path relative to the dataset.
+    pub path: String,
+    /// First row.
+    pub first_row: u64,
+    /// Number of rows.
+    pub n_rows: u64,
+    /// Length, bytes.
+    pub bytes: u64,
+    /// BLAKE3 of the file, hexadecimal.
+    pub blake3: String,
+}
+
+/// Length and hash of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileEntry {
+    /// Length, bytes.
+    pub bytes: u64,
+    /// BLAKE3, hexadecimal.
+    pub blake3: String,
+}
+
+/// All annotation files as one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct AnnotationsEntry {
+    /// Number of files.
+    pub files: u64,
+    /// Their bytes together.
+    pub bytes: u64,
+    /// BLAKE3 of the sorted list, hexadecimal.
+    pub blake3: String,
+}
+
+/// A line of `brand_to_index.csv`: the paper's lookup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BrandIndexRow {
+    /// Canonical brand.
+    pub brand: String,
+    /// 0-based, dense, in the byte order of the brands.
+    pub index: u32,
+}
+
+/// A line of `brands.csv`. Rows are sorted by brand, so a brand is a range of rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BrandRow {
+    /// The brand's index.
+    pub index: u32,
+    /// Its category, as spelled on disk.
+    pub category: String,
+    /// Canonical brand.
+    pub brand: String,
+    /// Its first row.
+    pub first_row: u64,
+    /// Its number of rows.
+    pub n_rows: u64,
+    /// Its number of source images.
+    pub n_images: u64,
+    /// Its number of objects in those images' annotations.
+    pub n_objects: u64,
+}
+
+/// A row of `catalog.parquet`, which has these columns in this order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CatalogRow {
+    /// Row number, dense from 0.
+    pub row: u64,
+    /// Brand index.
+    pub brand_index: u32,
+    /// Category.
+    pub category: String,
+    /// Canonical brand.
+    pub brand: String,
+    /// Number of the source image, dense from 0.
+    pub image: u64,
+    /// Position of the object in its annotation, or none for a whole image.
+    pub object: Option<u32>,
+    /// Raw JPEG, relative to the folder of the categories.
+    pub raw_image: String,
+    /// Raw annotation, relative to the folder of the categories.
+    pub raw_annotation: String,
+    /// Indexed annotation, relative to the dataset.
+    pub annotation: String,
+    /// The object's `<name>` as annotated; for a whole image the first object's.
+    pub name: Option<String>,
+    /// Source width, pixels, as decoded.
+    pub width: u32,
+    /// Source height, pixels, as decoded.
+    pub height: u32,
+    /// Left edge of the region shown, source pixels.
+    pub x: u32,
+    /// Top edge of the region shown, source pixels.
+    pub y: u32,
+    /// Width of the region shown, source pixels.
+    pub region_width: u32,
+    /// Height of the region shown, source pixels.
+    pub region_height: u32,
+    /// BLAKE3 of the raw JPEG's bytes, hexadecimal.
+    pub blake3: String,
+    /// Shard number.
+    pub shard: u32,
+    /// Position in the shard.
+    pub position: u32,
+}
+
+/// A line of `rejects.jsonl`: something that was refused, and nothing else was lost with it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Reject {
+    /// The file, relative to the folder of the categories.
+    pub path: String,
+    /// The object's position in its annotation when only that object was refused.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub object: Option<u32>,
+    /// Why.
+    pub reason: RejectReason,
+    /// What was found, for a person.
+    pub detail: String,
+}
+
+/// Why a file or an object was refused.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectReason {
+    /// The image file has no bytes.
+    ImageEmpty,
+    /// The JPEG ends before its last row.
+    ImageTruncated,
+    /// The file is no image that can be decoded, or its data are corrupt.
+    ImageBroken,
+    /// The image has more pixels than the decoder is allowed.
+    ImageTooLarge,
+    /// An annotation without its image.
+    ImageMissing,
+    /// An image without its annotation.
+    AnnotationMissing,
+    /// The annotation is not well-formed XML, or not a Pascal VOC annotation.
+    AnnotationBroken,
+    /// The annotation is not UTF-8.
+    AnnotationNotUtf8,
+    /// The annotation lists no object.
+    AnnotationNoObject,
+    /// The file cannot be read.
+    Unreadable,
+    /// The path is not UTF-8.
+    PathNotUtf8,
+    /// Two images of one folder differ only in the case of their extension or stem.
+    DuplicateStem,
+    /// A box's edge is no finite number.
+    BoxNotANumber,
+    /// A box has no area.
+    BoxEmpty,
+    /// A box's minimum exceeds its maximum.
+    BoxInverted,
+    /// A box lies wholly outside its image.
+    BoxOutside,
+}

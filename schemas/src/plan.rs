@@ -1,0 +1,240 @@
+//! The consolidation plan: which folders are one brand, which images are copies, and the evidence for each.
+//!
+//! A plan lists only what departs from "one folder, one brand, every image kept". A person may read it and answer
+//! with [`Overrides`], which always win.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::ConsolidateConfig;
+use crate::header::Header;
+
+/// The header of `consolidation.json` and of a plan under review.
+pub fn plan_header() -> Header {
+    Header::new("logodex-plan", 1)
+}
+
+/// What consolidation does to a raw tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConsolidationPlan {
+    /// Kind and version.
+    #[serde(flatten)]
+    pub header: Header,
+    /// BLAKE3 over the lines `<blake3 of the file>  <path>\n` of every image and annotation, sorted by path: the tree
+    /// that this plan is for.
+    pub raw_blake3: String,
+    /// The rules that were on.
+    pub rules: ConsolidateConfig,
+    /// The person's word, as applied.
+    pub overrides: Overrides,
+    /// The effect in numbers.
+    pub summary: PlanSummary,
+    /// Every brand that is more than its one folder as it stands, sorted by category and brand.
+    pub groups: Vec<Group>,
+    /// Exact copies that lie in different brands: kept, and listed, because a person must decide.
+    pub copies_across_brands: Vec<CrossBrandCopy>,
+    /// Objects whose `<name>` is neither their folder nor one of its family. The folder is the label.
+    pub foreign_names: Vec<ForeignName>,
+}
+
+/// The effect of a plan in numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct PlanSummary {
+    /// Brand folders in the raw tree.
+    pub folders: u64,
+    /// Brands after consolidation.
+    pub brands: u64,
+    /// Pairs of image and annotation that were read.
+    pub images: u64,
+    /// Images kept.
+    pub kept: u64,
+    /// Identical copies dropped.
+    pub dropped: u64,
+    /// Images kept under another file name.
+    pub renamed: u64,
+}
+
+/// One brand that joins folders, drops copies, or both.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Group {
+    /// Category.
+    pub category: String,
+    /// Canonical brand.
+    pub brand: String,
+    /// Why these folders are one brand.
+    pub rule: GroupRule,
+    /// The folders, in the order in which copies are kept: the first is the most trusted.
+    pub members: Vec<Member>,
+    /// Shared images per pair of members, counted by bytes and by decoded pixels.
+    pub overlap: Vec<Overlap>,
+    /// Copies dropped.
+    pub dropped: Vec<DroppedCopy>,
+    /// Images that keep their content under another name, because the name was taken.
+    pub renamed: Vec<RenamedImage>,
+    /// The `overrides.toml` entry that undoes this group.
+    pub undo: String,
+}
+
+/// Why folders are one brand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupRule {
+    /// One folder that holds copies of its own images.
+    Folder,
+    /// `base-1`, `base-2`, …, and `base` where it exists.
+    SuffixFamily,
+    /// Names equal after case and punctuation folding.
+    FoldedName,
+    /// Both of the above.
+    SuffixFamilyAndFoldedName,
+    /// A `[[merge]]` or `[[rename]]` of the overrides.
+    Override,
+}
+
+/// A folder of a group and what its annotations say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Member {
+    /// Folder name.
+    pub folder: String,
+    /// Its images.
+    pub images: u64,
+    /// Objects in its annotations.
+    pub objects: u64,
+    /// Objects whose `<name>` is this folder.
+    pub named_as_folder: u64,
+    /// Objects whose `<name>` is the canonical brand or another member.
+    pub named_as_family: u64,
+}
+
+/// Shared images of two members of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Overlap {
+    /// First folder.
+    pub a: String,
+    /// Second folder.
+    pub b: String,
+    /// Images with the same bytes.
+    pub same_bytes: u64,
+    /// Images with the same decoded pixels (those with the same bytes among them).
+    pub same_pixels: u64,
+}
+
+/// A copy that is dropped, and the image kept in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DroppedCopy {
+    /// The copy, relative to the folder of the categories.
+    pub image: String,
+    /// The image kept.
+    pub kept: String,
+    /// What is the same.
+    pub same: Sameness,
+}
+
+/// In what two images are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sameness {
+    /// The files' bytes.
+    Bytes,
+    /// The decoded pixels.
+    Pixels,
+}
+
+/// An image kept under another name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RenamedImage {
+    /// The image, relative to the folder of the categories.
+    pub image: String,
+    /// Its stem in the dataset.
+    pub stem: String,
+}
+
+/// Two brands that hold the same picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CrossBrandCopy {
+    /// First image, relative to the folder of the categories.
+    pub a: String,
+    /// Second image.
+    pub b: String,
+}
+
+/// Objects of one folder that name another brand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ForeignName {
+    /// Category.
+    pub category: String,
+    /// Folder.
+    pub folder: String,
+    /// The `<name>`.
+    pub name: String,
+    /// How many objects.
+    pub objects: u64,
+    /// The brand of that name, if the tree has one.
+    pub brand: Option<String>,
+    /// Whether no object at all names the folder: then `<index>` is the folder's, otherwise the named brand's.
+    pub whole_folder: bool,
+}
+
+/// `overrides.toml`: a person's word, which always wins.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Overrides {
+    /// Join these folders into one brand.
+    pub merge: Vec<MergeOverride>,
+    /// Keep these folders apart, whatever the rules say.
+    pub keep_apart: Vec<KeepApartOverride>,
+    /// Give a brand another name.
+    pub rename: Vec<RenameOverride>,
+    /// Leave a folder or an image out.
+    pub drop: Vec<DropOverride>,
+}
+
+/// Joins folders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MergeOverride {
+    /// Category.
+    pub category: String,
+    /// Folders, the most trusted first.
+    pub folders: Vec<String>,
+    /// The name of the whole.
+    pub brand: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Keeps folders apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeepApartOverride {
+    /// Category.
+    pub category: String,
+    /// Folders, each a brand of its own under its own name.
+    pub folders: Vec<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Renames a brand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenameOverride {
+    /// Category.
+    pub category: String,
+    /// The brand as the rules name it.
+    pub brand: String,
+    /// Its name from now on.
+    pub to: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Leaves something out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DropOverride {
+    /// A folder `<Category>/<brand>` or an image `<Category>/<brand>/<n>.jpg`.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
