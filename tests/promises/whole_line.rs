@@ -1,0 +1,126 @@
+//! The whole line at its smallest: raw tree to report, by the commands of the README, with the agreed files between.
+
+use std::collections::BTreeSet;
+
+use safetensors::{Dtype, SafeTensors};
+
+use crate::workspace::{Workspace, small_dataset, tiny_config};
+
+#[test]
+fn from_a_raw_tree_to_a_report() {
+    let shared = small_dataset();
+    let dataset = shared.path("dataset").display().to_string();
+    let workspace = Workspace::new();
+    workspace.ok("logodex-data", &format!("check {dataset}"));
+    workspace.ok("logodex-data", &format!("stats {dataset} --out stats"));
+    let config = tiny_config().display().to_string();
+    workspace.ok(
+        "logodex-train",
+        &format!("fit --dataset {dataset} --split s --config {config} --run runs/tiny"),
+    );
+    workspace.ok(
+        "logodex-train",
+        &format!("evaluate --dataset {dataset} --split s --run runs/tiny --out runs/tiny"),
+    );
+
+    // The embeddings of a fold, scored as anyone's would be, give the same ranking metrics as the run itself.
+    workspace.ok(
+        "logodex-train",
+        &format!("embed --dataset {dataset} --split s --run runs/tiny --fold test --out test.safetensors"),
+    );
+    let bytes = std::fs::read(workspace.path("test.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let embeddings = tensors.tensor("embeddings").unwrap();
+    assert_eq!(embeddings.dtype(), Dtype::F32);
+    let n = embeddings.shape()[0];
+    for name in ["brand", "row"] {
+        let tensor = tensors.tensor(name).unwrap();
+        assert_eq!((tensor.dtype(), tensor.shape()), (Dtype::I64, &[n][..]));
+    }
+    workspace.ok(
+        "logodex-train",
+        &format!("evaluate --dataset {dataset} --split s --embeddings test.safetensors --out external"),
+    );
+    let rows = |path: &str| {
+        let text = std::fs::read_to_string(workspace.path(path)).unwrap();
+        let mut lines = text.lines();
+        assert_eq!(
+            lines.next(),
+            Some("model,protocol,shots,metric,mean,ci_low,ci_high")
+        );
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let map_of = |rows: &[String], model: &str| {
+        rows.iter()
+            .find_map(|row| row.strip_prefix(&format!("{model},paper,1,map,")))
+            .unwrap_or_else(|| panic!("no 1-shot map of {model} in {rows:?}"))
+            .to_owned()
+    };
+    let run = rows("runs/tiny/evaluation.csv");
+    assert_eq!(
+        map_of(&run, "tiny"),
+        map_of(&rows("external/evaluation.csv"), "test")
+    );
+
+    let printed = workspace.ok("logodex-train", "report --out report stats runs/tiny external");
+    for row in ["Accuracy", "Precision", "Recall", "F1", "R@95P", "mAP", "J"] {
+        assert!(printed.contains(row), "{printed}");
+    }
+    let gathered = rows("report/evaluation.csv");
+    let field = |at: usize| {
+        gathered
+            .iter()
+            .map(|row| row.split(',').nth(at).unwrap())
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(
+        field(0),
+        BTreeSet::from(["random", "reject_all", "test", "tiny"])
+    );
+    assert_eq!(field(2), BTreeSet::from(["1", "5"]));
+    assert_eq!(
+        field(3),
+        BTreeSet::from([
+            "accuracy",
+            "precision",
+            "recall",
+            "f1",
+            "r_at_95p",
+            "map",
+            "trace_ratio",
+            "distance_ratio"
+        ])
+    );
+    for row in &gathered {
+        let values: Vec<f64> = row
+            .split(',')
+            .skip(4)
+            .map(|value| value.parse().unwrap())
+            .collect();
+        assert!(
+            values[1] <= values[0] && values[0] <= values[2],
+            "the mean lies in its interval: {row}"
+        );
+    }
+    let html = std::fs::read_to_string(workspace.path("report/report.html")).unwrap();
+    assert!(html.contains("<svg") && html.contains("data:image/png;base64,"));
+    assert!(workspace.path("report/report.md").exists());
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    let workspace = Workspace::new();
+    for (program, commands) in [
+        ("logodex-fixtures", &["tree"][..]),
+        ("logodex-data", &["plan", "build", "split", "check", "stats"]),
+        ("logodex-train", &["fit", "embed", "evaluate", "report"]),
+    ] {
+        for command in commands {
+            let help = workspace.ok(program, &format!("{command} --help"));
+            assert!(
+                help.contains("Example") && help.contains(&format!("{program} {command}")),
+                "{program} {command} --help:\n{help}"
+            );
+        }
+    }
+}
