@@ -1,1 +1,6 @@
-//! Skeleton.
+//! Turns a raw LogoDet-3K tree into a dataset directory.
+
+pub mod annotation;
+pub mod catalog;
+pub mod consolidate;
+pub mod scan;

@@ -91,10 +91,16 @@ fn an_unknown_key_is_named_by_either_program() {
         "logodex-data",
         "build --raw raw --out dataset --config build.toml",
     );
-    assert!(error.contains("sides") && error.contains("build.toml"), "{error}");
+    assert!(
+        error.contains("sides") && error.contains("build.toml"),
+        "{error}"
+    );
     let arguments = fit_with(&workspace, "[model]", "[model]\nhaed = 1");
     let error = workspace.fails(USAGE, "logodex-train", &arguments);
-    assert!(error.contains("haed") && error.contains("fit.toml"), "{error}");
+    assert!(
+        error.contains("haed") && error.contains("fit.toml"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -129,11 +135,17 @@ fn a_dataset_of_another_version_and_a_corrupt_one_are_told_apart() {
     let manifest = workspace.path("dataset/manifest.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
 
-    std::fs::write(&manifest, text.replacen("\"version\": 1", "\"version\": 99", 1)).unwrap();
+    std::fs::write(
+        &manifest,
+        text.replacen("\"version\": 1", "\"version\": 99", 1),
+    )
+    .unwrap();
     let error = workspace.fails(CORRUPT, "logodex-data", "check dataset");
     assert!(error.contains("version 99"), "{error}");
-    let fit = fit_with(&workspace, "[model]", "[model]")
-        .replace(&small_dataset().path("dataset").display().to_string(), "dataset");
+    let fit = fit_with(&workspace, "[model]", "[model]").replace(
+        &small_dataset().path("dataset").display().to_string(),
+        "dataset",
+    );
     let error = workspace.fails(CORRUPT, "logodex-train", &fit);
     assert!(error.contains("version 99"), "{error}");
     std::fs::write(&manifest, &text).unwrap();
@@ -178,8 +190,14 @@ fn a_brand_with_one_image_is_skipped_and_said_and_nothing_but_such_brands_is_an_
     workspace.write("build.toml", "side = 64\n");
 
     // A split by hand would not be ours: thin every brand of the drawn train fold but two, then all.
-    workspace.ok("logodex-data", "build --raw raw --out d0 --config build.toml");
-    workspace.ok("logodex-data", "split --dataset d0 --name s --seed 1 --test 0.2 --val 0.3");
+    workspace.ok(
+        "logodex-data",
+        "build --raw raw --out d0 --config build.toml",
+    );
+    workspace.ok(
+        "logodex-data",
+        "split --dataset d0 --name s --seed 1 --test 0.2 --val 0.3",
+    );
     let split = std::fs::read_to_string(workspace.path("d0/splits/s.csv")).unwrap();
     let train: Vec<&String> = brands
         .iter()
@@ -192,8 +210,14 @@ fn a_brand_with_one_image_is_skipped_and_said_and_nothing_but_such_brands_is_an_
         .collect();
     assert!(train.len() >= 4, "{split}");
     thin(train[0]);
-    workspace.ok("logodex-data", "build --raw raw --out d1 --config build.toml");
-    workspace.ok("logodex-data", "split --dataset d1 --name s --seed 1 --test 0.2 --val 0.3");
+    workspace.ok(
+        "logodex-data",
+        "build --raw raw --out d1 --config build.toml",
+    );
+    workspace.ok(
+        "logodex-data",
+        "split --dataset d1 --name s --seed 1 --test 0.2 --val 0.3",
+    );
     let output = workspace.run(
         "logodex-train",
         "fit --dataset d1 --split s --config fit.toml --run r1",
@@ -205,8 +229,14 @@ fn a_brand_with_one_image_is_skipped_and_said_and_nothing_but_such_brands_is_an_
     for brand in &train[1..] {
         thin(brand);
     }
-    workspace.ok("logodex-data", "build --raw raw --out d2 --config build.toml");
-    workspace.ok("logodex-data", "split --dataset d2 --name s --seed 1 --test 0.2 --val 0.3");
+    workspace.ok(
+        "logodex-data",
+        "build --raw raw --out d2 --config build.toml",
+    );
+    workspace.ok(
+        "logodex-data",
+        "split --dataset d2 --name s --seed 1 --test 0.2 --val 0.3",
+    );
     let error = workspace.fails(
         1,
         "logodex-train",

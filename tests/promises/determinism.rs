@@ -57,7 +57,10 @@ fn a_dataset_is_the_same_bytes_whatever_the_threads_the_order_and_the_place() {
                 &format!("split --dataset {dataset} --name s --seed 7"),
             );
         }
-        let (one, two) = (contents(&workspace.path(&one)), contents(&workspace.path(&two)));
+        let (one, two) = (
+            contents(&workspace.path(&one)),
+            contents(&workspace.path(&two)),
+        );
         assert!(one.contains_key("manifest.json") && one.contains_key("splits/s.csv"));
         assert_eq!(
             one.keys().collect::<Vec<_>>(),

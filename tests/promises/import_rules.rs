@@ -33,14 +33,20 @@ fn users(dir: &str, word: &str) -> Vec<String> {
                     })
                 })
         })
-        .map(|path| path.strip_prefix(&root).unwrap().to_string_lossy().into_owned())
+        .map(|path| {
+            path.strip_prefix(&root)
+                .unwrap()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     users.sort();
     users
 }
 
 fn manifest_names(crate_dir: &str, dependency: &str) -> bool {
-    let manifest = std::fs::read_to_string(repository().join(crate_dir).join("Cargo.toml")).unwrap();
+    let manifest =
+        std::fs::read_to_string(repository().join(crate_dir).join("Cargo.toml")).unwrap();
     let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
     dependencies
         .lines()
@@ -69,15 +75,24 @@ fn crates_import_only_what_the_plan_allows() {
             );
         }
     }
-    assert!(!manifest_names("trainer", "polars"), "the trainer never compiles polars");
-    assert!(!manifest_names("pipeline", "tch"), "the pipeline never links libtorch");
+    assert!(
+        !manifest_names("trainer", "polars"),
+        "the trainer never compiles polars"
+    );
+    assert!(
+        !manifest_names("pipeline", "tch"),
+        "the pipeline never links libtorch"
+    );
 }
 
 #[test]
 fn each_heavy_library_has_one_door() {
     let only = |dir: &str, word: &str, doors: &[&str]| {
         let found = users(dir, word);
-        assert!(!found.is_empty(), "nothing in {dir} uses {word}: is this rule still meant?");
+        assert!(
+            !found.is_empty(),
+            "nothing in {dir} uses {word}: is this rule still meant?"
+        );
         for file in &found {
             assert!(
                 doors.iter().any(|door| file.starts_with(door)),
@@ -87,7 +102,11 @@ fn each_heavy_library_has_one_door() {
     };
     only("pipeline/src", "quick_xml", &["pipeline/src/annotation"]);
     only("pipeline/src", "walkdir", &["pipeline/src/scan.rs"]);
-    only("pipeline/src", "fast_image_resize", &["pipeline/src/decode.rs"]);
+    only(
+        "pipeline/src",
+        "fast_image_resize",
+        &["pipeline/src/decode.rs"],
+    );
     only(
         "pipeline/src",
         "polars",

@@ -69,9 +69,18 @@ fn a_killed_run_resumes_bit_for_bit() {
     let dataset = small_dataset().path("dataset");
     let workspace = Workspace::new();
     workspace.write("fit.toml", CONFIG);
-    assert!(fit(&workspace, &dataset, "alone").status().unwrap().success());
+    assert!(
+        fit(&workspace, &dataset, "alone")
+            .status()
+            .unwrap()
+            .success()
+    );
     let expected = contents(&workspace.path("alone/checkpoints"));
-    assert!(expected.keys().any(|path| path.ends_with("model.safetensors")));
+    assert!(
+        expected
+            .keys()
+            .any(|path| path.ends_with("model.safetensors"))
+    );
 
     let mut killed = 0;
     for epoch in 0..EPOCHS {
@@ -91,7 +100,13 @@ fn a_killed_run_resumes_bit_for_bit() {
             .keys()
             .filter(|path| found.get(*path) != expected.get(*path))
             .collect();
-        assert!(different.is_empty(), "killed in epoch {epoch}: {different:?}");
+        assert!(
+            different.is_empty(),
+            "killed in epoch {epoch}: {different:?}"
+        );
     }
-    assert!(killed >= EPOCHS - 1, "the kills came too late to test anything");
+    assert!(
+        killed >= EPOCHS - 1,
+        "the kills came too late to test anything"
+    );
 }

@@ -10,11 +10,15 @@ use serde_json::Value;
 use crate::workspace::{Workspace, repository};
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}"))
+    value[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("{key} in {value}"))
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> &'a Vec<Value> {
-    value[key].as_array().unwrap_or_else(|| panic!("{key} in {value}"))
+    value[key]
+        .as_array()
+        .unwrap_or_else(|| panic!("{key} in {value}"))
 }
 
 /// Builds `raw` and compares the dataset with `raw/truth.json`, image by image.
@@ -53,7 +57,10 @@ fn assert_outcome_is_the_truth(workspace: &Workspace, build: &str) {
     let mut kept = BTreeMap::<(String, String), BTreeSet<String>>::new();
     let mut copies = BTreeSet::new();
     for brand in list(&truth, "brands") {
-        let key = (text(brand, "category").to_owned(), text(brand, "brand").to_owned());
+        let key = (
+            text(brand, "category").to_owned(),
+            text(brand, "brand").to_owned(),
+        );
         let images = kept.entry(key).or_default();
         for image in list(brand, "images") {
             images.insert(text(image, "image").to_owned());
@@ -65,7 +72,8 @@ fn assert_outcome_is_the_truth(workspace: &Workspace, build: &str) {
         }
     }
     let catalog =
-        logodex_pipeline::parquet::read_catalog(&workspace.path("dataset/catalog.parquet")).unwrap();
+        logodex_pipeline::parquet::read_catalog(&workspace.path("dataset/catalog.parquet"))
+            .unwrap();
     let mut built = BTreeMap::<(String, String), BTreeSet<String>>::new();
     for row in &catalog {
         let inserted = built
@@ -93,7 +101,11 @@ fn assert_outcome_is_the_truth(workspace: &Workspace, build: &str) {
     let mut dropped = BTreeSet::new();
     for group in &plan.groups {
         for copy in &group.dropped {
-            assert!(dropped.insert(copy.image.clone()), "{} is dropped twice", copy.image);
+            assert!(
+                dropped.insert(copy.image.clone()),
+                "{} is dropped twice",
+                copy.image
+            );
         }
     }
     assert_eq!(dropped, copies, "the copies dropped");
@@ -119,7 +131,10 @@ fn the_real_shape_consolidates_to_2863_brands() {
     let census = repository().join("fixtures/census.tsv");
     workspace.ok(
         "logodex-fixtures",
-        &format!("tree --out raw --seed 1 --census {} --scale 0.02", census.display()),
+        &format!(
+            "tree --out raw --seed 1 --census {} --scale 0.02",
+            census.display()
+        ),
     );
     workspace.write("build.toml", "side = 8\n");
     assert_outcome_is_the_truth(

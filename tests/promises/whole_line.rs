@@ -26,7 +26,9 @@ fn from_a_raw_tree_to_a_report() {
     // The embeddings of a fold, scored as anyone's would be, give the same ranking metrics as the run itself.
     workspace.ok(
         "logodex-train",
-        &format!("embed --dataset {dataset} --split s --run runs/tiny --fold test --out test.safetensors"),
+        &format!(
+            "embed --dataset {dataset} --split s --run runs/tiny --fold test --out test.safetensors"
+        ),
     );
     let bytes = std::fs::read(workspace.path("test.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
@@ -39,7 +41,9 @@ fn from_a_raw_tree_to_a_report() {
     }
     workspace.ok(
         "logodex-train",
-        &format!("evaluate --dataset {dataset} --split s --embeddings test.safetensors --out external"),
+        &format!(
+            "evaluate --dataset {dataset} --split s --embeddings test.safetensors --out external"
+        ),
     );
     let rows = |path: &str| {
         let text = std::fs::read_to_string(workspace.path(path)).unwrap();
@@ -62,7 +66,10 @@ fn from_a_raw_tree_to_a_report() {
         map_of(&rows("external/evaluation.csv"), "test")
     );
 
-    let printed = workspace.ok("logodex-train", "report --out report stats runs/tiny external");
+    let printed = workspace.ok(
+        "logodex-train",
+        "report --out report stats runs/tiny external",
+    );
     for row in ["Accuracy", "Precision", "Recall", "F1", "R@95P", "mAP", "J"] {
         assert!(printed.contains(row), "{printed}");
     }
@@ -112,7 +119,10 @@ fn every_command_explains_itself_with_an_example() {
     let workspace = Workspace::new();
     for (program, commands) in [
         ("logodex-fixtures", &["tree"][..]),
-        ("logodex-data", &["plan", "build", "split", "check", "stats"]),
+        (
+            "logodex-data",
+            &["plan", "build", "split", "check", "stats"],
+        ),
         ("logodex-train", &["fit", "embed", "evaluate", "report"]),
     ] {
         for command in commands {

@@ -82,7 +82,10 @@ impl Workspace {
         );
         assert!(!stderr.contains("panicked at"), "{stderr}");
         assert_eq!(
-            stderr.lines().filter(|line| line.starts_with("error")).count(),
+            stderr
+                .lines()
+                .filter(|line| line.starts_with("error"))
+                .count(),
             1,
             "one error, once: {stderr}"
         );
