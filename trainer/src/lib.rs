@@ -1,1 +1,3 @@
 //! Skeleton.
+pub mod eval;
+pub mod random;
