@@ -169,9 +169,8 @@ fn read(dataset: &Dataset, plan: BatchPlan, device: Device) -> Result<Batch> {
     )?;
     // SAFETY: `images` was just allocated on the CPU, is contiguous u8 of exactly this many elements, and nobody else
     // has a handle to it.
-    let pixels = unsafe {
-        std::slice::from_raw_parts_mut(images.data_ptr().cast::<u8>(), images.numel())
-    };
+    let pixels =
+        unsafe { std::slice::from_raw_parts_mut(images.data_ptr().cast::<u8>(), images.numel()) };
     dataset.gather(&plan.rows, pixels)?;
     let images_nhwc = match device {
         Device::Cuda(_) => images

@@ -94,7 +94,7 @@ pub fn publish(
 ) -> Result<PathBuf> {
     let name = folder_name(state.epochs_done);
     let hidden = checkpoints.join(format!(".writing-{name}"));
-    let write = || -> Result<PathBuf> {
+    let mut write = || -> Result<PathBuf> {
         remove_if_exists(&hidden)?;
         fs::create_dir_all(&hidden)?;
         torch::save_tensors(&hidden.join(MODEL_FILE), model)?;
@@ -207,7 +207,11 @@ fn remove_unlinked(checkpoints: &Path) -> Result<()> {
     let target = |link| fs::read_link(checkpoints.join(link)).ok();
     let kept = [target("last"), target("best")];
     for name in folders(checkpoints)? {
-        if !kept.iter().flatten().any(|k| k.as_os_str() == OsStr::new(&name)) {
+        if !kept
+            .iter()
+            .flatten()
+            .any(|k| k.as_os_str() == OsStr::new(&name))
+        {
             // Hidden first: a folder named epoch-NNN is always whole.
             let hidden = checkpoints.join(format!(".deleting-{name}"));
             remove_if_exists(&hidden)?;
@@ -272,13 +276,25 @@ mod tests {
     fn last_and_best_are_kept_and_nothing_else() {
         let dir = tempfile::tempdir().expect("temporary directory");
         for (done, best) in [(1, 0), (2, 1), (3, 1)] {
-            publish(dir.path(), state(done, Some(best)), &tensors(done as f32), &tensors(0.0), best + 1 == done)
-                .expect("published");
+            publish(
+                dir.path(),
+                state(done, Some(best)),
+                &tensors(done as f32),
+                &tensors(0.0),
+                best + 1 == done,
+            )
+            .expect("published");
         }
-        assert_eq!(names(dir.path()), ["best", "epoch-002", "epoch-003", "last"]);
+        assert_eq!(
+            names(dir.path()),
+            ["best", "epoch-002", "epoch-003", "last"]
+        );
         let last = Checkpoint::open(&dir.path().join("last")).expect("last");
         assert_eq!(last.state.epochs_done, 3);
-        assert_eq!(f32::try_from(&last.model().expect("model")["weight"]).expect("scalar"), 3.0);
+        assert_eq!(
+            f32::try_from(&last.model().expect("model")["weight"]).expect("scalar"),
+            3.0
+        );
         let best = Checkpoint::open(&dir.path().join("best")).expect("best");
         assert_eq!(best.state.epochs_done, 2);
     }
@@ -286,29 +302,60 @@ mod tests {
     #[test]
     fn a_kill_between_the_rename_and_the_links_is_repaired() {
         let dir = tempfile::tempdir().expect("temporary directory");
-        publish(dir.path(), state(1, Some(0)), &tensors(1.0), &tensors(0.0), true).expect("first");
-        publish(dir.path(), state(2, Some(1)), &tensors(2.0), &tensors(0.0), true).expect("second");
+        publish(
+            dir.path(),
+            state(1, Some(0)),
+            &tensors(1.0),
+            &tensors(0.0),
+            true,
+        )
+        .expect("first");
+        publish(
+            dir.path(),
+            state(2, Some(1)),
+            &tensors(2.0),
+            &tensors(0.0),
+            true,
+        )
+        .expect("second");
         // As if killed: the links still say the first, whose folder is there, and the next is half written.
         fs::create_dir(dir.path().join("epoch-001")).expect("folder");
         for file in [MODEL_FILE, OPTIMIZER_FILE, STATE_FILE] {
-            fs::copy(dir.path().join("epoch-002").join(file), dir.path().join("epoch-001").join(file))
-                .expect("copy");
+            fs::copy(
+                dir.path().join("epoch-002").join(file),
+                dir.path().join("epoch-001").join(file),
+            )
+            .expect("copy");
         }
         point(dir.path(), "last", "epoch-001").expect("link");
         point(dir.path(), "best", "epoch-001").expect("link");
         fs::create_dir(dir.path().join(".writing-epoch-003")).expect("folder");
-        fs::write(dir.path().join(".writing-epoch-003/model.safetensors"), b"half").expect("file");
+        fs::write(
+            dir.path().join(".writing-epoch-003/model.safetensors"),
+            b"half",
+        )
+        .expect("file");
 
         let found = repair(dir.path()).expect("repaired").expect("a checkpoint");
         assert_eq!(found.state.epochs_done, 2);
         assert_eq!(names(dir.path()), ["best", "epoch-002", "last"]);
-        assert_eq!(fs::read_link(dir.path().join("best")).expect("link"), Path::new("epoch-002"));
+        assert_eq!(
+            fs::read_link(dir.path().join("best")).expect("link"),
+            Path::new("epoch-002")
+        );
     }
 
     #[test]
     fn a_damaged_model_is_refused() {
         let dir = tempfile::tempdir().expect("temporary directory");
-        publish(dir.path(), state(1, None), &tensors(1.0), &tensors(0.0), false).expect("published");
+        publish(
+            dir.path(),
+            state(1, None),
+            &tensors(1.0),
+            &tensors(0.0),
+            false,
+        )
+        .expect("published");
         let path = dir.path().join("last").join(MODEL_FILE);
         let mut bytes = fs::read(&path).expect("read");
         let end = bytes.len() - 1;
@@ -323,7 +370,11 @@ mod tests {
     #[test]
     fn no_checkpoint_is_none() {
         let dir = tempfile::tempdir().expect("temporary directory");
-        assert!(newest(&dir.path().join("absent")).expect("listing").is_none());
+        assert!(
+            newest(&dir.path().join("absent"))
+                .expect("listing")
+                .is_none()
+        );
         assert!(repair(dir.path()).expect("listing").is_none());
     }
 }

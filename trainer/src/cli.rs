@@ -26,7 +26,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Train a run from a configuration, or continue one.
-    #[command(after_help = "Example:\n  logodex-train fit --dataset data/logodet3k --split paper \\\n    --config trainer/configs/contrastive_cosine.toml --run runs/contrastive")]
+    #[command(
+        after_help = "Example:\n  logodex-train fit --dataset data/logodet3k --split paper \\\n    --config trainer/configs/contrastive_cosine.toml --run runs/contrastive"
+    )]
     Fit {
         /// Dataset directory, as `logodex-data build` makes it.
         #[arg(long)]
@@ -45,7 +47,9 @@ enum Command {
         resume: bool,
     },
     /// Embed a fold with a run's checkpoint: safetensors with `embeddings` F32 [N,D], `brand` I64 [N], `row` I64 [N].
-    #[command(after_help = "Example:\n  logodex-train embed --dataset data/logodet3k --split paper \\\n    --run runs/contrastive --fold test --out test.safetensors")]
+    #[command(
+        after_help = "Example:\n  logodex-train embed --dataset data/logodet3k --split paper \\\n    --run runs/contrastive --fold test --out test.safetensors"
+    )]
     Embed {
         /// Dataset directory.
         #[arg(long)]

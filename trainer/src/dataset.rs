@@ -68,7 +68,10 @@ impl Dataset {
             )));
         }
         let path = dir.join("manifest.json");
-        let bytes = read(&path, "a directory is a dataset only when it has its manifest; build it to the end with `logodex-data build`")?;
+        let bytes = read(
+            &path,
+            "a directory is a dataset only when it has its manifest; build it to the end with `logodex-data build`",
+        )?;
         let manifest: Manifest = manifest_header()
             .parse(&bytes)
             .map_err(|e| DatasetError::corrupt(&path, e))?;
@@ -243,9 +246,10 @@ fn read_brands(dir: &Path, manifest: &Manifest) -> Result<Vec<BrandRow>, Dataset
                 ),
             ));
         }
-        next_row = brand.first_row.checked_add(brand.n_rows).ok_or_else(|| {
-            DatasetError::corrupt(&path, "the numbers of rows overflow")
-        })?;
+        next_row = brand
+            .first_row
+            .checked_add(brand.n_rows)
+            .ok_or_else(|| DatasetError::corrupt(&path, "the numbers of rows overflow"))?;
     }
     if brands.len() as u64 != manifest.counts.brands || next_row != manifest.counts.rows {
         return Err(DatasetError::corrupt(

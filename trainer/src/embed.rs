@@ -12,11 +12,11 @@ use crate::augment::{normalize, to_float};
 use crate::batch::{BatchPlan, prefetch};
 use crate::config::UsageError;
 use crate::dataset::{Dataset, Split};
+use crate::learner::network_state;
 use crate::model::{EmbeddingNet, Mode};
 use crate::progress::Progress;
 use crate::run::{self, Which};
 use crate::runtime::Runtime;
-use crate::learner::network_state;
 use crate::torch;
 
 /// Rows per forward pass. Fixed, so that the same rows give the same embeddings whatever the run's batch size.
@@ -198,12 +198,14 @@ impl Embeddings {
     pub fn write(&self, path: &Path) -> Result<()> {
         let n = self.row.len();
         let vectors: Vec<u8> = self.vectors.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let bytes = |column: &[i64]| -> Vec<u8> {
-            column.iter().flat_map(|x| x.to_le_bytes()).collect()
-        };
+        let bytes =
+            |column: &[i64]| -> Vec<u8> { column.iter().flat_map(|x| x.to_le_bytes()).collect() };
         let (brand, row) = (bytes(&self.brand), bytes(&self.row));
         let tensors = [
-            ("embeddings", TensorView::new(Dtype::F32, vec![n, self.dim], &vectors)?),
+            (
+                "embeddings",
+                TensorView::new(Dtype::F32, vec![n, self.dim], &vectors)?,
+            ),
             ("brand", TensorView::new(Dtype::I64, vec![n], &brand)?),
             ("row", TensorView::new(Dtype::I64, vec![n], &row)?),
         ];

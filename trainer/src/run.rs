@@ -215,7 +215,10 @@ pub fn open(dir: &Path, which: Which) -> Result<(TrainConfig, Checkpoint)> {
 
 /// Writes a file under a hidden name, syncs it and renames it into place.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path.file_name().context("a file has a name")?.to_string_lossy();
+    let name = path
+        .file_name()
+        .context("a file has a name")?
+        .to_string_lossy();
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),

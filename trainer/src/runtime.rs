@@ -25,8 +25,8 @@ impl Runtime {
     pub fn start(config: &RuntimeConfig) -> Result<Self> {
         torch::set_threads(config.threads);
         let device = torch::select_device(config.device)?;
-        torch::set_tf32(config.precision == Precision::Tf32)?;
-        torch::set_deterministic(true)?;
+        torch::set_tf32(config.precision == Precision::Tf32);
+        torch::set_deterministic(true);
         Ok(Self {
             device,
             bf16: config.precision == Precision::Bf16,

@@ -75,7 +75,10 @@ pub fn fit(
             return Ok(());
         }
     } else if resume {
-        tracing::warn!("{}: no checkpoint yet, starting from the beginning", run_dir.display());
+        tracing::warn!(
+            "{}: no checkpoint yet, starting from the beginning",
+            run_dir.display()
+        );
     }
 
     // What there is to learn from.
@@ -91,28 +94,43 @@ pub fn fit(
     }
     let validation = validation_plan(&config.loss, &val, config.seed);
     if validation.is_none() && config.schedule.epochs > 0 {
-        tracing::warn!("split {split_name:?}: no pair can be drawn from its validation brands, so no epoch is validated and there will be no best checkpoint");
+        tracing::warn!(
+            "split {split_name:?}: no pair can be drawn from its validation brands, so no epoch is validated and there will be no best checkpoint"
+        );
     }
 
     // The learner, fresh or as the checkpoint left it.
     let runtime = Runtime::start(&config.runtime)?;
     let n_classes = train.brands.len();
     let (mut learner, mut state) = match &checkpoint {
-        Some(c) => (Learner::resume(&config, n_classes, &runtime, c)?, c.state.clone()),
+        Some(c) => (
+            Learner::resume(&config, n_classes, &runtime, c)?,
+            c.state.clone(),
+        ),
         None => (Learner::new(&config, n_classes, &runtime)?, identity),
     };
     let run = Run::take(run_dir, &config_bytes)?;
     let mut metrics = run.metrics(state.epochs_done)?;
     if config.schedule.epochs == 0 {
         let model = learner.model_state();
-        publish(&run.checkpoints(), state, &model, &learner.optimizer.state(), false)?;
-        println!("{}: the network as initialised, not trained", run_dir.display());
+        publish(
+            &run.checkpoints(),
+            state,
+            &model,
+            &learner.optimizer.state(),
+            false,
+        )?;
+        println!(
+            "{}: the network as initialised, not trained",
+            run_dir.display()
+        );
         return Ok(());
     }
 
     let total_steps = u64::from(config.schedule.epochs) * steps_per_epoch;
     let images_per_epoch: u64 = {
-        let plans = Samples::draw(&config.loss, &train, config.seed, 0).batches(config.data.batch as usize);
+        let plans =
+            Samples::draw(&config.loss, &train, config.seed, 0).batches(config.data.batch as usize);
         plans.iter().map(|plan| plan.rows.len() as u64).sum()
     };
     let mut progress = Progress::start(
@@ -141,7 +159,13 @@ pub fn fit(
         let images_per_sec = images_per_epoch as f64 / began.elapsed().as_secs_f64();
 
         let validated = match &validation {
-            Some(plan) => Some(validate(&learner.net, &runtime, &dataset, plan, &config.loss)?),
+            Some(plan) => Some(validate(
+                &learner.net,
+                &runtime,
+                &dataset,
+                plan,
+                &config.loss,
+            )?),
             None => None,
         };
         metrics.write(&MetricsLine::Epoch {
@@ -157,7 +181,13 @@ pub fn fit(
             images_per_sec,
         })?;
         metrics.sync()?;
-        progress.say(&epoch_line(epoch, config.schedule.epochs, train_loss, validated, images_per_sec));
+        progress.say(&epoch_line(
+            epoch,
+            config.schedule.epochs,
+            train_loss,
+            validated,
+            images_per_sec,
+        ));
 
         // The first epoch with the highest F1 is the best.
         let is_best = validated.is_some_and(|v| state.best_f1.is_none_or(|best| v.f1 > best));
@@ -167,7 +197,13 @@ pub fn fit(
         }
         state.epochs_done = epoch + 1;
         let model = learner.model_state();
-        publish(&run.checkpoints(), state.clone(), &model, &learner.optimizer.state(), is_best)?;
+        publish(
+            &run.checkpoints(),
+            state.clone(),
+            &model,
+            &learner.optimizer.state(),
+            is_best,
+        )?;
     }
     progress.finish();
     match (state.best_epoch, state.best_f1) {
@@ -223,8 +259,7 @@ impl Pass<'_> {
                 }
                 zero_grad(&learner.parameters);
                 loss.backward();
-                let factor =
-                    lr_factor(&config.schedule, *steps_done, self.total_steps, self.epoch);
+                let factor = lr_factor(&config.schedule, *steps_done, self.total_steps, self.epoch);
                 head_lr = config.optimizer.lr * factor;
                 let backbone_lr = head_lr * config.optimizer.backbone_factor;
                 let rate = |p: &Parameter| match p.group {

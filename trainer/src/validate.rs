@@ -77,7 +77,9 @@ pub fn validate(
             (Some(loss::triplet(a, p, n, margin)), distances, labels)
         }
         LossConfig::ContrastiveEuclidean { margin } => (
-            Some(loss::contrastive_euclidean(&role[0], &role[1], &same, margin)),
+            Some(loss::contrastive_euclidean(
+                &role[0], &role[1], &same, margin,
+            )),
             numbers(&loss::euclidean_distance(&role[0], &role[1]))?,
             plan.targets.iter().map(|t| *t == 1).collect(),
         ),
