@@ -3,4 +3,8 @@
 pub mod annotation;
 pub mod catalog;
 pub mod consolidate;
+pub mod decode;
+pub mod failure;
+mod jpeg;
 pub mod scan;
+pub mod stats;

@@ -10,6 +10,7 @@ pub mod header;
 pub mod plan;
 pub mod run;
 pub mod split;
+pub mod stats;
 pub mod train;
 
 pub use header::{FormatError, Header};
@@ -35,6 +36,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "brand_row" => dataset::BrandRow,
         "consolidation" => plan::ConsolidationPlan,
         "overrides" => plan::Overrides,
+        "dataset_stats" => stats::DatasetStats,
         "split" => split::Split,
         "split_row" => split::SplitRow,
         "train_config" => train::TrainConfig,

@@ -1,0 +1,232 @@
+//! JPEG bytes → RGB pixels → a square crop: the only door to `image` and `fast_image_resize`.
+//!
+//! The decoder behind `image` forgives what it should not: it paints missing rows grey and succeeds. So every file
+//! first passes [`crate::jpeg`], which reads all of its entropy-coded data. EXIF orientation is not applied: no file of
+//! LogoDet-3K carries one, and its boxes are in stored pixels.
+
+use std::cell::RefCell;
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use fast_image_resize::images::{CroppedImage, Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::codecs::jpeg::JpegDecoder;
+use image::{ColorType, ImageDecoder};
+use logodex_schemas::dataset::RejectReason;
+
+use crate::jpeg;
+
+/// The most pixels that an image may have: 64 Mi, which is 192 MiB of RGB.
+pub const MAX_PIXELS: u64 = 64 << 20;
+
+/// Why an image was refused, in the words of `rejects.jsonl`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeError {
+    /// The reason: one of the four `Image*` reasons that a file's content can have.
+    pub reason: RejectReason,
+    /// What was found.
+    pub detail: String,
+}
+
+impl From<jpeg::Defect> for DecodeError {
+    fn from(defect: jpeg::Defect) -> Self {
+        let reason = match defect {
+            jpeg::Defect::Truncated(_) => RejectReason::ImageTruncated,
+            jpeg::Defect::Broken(_) => RejectReason::ImageBroken,
+        };
+        Self { reason, detail: defect.to_string() }
+    }
+}
+
+fn image_broken(detail: impl std::fmt::Display) -> DecodeError {
+    DecodeError { reason: RejectReason::ImageBroken, detail: detail.to_string() }
+}
+
+/// A decoded image.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Width, pixels.
+    pub width: u32,
+    /// Height, pixels.
+    pub height: u32,
+    /// Row by row, `[height, width, 3]`, RGB.
+    pub rgb: Vec<u8>,
+}
+
+/// A rectangle of source pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crop {
+    /// Left edge.
+    pub x: u32,
+    /// Top edge.
+    pub y: u32,
+    /// Width, at least 1.
+    pub width: u32,
+    /// Height, at least 1.
+    pub height: u32,
+}
+
+impl Crop {
+    /// The whole picture.
+    pub fn whole(picture: &Picture) -> Self {
+        Self { x: 0, y: 0, width: picture.width, height: picture.height }
+    }
+
+    /// A box `[x0, y0, x1, y1)` that lies in the picture, with `context` times its width added on the left and on the
+    /// right and `context` times its height above and below (rounded to whole pixels), clipped to the picture.
+    pub fn with_context([x0, y0, x1, y1]: [u32; 4], context: f32, picture: &Picture) -> Self {
+        let margin = |length: u32| (f64::from(length) * f64::from(context)).round() as u32;
+        let (dx, dy) = (margin(x1 - x0), margin(y1 - y0));
+        let (x, y) = (x0.saturating_sub(dx), y0.saturating_sub(dy));
+        Self {
+            x,
+            y,
+            width: x1.saturating_add(dx).min(picture.width) - x,
+            height: y1.saturating_add(dy).min(picture.height) - y,
+        }
+    }
+}
+
+/// What a thread keeps from one image to the next.
+#[derive(Default)]
+struct Buffers {
+    picture: Picture,
+    grey: Vec<u8>,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
+    static RESIZER: RefCell<Resizer> = RefCell::default();
+}
+
+/// Decodes a JPEG into a buffer that the thread keeps, and shows it to `look`. Grey and CMYK images become RGB.
+///
+/// # Errors
+/// [`DecodeError`]: empty, truncated, broken, or more than [`MAX_PIXELS`] as told by the header, before anything is
+/// allocated.
+pub fn with_picture<R>(bytes: &[u8], look: impl FnOnce(&Picture) -> R) -> Result<R, DecodeError> {
+    BUFFERS.with_borrow_mut(|buffers| {
+        decode_into(bytes, buffers)?;
+        Ok(look(&buffers.picture))
+    })
+}
+
+/// Decodes a JPEG into a picture of its own. See [`with_picture`].
+///
+/// # Errors
+/// As [`with_picture`].
+pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
+    with_picture(bytes, Picture::clone)
+}
+
+fn decode_into(bytes: &[u8], buffers: &mut Buffers) -> Result<(), DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError {
+            reason: RejectReason::ImageEmpty,
+            detail: "the file has no bytes".to_owned(),
+        });
+    }
+    let frame = jpeg::frame(bytes)?;
+    let pixels = u64::from(frame.width) * u64::from(frame.height);
+    if pixels > MAX_PIXELS {
+        return Err(DecodeError {
+            reason: RejectReason::ImageTooLarge,
+            detail: format!(
+                "{} × {} pixels; at most {MAX_PIXELS} are decoded",
+                frame.width, frame.height
+            ),
+        });
+    }
+    let closed = if jpeg::complete(bytes)? {
+        None
+    } else {
+        // Without the marker the decoder would drop the last row, although it is there.
+        Some([bytes, &[0xff, 0xd9]].concat())
+    };
+    let bytes = closed.as_deref().unwrap_or(bytes);
+    // A panic of the decoder on one hostile file must not end a build of many.
+    catch_unwind(AssertUnwindSafe(|| read_pixels(bytes, (frame.width, frame.height), buffers)))
+        .unwrap_or_else(|_| Err(image_broken("the decoder panicked")))
+}
+
+fn read_pixels(
+    bytes: &[u8],
+    dimensions: (u32, u32),
+    buffers: &mut Buffers,
+) -> Result<(), DecodeError> {
+    let decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(image_broken)?;
+    if decoder.dimensions() != dimensions {
+        return Err(image_broken("the file holds two frames of different size"));
+    }
+    let (width, height) = dimensions;
+    let pixels = width as usize * height as usize;
+    let Picture { rgb, .. } = &mut buffers.picture;
+    rgb.resize(pixels * 3, 0);
+    match decoder.color_type() {
+        ColorType::Rgb8 => decoder.read_image(rgb).map_err(image_broken)?,
+        ColorType::L8 => {
+            buffers.grey.resize(pixels, 0);
+            decoder.read_image(&mut buffers.grey).map_err(image_broken)?;
+            for (rgb, &grey) in rgb.chunks_exact_mut(3).zip(&buffers.grey) {
+                rgb.fill(grey);
+            }
+        }
+        other => return Err(image_broken(format!("colour type {other:?} is not supported"))),
+    }
+    buffers.picture.width = width;
+    buffers.picture.height = height;
+    Ok(())
+}
+
+/// Crops and squashes to a square: bilinear with a support that grows with the reduction (antialiased), as Pillow's
+/// `crop(...).resize((side, side), BILINEAR)` and torchvision's `Resize`. Writes `out`, `[side, side, 3]`.
+///
+/// # Errors
+/// A crop that does not lie in the picture, or an `out` of another length: a mistake of the caller.
+pub fn resize_into(picture: &Picture, crop: Crop, side: u32, out: &mut [u8]) -> anyhow::Result<()> {
+    let source = ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3)?;
+    // A cropped view, not the resizer's crop box: that one lets the filter reach beyond the crop's edges.
+    let view = CroppedImage::new(&source, crop.x, crop.y, crop.width, crop.height)?;
+    let mut target = Image::from_slice_u8(side, side, out, PixelType::U8x3)?;
+    let options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    RESIZER.with_borrow_mut(|resizer| resizer.resize(&view, &mut target, &options))?;
+    Ok(())
+}
+
+/// BLAKE3 of an image's size and pixels: equal for two files that decode to the same picture. None where the file
+/// cannot be read or decoded.
+pub fn pixel_hash(path: &Path) -> Option<blake3::Hash> {
+    let bytes = std::fs::read(path).ok()?;
+    with_picture(&bytes, |picture| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&picture.width.to_le_bytes());
+        hasher.update(&picture.height.to_le_bytes());
+        hasher.update(&picture.rgb);
+        hasher.finalize()
+    })
+    .ok()
+}
+
+/// Name and version of the decoder, for the manifest.
+pub fn decoder_version() -> String {
+    format!("image {} with zune-jpeg {}", locked("image"), locked("zune-jpeg"))
+}
+
+/// Name, filter and version of the resizer, for the manifest.
+pub fn resizer_version() -> String {
+    format!("fast_image_resize {}, bilinear convolution", locked("fast_image_resize"))
+}
+
+/// The version of a crate in `Cargo.lock`: what this program was really built with.
+fn locked(name: &str) -> &'static str {
+    let lock = include_str!("../../Cargo.lock");
+    lock.split_once(&format!("name = \"{name}\"\nversion = \""))
+        .and_then(|(_, rest)| rest.split_once('"'))
+        .map_or("unknown", |(version, _)| version)
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

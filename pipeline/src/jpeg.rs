@@ -1,0 +1,468 @@
+//! Is the whole picture in this JPEG? Decoders made for browsers paint what is missing grey and report success, so the
+//! entropy-coded data are walked here first: every Huffman code of a sequential JPEG is read, none is transformed.
+//!
+//! Sequential files (SOF0, SOF1) are judged exactly, to the last block. Progressive files (SOF2) are judged by their
+//! structure: every marker segment must be whole and the end-of-image marker present. Terms and table numbers are those
+//! of ITU-T T.81.
+
+/// What keeps a JPEG from being decoded in full.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// The file ends, or says that it ends, before its last row.
+    #[error("{0}")]
+    Truncated(String),
+    /// It is no JPEG, or its data are corrupt.
+    #[error("{0}")]
+    Broken(String),
+}
+
+fn truncated<T>(text: impl Into<String>) -> Result<T, Defect> {
+    Err(Defect::Truncated(text.into()))
+}
+
+fn broken<T>(text: impl Into<String>) -> Result<T, Defect> {
+    Err(Defect::Broken(text.into()))
+}
+
+/// What the frame header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// Width, pixels, at least 1.
+    pub width: u32,
+    /// Height, pixels, at least 1.
+    pub height: u32,
+}
+
+const SOI: u8 = 0xd8;
+const EOI: u8 = 0xd9;
+const SOS: u8 = 0xda;
+const DHT: u8 = 0xc4;
+const DRI: u8 = 0xdd;
+
+/// Reads the frame header alone, so that a size can be judged before anything is allocated.
+///
+/// # Errors
+/// [`Defect`] when the file ends before it, or is no JPEG.
+pub fn frame(bytes: &[u8]) -> Result<Frame, Defect> {
+    let mut at = start(bytes)?;
+    loop {
+        let (marker, body, next) = segment(bytes, at)?;
+        match marker {
+            0xc0..=0xcf if !matches!(marker, DHT | 0xc8 | 0xcc) => {
+                return parse_frame(marker, body).map(|scan| scan.frame);
+            }
+            SOS => return broken("a scan begins before any frame header"),
+            EOI => return truncated("the image ends before its frame header"),
+            _ => at = next,
+        }
+    }
+}
+
+/// Walks the whole file. `Ok(true)`: complete, closed by an end-of-image marker. `Ok(false)`: every block is there and
+/// only that marker is missing.
+///
+/// # Errors
+/// [`Defect`] when a block is missing or a code is none of its table's.
+pub fn complete(bytes: &[u8]) -> Result<bool, Defect> {
+    let mut at = start(bytes)?;
+    let mut decoder: Option<Scanner> = None;
+    let mut tables = Tables::default();
+    let mut unstuffed = Vec::new();
+    loop {
+        if let Some(scanner) = &decoder
+            && scanner.sequential
+            && scanner.components.iter().all(|component| component.seen)
+        {
+            return Ok(closed(bytes, at));
+        }
+        let (marker, body, next) = segment(bytes, at)?;
+        at = next;
+        match marker {
+            DHT => tables.define(body)?,
+            DRI => match body {
+                [high, low] => tables.restart = usize::from(u16::from_be_bytes([*high, *low])),
+                _ => return broken("the restart interval is not two bytes long"),
+            },
+            0xc0..=0xcf if !matches!(marker, 0xc8 | 0xcc) => {
+                if decoder.replace(parse_frame(marker, body)?).is_some() {
+                    return broken("there are two frame headers");
+                }
+            }
+            SOS => {
+                let Some(scanner) = decoder.as_mut() else {
+                    return broken("a scan begins before any frame header");
+                };
+                if scanner.sequential {
+                    let scan = scanner.begin(body)?;
+                    at = scanner.walk(&scan, &tables, bytes, at, &mut unstuffed)?;
+                } else {
+                    at = skip_entropy(bytes, at);
+                }
+            }
+            EOI => match &decoder {
+                Some(scanner) if !scanner.sequential => return Ok(true),
+                _ => return truncated("the image ends before all of its components were coded"),
+            },
+            _ => {}
+        }
+    }
+}
+
+fn start(bytes: &[u8]) -> Result<usize, Defect> {
+    match bytes {
+        [0xff, SOI, ..] => Ok(2),
+        [0xff] => truncated("the file ends within its first marker"),
+        _ => broken("the file does not begin with a JPEG marker"),
+    }
+}
+
+/// The marker segment at or after `at`: marker, body, and where the next begins.
+fn segment(bytes: &[u8], at: usize) -> Result<(u8, &[u8], usize), Defect> {
+    let end = || Defect::Truncated(format!("the file ends after {} bytes, between two markers", bytes.len()));
+    // Some writers leave bytes between segments; decoders skip them.
+    let mut at = at;
+    let marker = loop {
+        let found = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff));
+        at += found.ok_or_else(end)?;
+        while bytes.get(at) == Some(&0xff) {
+            at += 1;
+        }
+        match *bytes.get(at).ok_or_else(end)? {
+            0 => {}
+            marker => break marker,
+        }
+    };
+    at += 1;
+    if matches!(marker, EOI | SOI | 0x01 | 0xd0..=0xd7) {
+        return Ok((marker, &[], at));
+    }
+    let Some(&[high, low]) = bytes.get(at..at + 2).and_then(|two| two.first_chunk()) else {
+        return Err(end());
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if length < 2 {
+        return broken(format!("segment 0x{marker:02x} says that it is {length} bytes long"));
+    }
+    match bytes.get(at + 2..at + length) {
+        Some(body) => Ok((marker, body, at + length)),
+        None => truncated(format!(
+            "the file ends after {} bytes, within segment 0x{marker:02x}",
+            bytes.len()
+        )),
+    }
+}
+
+/// Whether an end-of-image marker follows.
+fn closed(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at..).is_some_and(|rest| rest.windows(2).any(|pair| pair == [0xff, EOI]))
+}
+
+/// Where the marker after a scan's entropy-coded data lies.
+fn skip_entropy(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        let end = stretch_end(bytes, at);
+        match bytes.get(end + 1) {
+            Some(0xd0..=0xd7) => at = end + 2,
+            _ => return end,
+        }
+    }
+}
+
+/// The end of the entropy-coded stretch that begins at `at`: the next marker or the end of the file.
+fn stretch_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
+        match bytes.get(at + found + 1) {
+            Some(0) => at += found + 2,
+            // A fill byte: the marker, if one follows, begins with the last 0xff.
+            Some(0xff) => at += found + 1,
+            _ => return at + found,
+        }
+    }
+    bytes.len()
+}
+
+/// One component of the frame.
+struct Component {
+    id: u8,
+    horizontal: usize,
+    vertical: usize,
+    /// Whether a scan has coded it.
+    seen: bool,
+}
+
+/// The frame, and which of its components have been walked.
+struct Scanner {
+    frame: Frame,
+    sequential: bool,
+    components: Vec<Component>,
+}
+
+/// A component within a scan: its index in the frame, its DC and its AC table.
+type ScanComponent = (usize, usize, usize);
+
+fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
+    let &[precision, y1, y0, x1, x0, n, ref rest @ ..] = body else {
+        return broken("the frame header is too short");
+    };
+    if !matches!(marker, 0xc0..=0xc2) || precision != 8 {
+        return broken(format!(
+            "coding process 0x{marker:02x} with {precision} bits a sample is not supported"
+        ));
+    }
+    let frame = Frame {
+        width: u32::from(u16::from_be_bytes([x1, x0])),
+        height: u32::from(u16::from_be_bytes([y1, y0])),
+    };
+    if frame.width == 0 || frame.height == 0 {
+        return broken(format!("the frame is {} × {} pixels", frame.width, frame.height));
+    }
+    if !(1..=4).contains(&n) || rest.len() < 3 * usize::from(n) {
+        return broken(format!("the frame has {n} components"));
+    }
+    let components: Vec<Component> = rest
+        .chunks_exact(3)
+        .take(usize::from(n))
+        .map(|component| Component {
+            id: component[0],
+            horizontal: usize::from(component[1] >> 4),
+            vertical: usize::from(component[1] & 15),
+            seen: false,
+        })
+        .collect();
+    for component in &components {
+        if !(1..=4).contains(&component.horizontal) || !(1..=4).contains(&component.vertical) {
+            return broken("a component's sampling factor is not 1 to 4");
+        }
+    }
+    Ok(Scanner { frame, sequential: marker != 0xc2, components })
+}
+
+impl Scanner {
+    /// Reads a scan header.
+    fn begin(&mut self, body: &[u8]) -> Result<Vec<ScanComponent>, Defect> {
+        let n = usize::from(body.first().copied().unwrap_or(0));
+        let (Some(selectors), true) = (body.get(1..1 + 2 * n), (1..=4).contains(&n)) else {
+            return broken("the scan header is too short");
+        };
+        let mut scan = Vec::with_capacity(n);
+        for selector in selectors.chunks_exact(2) {
+            let Some(index) = self.components.iter().position(|component| component.id == selector[0]) else {
+                return broken("a scan names a component that the frame has not");
+            };
+            if std::mem::replace(&mut self.components[index].seen, true) {
+                return broken("a component is coded twice");
+            }
+            scan.push((index, usize::from(selector[1] >> 4), usize::from(selector[1] & 15)));
+        }
+        Ok(scan)
+    }
+
+    /// Walks the scan's entropy-coded data, which begin at `at`, and returns where they end.
+    fn walk(
+        &self,
+        scan: &[ScanComponent],
+        tables: &Tables,
+        bytes: &[u8],
+        mut at: usize,
+        unstuffed: &mut Vec<u8>,
+    ) -> Result<usize, Defect> {
+        let (width, height) = (self.frame.width as usize, self.frame.height as usize);
+        let h_max = self.components.iter().map(|c| c.horizontal).max().unwrap_or(1);
+        let v_max = self.components.iter().map(|c| c.vertical).max().unwrap_or(1);
+        // A scan of one component is not interleaved: its unit is the block (A.2.2); else the MCU (A.2.3).
+        let (units, blocks_of): (usize, Vec<usize>) = match scan {
+            [(index, ..)] => {
+                let c = &self.components[*index];
+                let across = (width * c.horizontal).div_ceil(h_max).div_ceil(8);
+                let down = (height * c.vertical).div_ceil(v_max).div_ceil(8);
+                (across * down, vec![1])
+            }
+            _ => (
+                width.div_ceil(8 * h_max) * height.div_ceil(8 * v_max),
+                scan.iter()
+                    .map(|(index, ..)| self.components[*index].horizontal * self.components[*index].vertical)
+                    .collect(),
+            ),
+        };
+        let mut blocks = Vec::new();
+        for (&(_, dc, ac), &n) in scan.iter().zip(&blocks_of) {
+            let dc = tables.dc.get(dc).and_then(Option::as_deref);
+            let ac = tables.ac.get(ac).and_then(Option::as_deref);
+            let (Some(dc), Some(ac)) = (dc, ac) else {
+                return broken("a scan uses a Huffman table that is not defined");
+            };
+            blocks.extend(std::iter::repeat_n((dc, ac), n));
+        }
+        let mut done = 0;
+        loop {
+            let end = stretch_end(bytes, at);
+            unstuff(&bytes[at.min(end)..end], unstuffed);
+            let wanted = match tables.restart {
+                0 => units - done,
+                interval => interval.min(units - done),
+            };
+            let whole = walk_stretch(&blocks, wanted, unstuffed)?;
+            let marker = bytes.get(end + 1).copied();
+            if whole < wanted {
+                let (have, of) = (done + whole, units);
+                return match marker {
+                    None | Some(EOI) => truncated(format!("the data end after {have} of {of} coding units")),
+                    Some(marker) => broken(format!("marker 0x{marker:02x} after {have} of {of} coding units")),
+                };
+            }
+            done += wanted;
+            if done == units {
+                return Ok(end);
+            }
+            match marker {
+                Some(0xd0..=0xd7) => at = end + 2,
+                None | Some(EOI) => return truncated(format!("the data end after {done} of {units} coding units")),
+                Some(marker) => return broken(format!("marker 0x{marker:02x} after {done} of {units} coding units")),
+            }
+        }
+    }
+}
+
+/// Removes the zero that follows each 0xff (B.1.1.5) and appends eight zeros, so that the reader may look ahead.
+fn unstuff(stretch: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    let mut rest = stretch;
+    while let Some(found) = rest.iter().position(|&byte| byte == 0xff) {
+        out.extend_from_slice(&rest[..=found]);
+        rest = &rest[found + 1..];
+        if rest.first() == Some(&0) {
+            rest = &rest[1..];
+        }
+    }
+    out.extend_from_slice(rest);
+    out.extend_from_slice(&[0; 8]);
+}
+
+/// Walks at most `wanted` units of these blocks, and returns how many are there whole.
+fn walk_stretch(blocks: &[(&Huffman, &Huffman)], wanted: usize, padded: &[u8]) -> Result<usize, Defect> {
+    let bits = (padded.len() - 8) * 8;
+    let mut at = 0;
+    // The next 57 bits at least, first bit first.
+    let look = |at: usize| match padded.get(at / 8..at / 8 + 8).and_then(|eight| eight.first_chunk()) {
+        Some(eight) => u64::from_be_bytes(*eight) << (at % 8),
+        None => 0,
+    };
+    for unit in 0..wanted {
+        for (dc, ac) in blocks {
+            let Some((length, size)) = dc.symbol(look(at)) else {
+                return if at + 16 > bits { Ok(unit) } else { broken("a DC code is not in its Huffman table") };
+            };
+            at += length + size;
+            let mut k = 1;
+            while k < 64 {
+                let Some((length, run_size)) = ac.symbol(look(at)) else {
+                    return if at + 16 > bits { Ok(unit) } else { broken("an AC code is not in its Huffman table") };
+                };
+                let (run, size) = (run_size >> 4, run_size & 15);
+                at += length + size;
+                match (run, size) {
+                    (15, 0) => k += 16,
+                    (_, 0) => break,
+                    _ => k += run + 1,
+                }
+                if at > bits {
+                    return Ok(unit);
+                }
+            }
+            if at > bits {
+                return Ok(unit);
+            }
+            if k > 64 {
+                return broken("a block has more than 64 coefficients");
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+#[derive(Default)]
+struct Tables {
+    dc: [Option<Box<Huffman>>; 4],
+    ac: [Option<Box<Huffman>>; 4],
+    /// Units between restart markers; 0 for none.
+    restart: usize,
+}
+
+impl Tables {
+    /// Reads a DHT segment, which may define several tables (B.2.4.2).
+    fn define(&mut self, mut body: &[u8]) -> Result<(), Defect> {
+        while let Some((&class_id, rest)) = body.split_first() {
+            let Some((counts, rest)) = rest.split_first_chunk::<16>() else {
+                return broken("a Huffman table is too short");
+            };
+            let n = counts.iter().map(|&count| usize::from(count)).sum::<usize>();
+            let (true, Some(symbols)) = (n <= 256, rest.get(..n)) else {
+                return broken("a Huffman table is too short");
+            };
+            let classes = match class_id >> 4 {
+                0 => &mut self.dc,
+                1 => &mut self.ac,
+                _ => return broken("a Huffman table is neither for DC nor for AC"),
+            };
+            let Some(slot) = classes.get_mut(usize::from(class_id & 15)) else {
+                return broken("a Huffman table has a number above 3");
+            };
+            *slot = Some(Box::new(Huffman::new(counts, symbols)?));
+            body = &rest[n..];
+        }
+        Ok(())
+    }
+}
+
+/// Bits looked up at once.
+const FAST: u32 = 10;
+
+/// A Huffman table.
+struct Huffman {
+    /// By the next [`FAST`] bits: code length in the high byte, symbol in the low; 0 where the code is longer.
+    fast: [u16; 1 << FAST],
+    /// Per length: one past its last code, aligned to 16 bits; and what to add to a code to find its symbol.
+    limit: [u32; 17],
+    offset: [i32; 17],
+    symbols: [u8; 256],
+}
+
+impl Huffman {
+    fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, Defect> {
+        let mut table =
+            Self { fast: [0; 1 << FAST], limit: [0; 17], offset: [0; 17], symbols: [0; 256] };
+        table.symbols[..symbols.len()].copy_from_slice(symbols);
+        let (mut code, mut index) = (0u32, 0usize);
+        for (length, &count) in (1u32..).zip(counts) {
+            table.offset[length as usize] = index as i32 - code as i32;
+            for _ in 0..count {
+                if code >= 1 << length {
+                    return broken("a Huffman table has more codes than its lengths allow");
+                }
+                if length <= FAST {
+                    let first = (code << (FAST - length)) as usize;
+                    let entry = (length as u16) << 8 | u16::from(symbols[index]);
+                    table.fast[first..first + (1 << (FAST - length))].fill(entry);
+                }
+                code += 1;
+                index += 1;
+            }
+            table.limit[length as usize] = code << (16 - length);
+            code <<= 1;
+        }
+        Ok(table)
+    }
+
+    /// The code at the head of `window`: its length and its symbol; none where the table has no such code.
+    #[inline]
+    fn symbol(&self, window: u64) -> Option<(usize, usize)> {
+        let entry = usize::from(self.fast[(window >> (64 - FAST)) as usize]);
+        if entry != 0 {
+            return Some((entry >> 8, entry & 255));
+        }
+        let head = (window >> 48) as u32;
+        let length = (FAST as usize + 1..=16).find(|&length| head < self.limit[length])?;
+        let index = (head >> (16 - length)) as i32 + self.offset[length];
+        Some((length, usize::from(*self.symbols.get(usize::try_from(index).ok()?)?)))
+    }
+}
