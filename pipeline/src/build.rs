@@ -45,7 +45,9 @@ pub fn scan_raw(raw: &Path) -> anyhow::Result<Scan> {
     let progress = Progress::new("scan");
     scan::scan(raw, &|done, total| progress.set(done, total)).map_err(|error| match error {
         ScanError::Unreadable { .. } => error.into(),
-        ScanError::Missing(_) | ScanError::NotAFolder(_) | ScanError::NoImages(_) => usage(error.to_string()),
+        ScanError::Missing(_) | ScanError::NotAFolder(_) | ScanError::NoImages(_) => {
+            usage(error.to_string())
+        }
     })
 }
 
@@ -59,10 +61,12 @@ pub fn propose(
     overrides: &Overrides,
 ) -> anyhow::Result<ConsolidationPlan> {
     let propose = consolidate::propose(scan, &config.consolidate, overrides, &decode::pixel_hash);
-    propose.map_err(|error| match error.downcast_ref::<consolidate::OverrideError>() {
-        Some(wrong) => usage(wrong.to_string()),
-        None => error,
-    })
+    propose.map_err(
+        |error| match error.downcast_ref::<consolidate::OverrideError>() {
+            Some(wrong) => usage(wrong.to_string()),
+            None => error,
+        },
+    )
 }
 
 /// Builds a dataset and returns what to print. Works on the current rayon pool.
@@ -71,7 +75,12 @@ pub fn propose(
 /// Usage (nothing to scan, an `out` that may not be written), too many rejects, a plan that differs from the reviewed
 /// one, a tree that changes meanwhile, a full disk. The directory is then as it was before.
 pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
-    let BuildOptions { raw, out, plan: reviewed, .. } = options;
+    let BuildOptions {
+        raw,
+        out,
+        plan: reviewed,
+        ..
+    } = options;
     output::inspect(out, raw)?;
     let scan = scan_raw(raw)?;
     let mut config = options.config.clone();
@@ -93,8 +102,14 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
 
     let output = Output::claim(out)?;
     let built = write_shards(&scan, &catalog, &config, &shards, output.dir())?;
-    let rejects: Vec<Reject> =
-        scan.rejects.iter().chain(&built.rejects).cloned().collect::<BTreeSet<_>>().into_iter().collect();
+    let rejects: Vec<Reject> = scan
+        .rejects
+        .iter()
+        .chain(&built.rejects)
+        .cloned()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
     if rejects.len() as u64 > config.max_rejects || built.rows.is_empty() {
         drop(output);
         return Err(refuse(out, &rejects, &config, built.rows.len())?);
@@ -106,7 +121,10 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     for (name, bytes) in [
         ("brand_to_index.csv", tables::brand_to_index_csv(&catalog)?),
         ("brands.csv", tables::csv_bytes(&brands)?),
-        ("catalog.parquet", crate::parquet::catalog_bytes(&built.rows)?),
+        (
+            "catalog.parquet",
+            crate::parquet::catalog_bytes(&built.rows)?,
+        ),
         ("consolidation.json", tables::json_bytes(&plan)?),
         ("rejects.jsonl", tables::jsonl_bytes(&rejects)?),
     ] {
@@ -119,7 +137,12 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
         resizer: decode::resizer_version(),
         counts: Counts {
             brands: catalog.brands.len() as u64,
-            categories: catalog.brands.iter().map(|b| &b.category).collect::<BTreeSet<_>>().len() as u64,
+            categories: catalog
+                .brands
+                .iter()
+                .map(|b| &b.category)
+                .collect::<BTreeSet<_>>()
+                .len() as u64,
             images: built.images.len() as u64,
             objects: brands.iter().map(|brand| brand.n_objects).sum(),
             rows: built.rows.len() as u64,
@@ -132,7 +155,13 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
         annotations,
     };
     output.publish(&manifest)?;
-    Ok(summary(out, &plan, &manifest, &rejects, built.small_objects))
+    Ok(summary(
+        out,
+        &plan,
+        &manifest,
+        &rejects,
+        built.small_objects,
+    ))
 }
 
 /// What the shards hold, and what is known of it.
@@ -178,7 +207,9 @@ fn write_shards(
         let mut next = 0;
         for plan in plans {
             let buffer = buffers.try_recv().unwrap_or_default();
-            let rendered = render::render(scan, catalog, config, plan, buffer, &|| progress.step(total))?;
+            let rendered = render::render(scan, catalog, config, plan, buffer, &|| {
+                progress.step(total)
+            })?;
             refused += rendered.rejects.len() as u64;
             // An over-full list ends in an error, which names them all: decode on, write no more.
             let doomed = refused > config.max_rejects;
@@ -213,7 +244,10 @@ fn number(
     catalog: &Catalog,
     rendered: Rendered,
 ) -> ShardRows {
-    let mut rows = ShardRows { images: rendered.pixels, ..ShardRows::default() };
+    let mut rows = ShardRows {
+        images: rendered.pixels,
+        ..ShardRows::default()
+    };
     for image in &rendered.images {
         let sample = &catalog.samples[image.sample];
         let raw = &scan.samples[sample.raw];
@@ -257,10 +291,15 @@ fn number(
 
 /// A brand of the overrides could be called `../../etc`.
 fn refuse_unsafe_names(catalog: &Catalog) -> anyhow::Result<()> {
-    let brands = catalog.brands.iter().flat_map(|brand| [&brand.category, &brand.name]);
+    let brands = catalog
+        .brands
+        .iter()
+        .flat_map(|brand| [&brand.category, &brand.name]);
     for name in brands.chain(catalog.samples.iter().map(|sample| &sample.stem)) {
         if !output::is_one_component(name) {
-            return Err(usage(format!("{name:?} cannot be the name of a folder or a file; choose another")));
+            return Err(usage(format!(
+                "{name:?} cannot be the name of a folder or a file; choose another"
+            )));
         }
     }
     Ok(())
@@ -278,7 +317,11 @@ fn refuse(
     let path = out.with_file_name(name);
     std::fs::write(&path, tables::jsonl_bytes(rejects)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
-    let first: Vec<String> = rejects.iter().take(5).map(|reject| format!("\n  {}", describe(reject))).collect();
+    let first: Vec<String> = rejects
+        .iter()
+        .take(5)
+        .map(|reject| format!("\n  {}", describe(reject)))
+        .collect();
     let list = format!("all are listed in {}{}", path.display(), first.concat());
     Ok(if rejects.len() as u64 > config.max_rejects {
         Failure::TooManyRejects(format!(
@@ -288,14 +331,25 @@ fn refuse(
         ))
         .into()
     } else {
-        usage(format!("nothing in the tree makes a row ({} of {} refused); {list}", rejects.len(), rejects.len() + rows))
+        usage(format!(
+            "nothing in the tree makes a row ({} of {} refused); {list}",
+            rejects.len(),
+            rejects.len() + rows
+        ))
     })
 }
 
 fn describe(reject: &Reject) -> String {
     let reason = serde_json::to_value(reject.reason).unwrap_or_default();
-    let object = reject.object.map_or(String::new(), |object| format!(", object {object}"));
-    format!("{}{object}: {}: {}", reject.path, reason.as_str().unwrap_or("?"), reject.detail)
+    let object = reject
+        .object
+        .map_or(String::new(), |object| format!(", object {object}"));
+    format!(
+        "{}{object}: {}: {}",
+        reject.path,
+        reason.as_str().unwrap_or("?"),
+        reject.detail
+    )
 }
 
 fn dry_run_summary(
@@ -344,7 +398,11 @@ fn summary(
         ));
     }
     if !rejects.is_empty() {
-        lines.push(format!("{} refused, see {}:", rejects.len(), out.join("rejects.jsonl").display()));
+        lines.push(format!(
+            "{} refused, see {}:",
+            rejects.len(),
+            out.join("rejects.jsonl").display()
+        ));
         let mut reasons = BTreeMap::<_, u64>::new();
         for reject in rejects {
             *reasons.entry(reject.reason).or_default() += 1;

@@ -46,16 +46,22 @@ pub fn check(root: &Path) -> anyhow::Result<String> {
     }
     check_shards(root, &manifest, catalog.as_deref(), &mut problems);
     check_annotations(root, &manifest, &files, &mut problems);
-    let splits: BTreeSet<&str> =
-        files.iter().filter_map(|file| file.strip_prefix("splits/")?.rsplit_once('.')).map(|(name, _)| name).collect();
+    let splits: BTreeSet<&str> = files
+        .iter()
+        .filter_map(|file| file.strip_prefix("splits/")?.rsplit_once('.'))
+        .map(|(name, _)| name)
+        .collect();
     if !brands.is_empty() {
         for name in &splits {
             problems.extend(split::problems(root, name, &brands, &manifest_blake3));
         }
     }
-    problems.extend(files.iter().filter(|file| is_unknown(file, &manifest)).map(|file| {
-        format!("{file}: no part of a dataset; move it elsewhere")
-    }));
+    problems.extend(
+        files
+            .iter()
+            .filter(|file| is_unknown(file, &manifest))
+            .map(|file| format!("{file}: no part of a dataset; move it elsewhere")),
+    );
 
     if problems.is_empty() {
         let counts = &manifest.counts;
@@ -70,15 +76,24 @@ pub fn check(root: &Path) -> anyhow::Result<String> {
             splits.len()
         ));
     }
-    let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("\n  {problem}"))
+        .collect();
     let n = problems.len();
-    Err(corrupt(format!("{}: {n} problem{}{}", root.display(), if n == 1 { "" } else { "s" }, lines.concat())))
+    Err(corrupt(format!(
+        "{}: {n} problem{}{}",
+        root.display(),
+        if n == 1 { "" } else { "s" },
+        lines.concat()
+    )))
 }
 
 /// Every file below a folder, relative to `root`, `/` between folders, sorted.
 fn list(root: &Path, dir: &Path) -> anyhow::Result<BTreeSet<String>> {
     let mut files = BTreeSet::new();
-    let entries = std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    let entries =
+        std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
     for entry in entries {
         let entry = entry.with_context(|| format!("cannot list {}", dir.display()))?;
         let path = entry.path();
@@ -92,7 +107,8 @@ fn list(root: &Path, dir: &Path) -> anyhow::Result<BTreeSet<String>> {
 }
 
 fn is_unknown(file: &str, manifest: &Manifest) -> bool {
-    let split = |rest: &str| !rest.contains('/') && (rest.ends_with(".csv") || rest.ends_with(".json"));
+    let split =
+        |rest: &str| !rest.contains('/') && (rest.ends_with(".csv") || rest.ends_with(".json"));
     !(file == MANIFEST
         || file == MARKER
         || manifest.files.contains_key(file)
@@ -102,9 +118,18 @@ fn is_unknown(file: &str, manifest: &Manifest) -> bool {
 }
 
 /// The files that the manifest lists: bytes, and that each is what its name says. Returns the catalog.
-fn check_listed(root: &Path, manifest: &Manifest, problems: &mut Vec<String>) -> Option<Vec<CatalogRow>> {
+fn check_listed(
+    root: &Path,
+    manifest: &Manifest,
+    problems: &mut Vec<String>,
+) -> Option<Vec<CatalogRow>> {
     let mut catalog = None;
-    let names: BTreeSet<&str> = manifest.files.keys().map(String::as_str).chain(FILES).collect();
+    let names: BTreeSet<&str> = manifest
+        .files
+        .keys()
+        .map(String::as_str)
+        .chain(FILES)
+        .collect();
     for name in names {
         let path = root.join(name);
         let parsed = read_listed(root, manifest, name).and_then(|bytes| {
@@ -112,9 +137,13 @@ fn check_listed(root: &Path, manifest: &Manifest, problems: &mut Vec<String>) ->
                 "catalog.parquet" => catalog = Some(parquet::read_catalog(&path)?),
                 "brand_to_index.csv" => check_lookup(root, manifest, &parse_csv(&path, &bytes)?)?,
                 "rejects.jsonl" => {
-                    let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-                    let rejects: Vec<Reject> =
-                        lines.map(serde_json::from_slice).collect::<Result<_, _>>().context("rejects.jsonl")?;
+                    let lines = bytes
+                        .split(|&byte| byte == b'\n')
+                        .filter(|line| !line.is_empty());
+                    let rejects: Vec<Reject> = lines
+                        .map(serde_json::from_slice)
+                        .collect::<Result<_, _>>()
+                        .context("rejects.jsonl")?;
                     anyhow::ensure!(
                         rejects.len() as u64 == manifest.counts.rejects,
                         "rejects.jsonl: {} lines, and the manifest counts {}",
@@ -141,7 +170,9 @@ fn check_listed(root: &Path, manifest: &Manifest, problems: &mut Vec<String>) ->
 fn check_lookup(root: &Path, manifest: &Manifest, lookup: &[BrandIndexRow]) -> anyhow::Result<()> {
     // A damaged brands.csv is named elsewhere.
     if let Ok(brands) = read_brands(root, manifest) {
-        let same = |(row, brand): (&BrandIndexRow, &BrandRow)| row.index == brand.index && row.brand == brand.brand;
+        let same = |(row, brand): (&BrandIndexRow, &BrandRow)| {
+            row.index == brand.index && row.brand == brand.brand
+        };
         anyhow::ensure!(
             lookup.len() == brands.len() && lookup.iter().zip(&brands).all(same),
             "brand_to_index.csv and brands.csv name different brands"
@@ -185,7 +216,9 @@ fn check_catalog(
             Some(brand) => {
                 let range = brand.first_row..brand.first_row + brand.n_rows;
                 expect(
-                    range.contains(&i) && brand.brand == row.brand && brand.category == row.category,
+                    range.contains(&i)
+                        && brand.brand == row.brand
+                        && brand.category == row.category,
                     "its brand is not that of brands.csv",
                 );
             }
@@ -193,7 +226,8 @@ fn check_catalog(
         }
         match manifest.shards.get(row.shard as usize) {
             Some(shard) => expect(
-                shard.first_row + u64::from(row.position) == i && u64::from(row.position) < shard.n_rows,
+                shard.first_row + u64::from(row.position) == i
+                    && u64::from(row.position) < shard.n_rows,
                 "it lies elsewhere than its shard and position say",
             ),
             None => expect(false, "its shard is not in the manifest"),
@@ -206,7 +240,8 @@ fn check_catalog(
             length > 0 && start.checked_add(length).is_some_and(|end| end <= whole)
         };
         expect(
-            inside(row.x, row.region_width, row.width) && inside(row.y, row.region_height, row.height),
+            inside(row.x, row.region_width, row.width)
+                && inside(row.y, row.region_height, row.height),
             "its region lies outside its image",
         );
         expect(files.contains(&row.annotation), "its annotation is missing");
@@ -237,15 +272,26 @@ fn check_shards(
                 progress.step(manifest.counts.rows);
                 let number = entry.first_row + position as u64;
                 if !shard.is_intact(position, row) {
-                    return Some(format!("{}: row {number} does not have its CRC-32", entry.path));
+                    return Some(format!(
+                        "{}: row {number} does not have its CRC-32",
+                        entry.path
+                    ));
                 }
                 if shard.number(3, position) != number as i64 {
-                    return Some(format!("{}: its row tensor is not dense at row {number}", entry.path));
+                    return Some(format!(
+                        "{}: its row tensor is not dense at row {number}",
+                        entry.path
+                    ));
                 }
                 let expected = catalog?.get(number as usize)?;
                 let same = shard.number(2, position) == i64::from(expected.brand_index)
                     && shard.number(4, position) == expected.image as i64;
-                (!same).then(|| format!("{}: row {number} has another brand or image than the catalog", entry.path))
+                (!same).then(|| {
+                    format!(
+                        "{}: row {number} has another brand or image than the catalog",
+                        entry.path
+                    )
+                })
             })
             .collect();
         name_first(wrong, problems);
@@ -264,7 +310,10 @@ fn check_annotations(
     files: &BTreeSet<String>,
     problems: &mut Vec<String>,
 ) {
-    let paths: Vec<&String> = files.iter().filter(|file| file.starts_with("annotations/")).collect();
+    let paths: Vec<&String> = files
+        .iter()
+        .filter(|file| file.starts_with("annotations/"))
+        .collect();
     let read: Result<Vec<_>, String> = paths
         .par_iter()
         .map(|path| match std::fs::read(root.join(path)) {
@@ -275,12 +324,21 @@ fn check_annotations(
     match read {
         Err(problem) => problems.push(problem),
         Ok(mut found) => {
-            let AnnotationsEntry { files, bytes, blake3 } = tables::annotations_entry(&mut found);
+            let AnnotationsEntry {
+                files,
+                bytes,
+                blake3,
+            } = tables::annotations_entry(&mut found);
             let expected = &manifest.annotations;
             if files != expected.files {
-                problems.push(format!("annotations: {files} files, and the manifest counts {}", expected.files));
+                problems.push(format!(
+                    "annotations: {files} files, and the manifest counts {}",
+                    expected.files
+                ));
             } else if bytes != expected.bytes || blake3 != expected.blake3 {
-                problems.push("annotations: their bytes are not those that the manifest lists".to_owned());
+                problems.push(
+                    "annotations: their bytes are not those that the manifest lists".to_owned(),
+                );
             }
         }
     }

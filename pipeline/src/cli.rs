@@ -40,8 +40,10 @@ enum Command {
         config: Option<PathBuf>,
     },
     /// Make the dataset directory: shards, indexed annotations, lookups, catalog, manifest
-    #[command(after_help = "Example:\n  logodex-data build --raw /data/LogoDet-3K --out data/logodet3k \
---config pipeline/configs/logodet3k.toml")]
+    #[command(
+        after_help = "Example:\n  logodex-data build --raw /data/LogoDet-3K --out data/logodet3k \
+--config pipeline/configs/logodet3k.toml"
+    )]
     Build {
         /// The raw tree: the folder that holds LogoDet-3K, or LogoDet-3K itself; never written
         #[arg(long, value_name = "DIR")]
@@ -63,7 +65,9 @@ enum Command {
         dry_run: bool,
     },
     /// Draw a brand-wise split, stratified by category: splits/NAME.csv and splits/NAME.json
-    #[command(after_help = "Example:\n  logodex-data split --dataset data/logodet3k --name default --seed 42")]
+    #[command(
+        after_help = "Example:\n  logodex-data split --dataset data/logodet3k --name default --seed 42"
+    )]
     Split {
         /// A dataset
         #[arg(long, value_name = "DATASET")]
@@ -96,10 +100,20 @@ enum Command {
 /// Whatever went wrong; [`crate::failure::exit_code`] knows the code.
 pub fn run(cli: Cli) -> anyhow::Result<String> {
     match cli.command {
-        Command::Plan { raw, out, overrides, config } => {
-            plan(&raw, &out, overrides.as_deref(), config.as_deref())
-        }
-        Command::Build { raw, out, plan, config, threads, dry_run } => {
+        Command::Plan {
+            raw,
+            out,
+            overrides,
+            config,
+        } => plan(&raw, &out, overrides.as_deref(), config.as_deref()),
+        Command::Build {
+            raw,
+            out,
+            plan,
+            config,
+            threads,
+            dry_run,
+        } => {
             let options = BuildOptions {
                 config: config::build_config(config.as_deref())?,
                 plan: plan.as_deref().map(config::plan).transpose()?,
@@ -107,12 +121,26 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
                 out,
                 dry_run,
             };
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()?;
             pool.install(|| build::build(&options))
         }
-        Command::Split { dataset, name, seed, test, val } => {
-            split::split(&dataset, &SplitOptions { name, seed, test, val })
-        }
+        Command::Split {
+            dataset,
+            name,
+            seed,
+            test,
+            val,
+        } => split::split(
+            &dataset,
+            &SplitOptions {
+                name,
+                seed,
+                test,
+                val,
+            },
+        ),
         Command::Check { dataset } => check::check(&dataset),
     }
 }
@@ -130,12 +158,19 @@ fn plan(
         _ => Path::new("."),
     };
     if !folder.is_dir() {
-        return Err(usage(format!("{} is no folder to write {} in", folder.display(), out.display())));
+        return Err(usage(format!(
+            "{} is no folder to write {} in",
+            folder.display(),
+            out.display()
+        )));
     }
     if let (Ok(raw), Ok(folder)) = (raw.canonicalize(), folder.canonicalize())
         && folder.starts_with(&raw)
     {
-        return Err(usage(format!("{} lies in the raw tree, which is never written", out.display())));
+        return Err(usage(format!(
+            "{} lies in the raw tree, which is never written",
+            out.display()
+        )));
     }
     let scan = build::scan_raw(raw)?;
     let plan = build::propose(&scan, &config, &overrides)?;
@@ -145,7 +180,10 @@ fn plan(
         0 => String::new(),
         n => format!("\n{n} files were refused; build lists them in rejects.jsonl"),
     };
-    Ok(format!("{}{refused}", consolidate::summarize(&plan).trim_end()))
+    Ok(format!(
+        "{}{refused}",
+        consolidate::summarize(&plan).trim_end()
+    ))
 }
 
 #[cfg(test)]

@@ -30,7 +30,10 @@ pub fn invalid(config: &BuildConfig) -> Option<String> {
     } else if !(0.0..=2.0).contains(&config.context) {
         Some(format!("context = {}: it must be 0 to 2", config.context))
     } else if !(1..=4096).contains(&config.shard_mib) {
-        Some(format!("shard_mib = {}: it must be 1 to 4096", config.shard_mib))
+        Some(format!(
+            "shard_mib = {}: it must be 1 to 4096",
+            config.shard_mib
+        ))
     } else {
         None
     }
@@ -61,8 +64,13 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 fn toml_file<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = String::from_utf8(read(path)?)
         .map_err(|_| usage(format!("{}: the file is not UTF-8", path.display())))?;
-    toml::from_str(&text)
-        .map_err(|error| usage(format!("{}: {}", path.display(), error.to_string().trim_end())))
+    toml::from_str(&text).map_err(|error| {
+        usage(format!(
+            "{}: {}",
+            path.display(),
+            error.to_string().trim_end()
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -101,9 +109,16 @@ mod tests {
     fn the_committed_configurations_are_valid() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
         let full = build_config(Some(&dir.join("logodet3k.toml"))).unwrap();
-        assert_eq!(full, BuildConfig::default(), "the documented file states the defaults");
+        assert_eq!(
+            full,
+            BuildConfig::default(),
+            "the documented file states the defaults"
+        );
         let demo = build_config(Some(&dir.join("demo.toml"))).unwrap();
-        assert_eq!((demo.side, demo.region, demo.context), (64, Region::Object, 0.1));
+        assert_eq!(
+            (demo.side, demo.region, demo.context),
+            (64, Region::Object, 0.1)
+        );
     }
 
     #[test]

@@ -50,7 +50,11 @@ pub fn read_manifest(root: &Path) -> anyhow::Result<(Manifest, String)> {
         ))
     })?;
     let manifest: Manifest = manifest_header().parse(&json).map_err(|error| {
-        let hint = if error.is::<FormatError>() { "" } else { ": the manifest is damaged" };
+        let hint = if error.is::<FormatError>() {
+            ""
+        } else {
+            ": the manifest is damaged"
+        };
         corrupt(format!("{}: {error}{hint}", path.display()))
     })?;
     let lie = |what: String| Err(corrupt(format!("{}: {what}", path.display())));
@@ -68,7 +72,10 @@ pub fn read_manifest(root: &Path) -> anyhow::Result<(Manifest, String)> {
         rows += entry.n_rows;
     }
     if rows != manifest.counts.rows {
-        return lie(format!("its shards hold {rows} rows, and it counts {}", manifest.counts.rows));
+        return lie(format!(
+            "its shards hold {rows} rows, and it counts {}",
+            manifest.counts.rows
+        ));
     }
     if let Some(file) = manifest.files.keys().find(|file| !is_inside(file)) {
         return lie(format!("file {file:?} lies outside the dataset"));
@@ -79,7 +86,10 @@ pub fn read_manifest(root: &Path) -> anyhow::Result<(Manifest, String)> {
 
 /// Whether a relative path stays below the folder it is relative to.
 fn is_inside(path: &str) -> bool {
-    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+    !path.is_empty()
+        && Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Reads a small file of a dataset and checks it against the manifest.
@@ -89,9 +99,13 @@ fn is_inside(path: &str) -> bool {
 pub(crate) fn read_listed(root: &Path, manifest: &Manifest, name: &str) -> anyhow::Result<Vec<u8>> {
     let path = root.join(name);
     let Some(FileEntry { bytes, blake3 }) = manifest.files.get(name) else {
-        return Err(corrupt(format!("{}: the manifest does not list it", path.display())));
+        return Err(corrupt(format!(
+            "{}: the manifest does not list it",
+            path.display()
+        )));
     };
-    let content = std::fs::read(&path).map_err(|error| corrupt(format!("{}: {error}", path.display())))?;
+    let content =
+        std::fs::read(&path).map_err(|error| corrupt(format!("{}: {error}", path.display())))?;
     if content.len() as u64 != *bytes {
         return Err(corrupt(format!(
             "{}: {} bytes, and the manifest says {bytes}",
@@ -100,7 +114,10 @@ pub(crate) fn read_listed(root: &Path, manifest: &Manifest, name: &str) -> anyho
         )));
     }
     if blake3::hash(&content).to_hex().as_str() != blake3 {
-        return Err(corrupt(format!("{}: its BLAKE3 is not the manifest's", path.display())));
+        return Err(corrupt(format!(
+            "{}: its BLAKE3 is not the manifest's",
+            path.display()
+        )));
     }
     Ok(content)
 }
@@ -126,12 +143,19 @@ pub fn read_brands(root: &Path, manifest: &Manifest) -> anyhow::Result<Vec<Brand
     let mut first_row = 0u64;
     for (index, brand) in (0..).zip(&brands) {
         if brand.index != index || brand.first_row != first_row {
-            return Err(corrupt(format!("{}: line {} does not continue the one before", path.display(), index + 2)));
+            return Err(corrupt(format!(
+                "{}: line {} does not continue the one before",
+                path.display(),
+                index + 2
+            )));
         }
         first_row = first_row.saturating_add(brand.n_rows);
     }
     if first_row != manifest.counts.rows || brands.len() as u64 != manifest.counts.brands {
-        return Err(corrupt(format!("{}: its sums are not the manifest's counts", path.display())));
+        return Err(corrupt(format!(
+            "{}: its sums are not the manifest's counts",
+            path.display()
+        )));
     }
     Ok(brands)
 }
@@ -145,16 +169,30 @@ impl Shard {
         let path = root.join(&entry.path);
         let wrong = |what: String| corrupt(format!("{}: {what}", path.display()));
         let file = File::open(&path).map_err(|error| wrong(error.to_string()))?;
-        let bytes = file.metadata().map_err(|error| wrong(error.to_string()))?.len();
+        let bytes = file
+            .metadata()
+            .map_err(|error| wrong(error.to_string()))?
+            .len();
         if bytes != entry.bytes {
-            return Err(wrong(format!("{bytes} bytes, and the manifest says {}", entry.bytes)));
+            return Err(wrong(format!(
+                "{bytes} bytes, and the manifest says {}",
+                entry.bytes
+            )));
         }
         // SAFETY: the file is opened for reading alone and a published shard is never written again; were another
         // process to truncate it, reading would raise SIGBUS, not give a wrong value.
-        let map = unsafe { Mmap::map(&file) }.with_context(|| format!("cannot map {}", path.display()))?;
+        let map = unsafe { Mmap::map(&file) }
+            .with_context(|| format!("cannot map {}", path.display()))?;
         let layout = shard::read_layout(&map, entry.n_rows, side).map_err(wrong)?;
-        let checked = (0..entry.n_rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { entry: entry.clone(), map, layout, checked })
+        let checked = (0..entry.n_rows.div_ceil(64))
+            .map(|_| AtomicU64::new(0))
+            .collect();
+        Ok(Self {
+            entry: entry.clone(),
+            map,
+            layout,
+            checked,
+        })
     }
 
     /// The whole file.
@@ -199,7 +237,13 @@ impl Dataset {
             .iter()
             .map(|entry| Shard::open(root, entry, manifest.config.side))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { root: root.to_owned(), manifest, manifest_blake3, brands, shards })
+        Ok(Self {
+            root: root.to_owned(),
+            manifest,
+            manifest_blake3,
+            brands,
+            shards,
+        })
     }
 
     /// The directory.
@@ -238,7 +282,10 @@ impl Dataset {
     /// Corrupt: the bytes do not have their checksum; names the shard and the row. A row that is not there.
     pub fn image(&self, row: u64) -> anyhow::Result<&[u8]> {
         anyhow::ensure!(row < self.len(), "row {row} of {}", self.len());
-        let shard = &self.shards[self.shards.partition_point(|shard| shard.entry.first_row <= row) - 1];
+        let shard = &self.shards[self
+            .shards
+            .partition_point(|shard| shard.entry.first_row <= row)
+            - 1];
         let position = (row - shard.entry.first_row) as usize;
         let bytes = row_bytes(self.manifest.config.side);
         let (word, bit) = (&shard.checked[position / 64], 1u64 << (position % 64));

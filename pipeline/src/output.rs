@@ -136,8 +136,15 @@ impl Output {
         lock(&marker, out)?;
         // Another build may have finished between the first look and the lock.
         inspect_content(out)?;
-        let output = Self { dir: out.to_owned(), made, published: false, _marker: marker };
-        output.clear().with_context(|| format!("cannot empty {}", out.display()))?;
+        let output = Self {
+            dir: out.to_owned(),
+            made,
+            published: false,
+            _marker: marker,
+        };
+        output
+            .clear()
+            .with_context(|| format!("cannot empty {}", out.display()))?;
         for folder in FOLDERS {
             std::fs::create_dir(out.join(folder))
                 .with_context(|| format!("cannot write {}", out.display()))?;
@@ -225,7 +232,9 @@ mod tests {
     use crate::failure::exit_code;
 
     fn refused(result: anyhow::Result<impl Sized>, says: &str) {
-        let Err(error) = result else { panic!("not refused: {says}") };
+        let Err(error) = result else {
+            panic!("not refused: {says}")
+        };
         assert_eq!(exit_code(&error), 2, "{error:#}");
         assert!(format!("{error:#}").contains(says), "{error:#}");
     }
@@ -243,7 +252,11 @@ mod tests {
 
         std::fs::create_dir_all(&out).unwrap();
         drop(Output::claim(&out).unwrap());
-        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0, "and keeps the directory that it found");
+        assert_eq!(
+            std::fs::read_dir(&out).unwrap().count(),
+            0,
+            "and keeps the directory that it found"
+        );
 
         // As a killed build leaves it.
         std::fs::create_dir_all(out.join("shards")).unwrap();

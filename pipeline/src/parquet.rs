@@ -23,7 +23,11 @@ pub fn catalog_bytes(rows: &[CatalogRow]) -> anyhow::Result<Vec<u8>> {
         let values: Vec<u32> = rows.iter().map(of).collect();
         Series::new(name.into(), values).into()
     }
-    fn texts<'a>(name: &str, rows: &'a [CatalogRow], of: impl Fn(&'a CatalogRow) -> &'a str) -> Column {
+    fn texts<'a>(
+        name: &str,
+        rows: &'a [CatalogRow],
+        of: impl Fn(&'a CatalogRow) -> &'a str,
+    ) -> Column {
         let values: Vec<&str> = rows.iter().map(of).collect();
         Series::new(name.into(), values).into()
     }
@@ -83,7 +87,11 @@ fn rows_of(frame: &DataFrame) -> anyhow::Result<Vec<CatalogRow>> {
     };
     let texts = |name: &str| -> anyhow::Result<Vec<Option<String>>> {
         let column = frame.column(name)?;
-        Ok(column.str()?.iter().map(|text| text.map(str::to_owned)).collect())
+        Ok(column
+            .str()?
+            .iter()
+            .map(|text| text.map(str::to_owned))
+            .collect())
     };
     let (row, image) = (u64s("row")?, u64s("image")?);
     let (brand_index, object) = (u32s("brand_index")?, u32s("object")?);
@@ -167,8 +175,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("catalog.parquet");
         std::fs::write(&path, catalog_bytes(&[row(1)]).unwrap()).unwrap();
-        let frame = ParquetReader::new(std::fs::File::open(&path).unwrap()).finish().unwrap();
-        let found: Vec<String> = frame.get_column_names().iter().map(|name| name.to_string()).collect();
+        let frame = ParquetReader::new(std::fs::File::open(&path).unwrap())
+            .finish()
+            .unwrap();
+        let found: Vec<String> = frame
+            .get_column_names()
+            .iter()
+            .map(|name| name.to_string())
+            .collect();
         let serde_json::Value::Object(fields) = serde_json::to_value(row(1)).unwrap() else {
             panic!("a row is an object")
         };

@@ -78,6 +78,11 @@ impl Drop for Progress {
         }
         let done = self.done.load(Ordering::Relaxed);
         let secs = self.began.elapsed().as_secs_f64();
-        tracing::info!(stage = self.stage, done, secs = format!("{secs:.2}"), "stage over");
+        tracing::info!(
+            stage = self.stage,
+            done,
+            secs = format!("{secs:.2}"),
+            "stage over"
+        );
     }
 }

@@ -67,7 +67,12 @@ pub fn row_bytes(side: u32) -> usize {
 fn slots(sample: &RawSample, region: Region) -> usize {
     match region {
         Region::Image => 1,
-        Region::Object => sample.parsed.objects.iter().filter(|object| object.bbox.is_ok()).count(),
+        Region::Object => sample
+            .parsed
+            .objects
+            .iter()
+            .filter(|object| object.bbox.is_ok())
+            .count(),
     }
 }
 
@@ -82,7 +87,10 @@ pub fn plan_shards(scan: &Scan, catalog: &Catalog, config: &BuildConfig) -> Vec<
                 shard.slots += n;
                 shard.samples.end = i + 1;
             }
-            _ => shards.push(ShardPlan { samples: i..i + 1, slots: n }),
+            _ => shards.push(ShardPlan {
+                samples: i..i + 1,
+                slots: n,
+            }),
         }
     }
     shards
@@ -149,10 +157,17 @@ pub fn render(
 ///
 /// # Errors
 /// It cannot be read, or its bytes are others.
-pub fn read_unchanged(root: &Path, relative: &str, blake3: blake3::Hash) -> anyhow::Result<Vec<u8>> {
+pub fn read_unchanged(
+    root: &Path,
+    relative: &str,
+    blake3: blake3::Hash,
+) -> anyhow::Result<Vec<u8>> {
     let path = root.join(relative);
     let changed = || {
-        format!("{} changed while the dataset was built; build again when nothing writes the tree", path.display())
+        format!(
+            "{} changed while the dataset was built; build again when nothing writes the tree",
+            path.display()
+        )
     };
     let bytes = std::fs::read(&path).with_context(changed)?;
     anyhow::ensure!(blake3::hash(&bytes) == blake3, changed());
@@ -173,21 +188,42 @@ fn render_sample(
     let rendered = with_picture(&bytes, |picture| {
         let crops = crops(sample, config, picture, &mut rejects, &mut small_objects);
         let mut rows = Vec::with_capacity(crops.len());
-        for ((object, crop), out) in crops.into_iter().zip(place.chunks_exact_mut(row_bytes(config.side))) {
+        for ((object, crop), out) in crops
+            .into_iter()
+            .zip(place.chunks_exact_mut(row_bytes(config.side)))
+        {
             resize_into(picture, crop, config.side, out)
                 .with_context(|| format!("cannot resize {} to {}", sample.image, config.side))?;
-            rows.push(RenderedRow { object, crop, crc32: crc32fast::hash(out) });
+            rows.push(RenderedRow {
+                object,
+                crop,
+                crc32: crc32fast::hash(out),
+            });
         }
-        anyhow::Ok(RenderedImage { sample: index, width: picture.width, height: picture.height, rows })
+        anyhow::Ok(RenderedImage {
+            sample: index,
+            width: picture.width,
+            height: picture.height,
+            rows,
+        })
     });
     let image = match rendered {
         Ok(image) => Some(image?),
         Err(DecodeError { reason, detail }) => {
-            rejects.push(Reject { path: sample.image.clone(), object: None, reason, detail });
+            rejects.push(Reject {
+                path: sample.image.clone(),
+                object: None,
+                reason,
+                detail,
+            });
             None
         }
     };
-    Ok(Outcome { image, rejects, small_objects })
+    Ok(Outcome {
+        image,
+        rejects,
+        small_objects,
+    })
 }
 
 /// The crops of an image's rows. Every box is judged, whatever the region.
@@ -215,10 +251,14 @@ fn crops(
                 detail: defect.detail,
             }),
             Ok(_) if config.region == Region::Image => {}
-            Ok([x0, y0, x1, y1]) if (x1 - x0).min(y1 - y0) < config.min_object_px => *small_objects += 1,
-            Ok(bbox) => crops.push((Some(position), Crop::with_context(bbox, config.context, picture))),
+            Ok([x0, y0, x1, y1]) if (x1 - x0).min(y1 - y0) < config.min_object_px => {
+                *small_objects += 1
+            }
+            Ok(bbox) => crops.push((
+                Some(position),
+                Crop::with_context(bbox, config.context, picture),
+            )),
         }
     }
     crops
 }
-

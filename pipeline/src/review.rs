@@ -21,7 +21,8 @@ pub fn compare(reviewed: &ConsolidationPlan, now: &ConsolidationPlan) -> anyhow:
     if reviewed.raw_blake3 != now.raw_blake3 {
         differences.push("the raw tree is not the one that was reviewed (raw_blake3)".to_owned());
     }
-    let numbers = |plan: &ConsolidationPlan| serde_json::to_value(&plan.summary).unwrap_or_default();
+    let numbers =
+        |plan: &ConsolidationPlan| serde_json::to_value(&plan.summary).unwrap_or_default();
     let (was, is) = (numbers(reviewed), numbers(now));
     for (key, is) in is.as_object().into_iter().flatten() {
         if was[key] != *is {
@@ -30,13 +31,18 @@ pub fn compare(reviewed: &ConsolidationPlan, now: &ConsolidationPlan) -> anyhow:
     }
     let groups = |plan: &ConsolidationPlan| -> BTreeMap<(String, String), Group> {
         let key = |group: &Group| (group.category.clone(), group.brand.clone());
-        plan.groups.iter().map(|group| (key(group), group.clone())).collect()
+        plan.groups
+            .iter()
+            .map(|group| (key(group), group.clone()))
+            .collect()
     };
     let (was, is) = (groups(reviewed), groups(now));
     for (key @ (category, brand), group) in &was {
         match is.get(key) {
             None => differences.push(format!("group {category}/{brand} is gone")),
-            Some(other) if other != group => differences.push(format!("group {category}/{brand} changed")),
+            Some(other) if other != group => {
+                differences.push(format!("group {category}/{brand} changed"))
+            }
             Some(_) => {}
         }
     }
@@ -104,9 +110,18 @@ mod tests {
             assert!(format!("{error:#}").contains(says), "{error:#}");
         };
         differs(|plan| plan.raw_blake3 = "b".to_owned(), "raw_blake3");
-        differs(|plan| plan.summary.dropped = 3, "dropped: 0 reviewed, 3 now");
+        differs(
+            |plan| plan.summary.dropped = 3,
+            "dropped: 0 reviewed, 3 now",
+        );
         differs(|plan| plan.groups.clear(), "Food/76 is gone");
-        differs(|plan| plan.groups[0].rule = GroupRule::Override, "Food/76 changed");
-        differs(|plan| plan.groups[0].brand = "77".to_owned(), "Food/77 is new");
+        differs(
+            |plan| plan.groups[0].rule = GroupRule::Override,
+            "Food/76 changed",
+        );
+        differs(
+            |plan| plan.groups[0].brand = "77".to_owned(),
+            "Food/77 is new",
+        );
     }
 }

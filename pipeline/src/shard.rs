@@ -59,7 +59,11 @@ pub fn header(n: u64, side: u32) -> (Vec<u8>, Layout) {
         let begin = end;
         end += shape.iter().product::<u64>() * width;
         *place = (begin as usize, end as usize);
-        let shape = shape.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+        let shape = shape
+            .iter()
+            .map(u64::to_string)
+            .collect::<Vec<_>>()
+            .join(",");
         entries.push(format!(
             r#""{name}":{{"dtype":"{dtype}","shape":[{shape}],"data_offsets":[{begin},{end}]}}"#
         ));
@@ -82,11 +86,16 @@ pub fn read_layout(file: &[u8], n: u64, side: u32) -> Result<Layout, String> {
     let (expected, layout) = header(n, side);
     let end = layout[4].1;
     if file.len() != end {
-        return Err(format!("it has {} bytes where {n} rows of side {side} take {end}", file.len()));
+        return Err(format!(
+            "it has {} bytes where {n} rows of side {side} take {end}",
+            file.len()
+        ));
     }
     // The header is a function of n and side, so that comparing bytes checks every dtype, shape and offset.
     if file.get(..expected.len()) != Some(&expected) {
-        return Err(format!("its safetensors header is not that of {n} rows of side {side}"));
+        return Err(format!(
+            "its safetensors header is not that of {n} rows of side {side}"
+        ));
     }
     Ok(layout)
 }
@@ -95,7 +104,12 @@ pub fn read_layout(file: &[u8], n: u64, side: u32) -> Result<Layout, String> {
 ///
 /// # Errors
 /// What the file system reports.
-pub fn write(dataset: &Path, path: &str, rows: &ShardRows, side: u32) -> anyhow::Result<ShardEntry> {
+pub fn write(
+    dataset: &Path,
+    path: &str,
+    rows: &ShardRows,
+    side: u32,
+) -> anyhow::Result<ShardEntry> {
     let n = rows.row.len() as u64;
     let (header, layout) = header(n, side);
     let target = dataset.join(path);
@@ -126,7 +140,10 @@ pub fn write(dataset: &Path, path: &str, rows: &ShardRows, side: u32) -> anyhow:
     })
 }
 
-fn little_endian<T: Copy, const N: usize>(values: &[T], bytes_of: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+fn little_endian<T: Copy, const N: usize>(
+    values: &[T],
+    bytes_of: impl Fn(T) -> [u8; N],
+) -> Vec<u8> {
     values.iter().flat_map(|&value| bytes_of(value)).collect()
 }
 
@@ -137,9 +154,14 @@ mod tests {
     use super::*;
 
     fn rows(n: usize, side: usize) -> ShardRows {
-        let images: Vec<u8> = (0..n * side * side * 3).map(|i| (i * 7 % 251) as u8).collect();
+        let images: Vec<u8> = (0..n * side * side * 3)
+            .map(|i| (i * 7 % 251) as u8)
+            .collect();
         ShardRows {
-            crc32: images.chunks(side * side * 3).map(crc32fast::hash).collect(),
+            crc32: images
+                .chunks(side * side * 3)
+                .map(crc32fast::hash)
+                .collect(),
             images,
             brand: (0..n as i64).map(|i| i / 2).collect(),
             row: (100..100 + n as i64).collect(),
@@ -154,12 +176,18 @@ mod tests {
             let rows = rows(n, side);
             let entry = write(dir.path(), "0.safetensors", &rows, side as u32).unwrap();
             let bytes = std::fs::read(dir.path().join("0.safetensors")).unwrap();
-            assert_eq!((entry.bytes, entry.n_rows, entry.first_row), (bytes.len() as u64, n as u64, 100));
+            assert_eq!(
+                (entry.bytes, entry.n_rows, entry.first_row),
+                (bytes.len() as u64, n as u64, 100)
+            );
             assert_eq!(entry.blake3, blake3::hash(&bytes).to_hex().to_string());
 
             let tensors = SafeTensors::deserialize(&bytes).unwrap();
             let images = tensors.tensor("images").unwrap();
-            assert_eq!((images.dtype(), images.shape()), (Dtype::U8, &[n, side, side, 3][..]));
+            assert_eq!(
+                (images.dtype(), images.shape()),
+                (Dtype::U8, &[n, side, side, 3][..])
+            );
             assert_eq!(images.data(), rows.images);
             let begin = images.data().as_ptr() as usize - bytes.as_ptr() as usize;
             assert_eq!(begin % ALIGNMENT, 0);
@@ -168,16 +196,30 @@ mod tests {
             assert_eq!((crc.dtype(), crc.shape()), (Dtype::U32, &[n][..]));
             for (i, crc) in crc.data().chunks(4).enumerate() {
                 let image = &images.data()[i * side * side * 3..(i + 1) * side * side * 3];
-                assert_eq!(u32::from_le_bytes(crc.try_into().unwrap()), crc32fast::hash(image));
+                assert_eq!(
+                    u32::from_le_bytes(crc.try_into().unwrap()),
+                    crc32fast::hash(image)
+                );
             }
-            for (name, column) in [("brand", &rows.brand), ("row", &rows.row), ("image", &rows.image)] {
+            for (name, column) in [
+                ("brand", &rows.brand),
+                ("row", &rows.row),
+                ("image", &rows.image),
+            ] {
                 let tensor = tensors.tensor(name).unwrap();
                 assert_eq!((tensor.dtype(), tensor.shape()), (Dtype::I64, &[n][..]));
-                let values: Vec<i64> =
-                    tensor.data().chunks(8).map(|value| i64::from_le_bytes(value.try_into().unwrap())).collect();
+                let values: Vec<i64> = tensor
+                    .data()
+                    .chunks(8)
+                    .map(|value| i64::from_le_bytes(value.try_into().unwrap()))
+                    .collect();
                 assert_eq!(&values, column);
             }
-            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+            assert_eq!(
+                std::fs::read_dir(dir.path()).unwrap().count(),
+                1,
+                "no temporary file is left"
+            );
         }
     }
 

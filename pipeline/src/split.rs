@@ -36,11 +36,16 @@ impl SplitOptions {
     pub fn validate(&self) -> anyhow::Result<()> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if self.name.is_empty() || !self.name.chars().all(allowed) {
-            return Err(usage(format!("--name {:?}: use letters, digits, _ and - only", self.name)));
+            return Err(usage(format!(
+                "--name {:?}: use letters, digits, _ and - only",
+                self.name
+            )));
         }
         for (option, value) in [("--test", self.test), ("--val", self.val)] {
             if !(0.0..1.0).contains(&value) {
-                return Err(usage(format!("{option} {value}: it must be at least 0 and below 1")));
+                return Err(usage(format!(
+                    "{option} {value}: it must be at least 0 and below 1"
+                )));
             }
         }
         Ok(())
@@ -73,7 +78,8 @@ pub fn split(dataset: &Path, options: &SplitOptions) -> anyhow::Result<String> {
             _ => {}
         }
     }
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
     for (extension, bytes) in &files {
         let path = folder.join(format!("{}.{extension}", options.name));
         if path.exists() {
@@ -99,7 +105,11 @@ pub fn draw(brands: &[BrandRow], options: &SplitOptions) -> Vec<SplitRow> {
     }
     let sizes: Vec<usize> = categories.values().map(Vec::len).collect();
     let tests = quotas(&sizes, options.test);
-    let rest: Vec<usize> = sizes.iter().zip(&tests).map(|(size, test)| size - test).collect();
+    let rest: Vec<usize> = sizes
+        .iter()
+        .zip(&tests)
+        .map(|(size, test)| size - test)
+        .collect();
     let vals = quotas(&rest, options.val);
     let mut rows = Vec::new();
     for ((brands, test), val) in categories.values().zip(tests).zip(vals) {
@@ -147,7 +157,12 @@ fn quotas(sizes: &[usize], fraction: f64) -> Vec<usize> {
         .map(|(&size, exact)| (exact.floor() as usize).max(1).min(size.saturating_sub(1)))
         .collect();
     let mut by_remainder: Vec<usize> = (0..sizes.len()).collect();
-    by_remainder.sort_by(|&a, &b| exact[b].fract().total_cmp(&exact[a].fract()).then(a.cmp(&b)));
+    by_remainder.sort_by(|&a, &b| {
+        exact[b]
+            .fract()
+            .total_cmp(&exact[a].fract())
+            .then(a.cmp(&b))
+    });
     let mut left = total.saturating_sub(taken.iter().sum());
     for i in by_remainder {
         // One whose minimum already exceeds its exact share has had its remainder.
@@ -191,10 +206,23 @@ fn describe(
 fn table(split: &Split) -> String {
     let line = |name: &str, folds: &BTreeMap<Fold, u64>| {
         let n = |fold| folds.get(&fold).copied().unwrap_or(0);
-        format!("{name:<16} {:>8} {:>8} {:>8}", n(Fold::Train), n(Fold::Val), n(Fold::Test))
+        format!(
+            "{name:<16} {:>8} {:>8} {:>8}",
+            n(Fold::Train),
+            n(Fold::Val),
+            n(Fold::Test)
+        )
     };
-    let mut lines = vec![format!("{:<16} {:>8} {:>8} {:>8}", "brands", "train", "val", "test")];
-    lines.extend(split.categories.iter().map(|(name, folds)| line(name, folds)));
+    let mut lines = vec![format!(
+        "{:<16} {:>8} {:>8} {:>8}",
+        "brands", "train", "val", "test"
+    )];
+    lines.extend(
+        split
+            .categories
+            .iter()
+            .map(|(name, folds)| line(name, folds)),
+    );
     lines.push(line("all", &split.brands));
     lines.push(line("images", &split.images));
     lines.join("\n")
@@ -210,7 +238,8 @@ pub(crate) fn problems(
     let mut problems = Vec::new();
     let file = |extension: &str| dataset.join("splits").join(format!("{name}.{extension}"));
     let read = |extension: &str| {
-        std::fs::read(file(extension)).map_err(|error| format!("splits/{name}.{extension}: {error}"))
+        std::fs::read(file(extension))
+            .map_err(|error| format!("splits/{name}.{extension}: {error}"))
     };
     let (csv, json) = match (read("csv"), read("json")) {
         (Ok(csv), Ok(json)) => (csv, json),
@@ -221,10 +250,14 @@ pub(crate) fn problems(
         Err(error) => return vec![format!("splits/{name}.json: {error}")],
     };
     if record.csv_blake3 != blake3::hash(&csv).to_hex().as_str() {
-        problems.push(format!("splits/{name}.csv: its BLAKE3 is not that in splits/{name}.json"));
+        problems.push(format!(
+            "splits/{name}.csv: its BLAKE3 is not that in splits/{name}.json"
+        ));
     }
     if record.manifest_blake3 != manifest_blake3 {
-        problems.push(format!("splits/{name}.json: it was drawn for another dataset"));
+        problems.push(format!(
+            "splits/{name}.json: it was drawn for another dataset"
+        ));
     }
     let rows: Vec<SplitRow> = match parse_csv(&file("csv"), &csv) {
         Ok(rows) => rows,
@@ -237,14 +270,34 @@ pub(crate) fn problems(
     let same = |row: &SplitRow, brand: &&BrandRow| {
         (row.index, &row.category, &row.brand) == (brand.index, &brand.category, &brand.brand)
     };
-    if rows.len() != with_rows.len() || !rows.iter().zip(&with_rows).all(|(row, brand)| same(row, brand)) {
-        problems.push(format!("splits/{name}.csv: its brands are not those of brands.csv that have rows"));
+    if rows.len() != with_rows.len()
+        || !rows
+            .iter()
+            .zip(&with_rows)
+            .all(|(row, brand)| same(row, brand))
+    {
+        problems.push(format!(
+            "splits/{name}.csv: its brands are not those of brands.csv that have rows"
+        ));
         return problems;
     }
-    let options = SplitOptions { name: record.name.clone(), seed: record.seed, test: record.test, val: record.val };
-    let again = describe(&rows, brands, &options, record.manifest_blake3.clone(), &csv);
+    let options = SplitOptions {
+        name: record.name.clone(),
+        seed: record.seed,
+        test: record.test,
+        val: record.val,
+    };
+    let again = describe(
+        &rows,
+        brands,
+        &options,
+        record.manifest_blake3.clone(),
+        &csv,
+    );
     if record.name != name || again != record {
-        problems.push(format!("splits/{name}.json: it does not describe splits/{name}.csv"));
+        problems.push(format!(
+            "splits/{name}.json: it does not describe splits/{name}.csv"
+        ));
     }
     problems
 }
@@ -256,7 +309,12 @@ mod tests {
     use super::*;
 
     fn options(seed: u64, test: f64, val: f64) -> SplitOptions {
-        SplitOptions { name: "s".to_owned(), seed, test, val }
+        SplitOptions {
+            name: "s".to_owned(),
+            seed,
+            test,
+            val,
+        }
     }
 
     /// Brands of categories of these sizes.
@@ -281,24 +339,44 @@ mod tests {
     }
 
     fn folds(rows: &[SplitRow]) -> BTreeMap<String, Fold> {
-        rows.iter().map(|row| (row.brand.clone(), row.fold)).collect()
+        rows.iter()
+            .map(|row| (row.brand.clone(), row.fold))
+            .collect()
     }
 
-    const CATEGORIES: [(&str, usize); 5] =
-        [("Clothes", 61), ("Electronic", 22), ("Food", 93), ("Medical", 4), ("Sports", 2)];
+    const CATEGORIES: [(&str, usize); 5] = [
+        ("Clothes", 61),
+        ("Electronic", 22),
+        ("Food", 93),
+        ("Medical", 4),
+        ("Sports", 2),
+    ];
 
     #[test]
     fn every_brand_has_one_fold_and_every_category_its_share() {
         let brands = brands(&CATEGORIES);
         for seed in 0..20 {
             let rows = draw(&brands, &options(seed, 0.1, 0.2));
-            assert_eq!(rows.iter().map(|row| row.index).collect::<Vec<_>>(), (0..182).collect::<Vec<_>>());
+            assert_eq!(
+                rows.iter().map(|row| row.index).collect::<Vec<_>>(),
+                (0..182).collect::<Vec<_>>()
+            );
             for (category, n) in CATEGORIES {
-                let count = |fold| rows.iter().filter(|row| row.category == category && row.fold == fold).count();
+                let count = |fold| {
+                    rows.iter()
+                        .filter(|row| row.category == category && row.fold == fold)
+                        .count()
+                };
                 let (train, val, test) = (count(Fold::Train), count(Fold::Val), count(Fold::Test));
                 assert!(train >= 1 && test >= 1, "{category}");
-                assert!((test as f64 - n as f64 * 0.1).abs() < 1.0, "{category}: {test} of {n}");
-                assert!((val as f64 - (n - test) as f64 * 0.2).abs() < 1.0, "{category}: {val} of {n}");
+                assert!(
+                    (test as f64 - n as f64 * 0.1).abs() < 1.0,
+                    "{category}: {test} of {n}"
+                );
+                assert!(
+                    (val as f64 - (n - test) as f64 * 0.2).abs() < 1.0,
+                    "{category}: {val} of {n}"
+                );
             }
         }
     }
@@ -308,7 +386,11 @@ mod tests {
         // 182 × 0.1 = 18.2; the two small categories' minimum of one is within it.
         assert_eq!(quotas(&[61, 22, 93, 4, 2], 0.1), [6, 2, 9, 1, 1]);
         assert_eq!(quotas(&[100, 100, 100], 0.155), [16, 16, 15]);
-        assert_eq!(quotas(&[1, 1, 1, 1], 0.5), [0, 0, 0, 0], "every category keeps a brand");
+        assert_eq!(
+            quotas(&[1, 1, 1, 1], 0.5),
+            [0, 0, 0, 0],
+            "every category keeps a brand"
+        );
         assert_eq!(quotas(&[2, 2], 0.9), [1, 1]);
         assert_eq!(quotas(&[10, 10], 0.0), [0, 0]);
         assert_eq!(quotas(&[], 0.5), []);
@@ -322,14 +404,20 @@ mod tests {
             brand.n_rows += u64::from(brand.index % 3);
             brand.n_images += 1;
         }
-        assert_eq!(draw(&before, &options(7, 0.1, 0.2)), draw(&more_images, &options(7, 0.1, 0.2)));
+        assert_eq!(
+            draw(&before, &options(7, 0.1, 0.2)),
+            draw(&more_images, &options(7, 0.1, 0.2))
+        );
         let mut sizes = CATEGORIES;
         sizes[2].1 += 1;
         let (old, new) = (
             folds(&draw(&before, &options(7, 0.1, 0.2))),
             folds(&draw(&brands(&sizes), &options(7, 0.1, 0.2))),
         );
-        let moved = old.iter().filter(|(brand, fold)| new[*brand] != **fold).count();
+        let moved = old
+            .iter()
+            .filter(|(brand, fold)| new[*brand] != **fold)
+            .count();
         assert!(moved <= 4, "{moved} brands moved");
     }
 
@@ -339,9 +427,16 @@ mod tests {
         let of = |brands: &[BrandRow], seed| folds(&draw(brands, &options(seed, 0.3, 0.3)));
         assert_eq!(of(&brands, 1), of(&brands, 1));
         let (one, two) = (of(&brands, 1), of(&brands, 2));
-        let moved = one.iter().filter(|(brand, fold)| two[*brand] != **fold).count();
+        let moved = one
+            .iter()
+            .filter(|(brand, fold)| two[*brand] != **fold)
+            .count();
         assert!(moved > 40, "{moved}");
-        let tests: BTreeSet<_> = one.iter().filter(|(_, fold)| **fold == Fold::Test).map(|(brand, _)| brand).collect();
+        let tests: BTreeSet<_> = one
+            .iter()
+            .filter(|(_, fold)| **fold == Fold::Test)
+            .map(|(brand, _)| brand)
+            .collect();
         assert_eq!(tests.len(), 55);
         brands[5].n_rows = 0;
         assert!(!of(&brands, 1).contains_key("Clothes brand 5"));
@@ -359,7 +454,13 @@ mod tests {
         refused(options(1, f64::NAN, 0.2), "--test");
         refused(options(1, 0.1, 1.5), "--val");
         for name in ["", "a/b", "..", "a b"] {
-            refused(SplitOptions { name: name.to_owned(), ..options(1, 0.1, 0.2) }, "--name");
+            refused(
+                SplitOptions {
+                    name: name.to_owned(),
+                    ..options(1, 0.1, 0.2)
+                },
+                "--name",
+            );
         }
     }
 }

@@ -30,11 +30,15 @@ pub fn write_annotations(
     images: &[usize],
     dir: &Path,
 ) -> anyhow::Result<AnnotationsEntry> {
-    let brands: BTreeSet<u32> = images.iter().map(|&image| catalog.samples[image].brand).collect();
+    let brands: BTreeSet<u32> = images
+        .iter()
+        .map(|&image| catalog.samples[image].brand)
+        .collect();
     for brand in brands {
         let Brand { category, name } = &catalog.brands[brand as usize];
         let folder = dir.join("annotations").join(category).join(name);
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let progress = Progress::new("annotate");
     let mut written: Vec<(String, u64, blake3::Hash)> = images
@@ -108,7 +112,10 @@ pub fn brand_rows(scan: &Scan, catalog: &Catalog, built: &Built) -> Vec<BrandRow
 pub fn brand_to_index_csv(catalog: &Catalog) -> anyhow::Result<Vec<u8>> {
     let rows: Vec<BrandIndexRow> = (0..)
         .zip(&catalog.brands)
-        .map(|(index, brand)| BrandIndexRow { brand: brand.name.clone(), index })
+        .map(|(index, brand)| BrandIndexRow {
+            brand: brand.name.clone(),
+            index,
+        })
         .collect();
     csv_bytes(&rows)
 }
