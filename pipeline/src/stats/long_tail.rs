@@ -105,7 +105,8 @@ fn words(
 ) -> Text<'static, (i32, i32), String> {
     // plotters writes font sizes divided by 1.24.
     let font = ("sans-serif", f64::from(size * FINE) * 1.24).into_font();
-    let style = TextStyle::from(font).color(&colour).pos(Pos::new(h, v));
+    let mut style = TextStyle::from(font).pos(Pos::new(h, v));
+    style.color = colour.to_backend_color();
     Text::new(text, at, style)
 }
 
