@@ -1,3 +1,30 @@
-//! Skeleton.
+//! The trainer: from a dataset directory to a run directory, and from a run to embeddings and their evaluation.
+//!
+//! The computing half, [`torch`] (what libtorch offers beyond tch), [`model`], [`loss`], [`optimizer`], [`schedule`]
+//! and [`augment`], knows nothing of datasets, runs or files other than weights. The other half brings data to it
+//! ([`dataset`], [`sampler`], [`batch`]), drives it ([`train`], [`validate`], [`embed`]) and keeps what comes of it
+//! ([`checkpoint`], [`run`]).
+
+pub mod augment;
+pub mod batch;
+pub mod checkpoint;
+pub mod cli;
+pub mod config;
+pub mod dataset;
+pub mod embed;
 pub mod eval;
+pub mod learner;
+pub mod loss;
+pub mod model;
+pub mod optimizer;
+pub mod progress;
 pub mod random;
+pub mod run;
+pub mod runtime;
+pub mod sampler;
+pub mod schedule;
+pub mod shard;
+pub mod split;
+pub mod torch;
+pub mod train;
+pub mod validate;

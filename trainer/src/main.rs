@@ -1,2 +1,20 @@
-//! Skeleton.
-fn main() {}
+//! `logodex-train`: parse, subscribe logs, run, print the error once, exit.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use logodex_trainer::{cli, progress, torch};
+
+fn main() -> ExitCode {
+    // CUDA is looked up once, at the first query: its library has to be there before anything else happens.
+    torch::load_cuda_backend();
+    let cli = cli::Cli::parse();
+    progress::subscribe();
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(cli::exit_code(&error))
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Rows to embeddings: for validation, for the evaluator, and as a file for any other tool.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use logodex_schemas::split::Fold;
+use logodex_schemas::train::ModelConfig;
+use safetensors::tensor::{Dtype, TensorView};
+use tch::Kind;
+
+use crate::augment::{normalize, to_float};
+use crate::batch::{BatchPlan, prefetch};
+use crate::config::UsageError;
+use crate::dataset::{Dataset, Split};
+use crate::learner::network_state;
+use crate::model::{EmbeddingNet, Mode};
+use crate::progress::Progress;
+use crate::run::{self, Which};
+use crate::runtime::Runtime;
+use crate::torch;
+
+/// Rows per forward pass. Fixed, so that the same rows give the same embeddings whatever the run's batch size.
+const BATCH: usize = 64;
+
+/// What `embed` writes, by rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embeddings {
+    /// `[N, dim]`, row-major.
+    pub vectors: Vec<f32>,
+    /// Size of an embedding.
+    pub dim: usize,
+    /// The brand index of each.
+    pub brand: Vec<i64>,
+    /// The dataset's row of each.
+    pub row: Vec<i64>,
+}
+
+/// `logodex-train embed`: embeds a fold with a checkpoint of a run and writes the file.
+///
+/// # Errors
+/// A dataset, split, run or checkpoint that does not exist or does not fit; see [`open_network`].
+pub fn embed_command(
+    dataset: &Path,
+    split: &str,
+    run: &Path,
+    which: Which,
+    fold: Fold,
+    out: &Path,
+) -> Result<()> {
+    let dataset = Dataset::open(dataset)?;
+    let split = dataset.split(split)?;
+    let (net, runtime) = open_network(run, which, &dataset, &split)?;
+    let embeddings = embed_fold(&net, &runtime, &dataset, &split, fold)?;
+    embeddings.write(out)?;
+    println!(
+        "{}: {} embeddings of {} numbers",
+        out.display(),
+        embeddings.row.len(),
+        embeddings.dim
+    );
+    Ok(())
+}
+
+/// The network of a run's checkpoint, ready to embed, on the device that the run's configuration names.
+///
+/// # Errors
+/// [`UsageError`] when `run` is no run, has no such checkpoint, or was trained on another split of this very dataset,
+/// whose training brands may be this split's test brands. A run that was trained on another dataset is accepted, with a
+/// warning.
+pub fn open_network(
+    run: &Path,
+    which: Which,
+    dataset: &Dataset,
+    split: &Split,
+) -> Result<(EmbeddingNet, Runtime)> {
+    let (config, checkpoint) = run::open(run, which)?;
+    let state = &checkpoint.state;
+    if state.epochs_done > 0 && state.manifest_blake3 != dataset.manifest_blake3() {
+        tracing::warn!(
+            "{}: trained on another build of the dataset; whether it has seen these brands cannot be told",
+            run.display()
+        );
+    } else if state.epochs_done > 0 && state.split_blake3 != split.blake3() {
+        return Err(UsageError(format!(
+            "{}: trained on another split of this dataset, so brands of split {:?} may have been trained on; use the run's own split",
+            run.display(),
+            split.info.name
+        ))
+        .into());
+    }
+    let runtime = Runtime::start(&config.runtime)?;
+    let model = ModelConfig {
+        weights: None,
+        ..config.model
+    };
+    let mut net = EmbeddingNet::new(&model, config.seed, runtime.device, runtime.channels_last)?;
+    net.load_state(&network_state(checkpoint.model()?))
+        .with_context(|| checkpoint.dir.display().to_string())?;
+    Ok((net, runtime))
+}
+
+/// Embeds every row of a fold, in row order.
+///
+/// # Errors
+/// [`UsageError`] when the fold is empty; a damaged dataset.
+pub fn embed_fold(
+    net: &EmbeddingNet,
+    runtime: &Runtime,
+    dataset: &Dataset,
+    split: &Split,
+    fold: Fold,
+) -> Result<Embeddings> {
+    let brands = dataset.fold(split, fold);
+    let rows: Vec<u64> = brands
+        .iter()
+        .flat_map(|brand| brand.first_row..brand.first_row + brand.n_rows)
+        .collect();
+    if rows.is_empty() {
+        return Err(UsageError(format!(
+            "split {:?} has no rows in fold {}",
+            split.info.name,
+            fold.name()
+        ))
+        .into());
+    }
+    let mut progress = Progress::start("embedding", rows.len() as u64, 0);
+    let vectors = embed_rows(net, runtime, dataset, &rows, Some(&mut progress))?;
+    progress.finish();
+    Ok(Embeddings {
+        vectors,
+        dim: net.embedding_dim() as usize,
+        brand: brands
+            .iter()
+            .flat_map(|b| std::iter::repeat_n(i64::from(b.index), b.n_rows as usize))
+            .collect(),
+        row: rows.iter().map(|row| *row as i64).collect(),
+    })
+}
+
+/// Embeddings of `rows` in that order, `[rows.len(), embedding_dim]` row-major, in evaluation mode, without gradient
+/// and without augmentation.
+///
+/// # Errors
+/// A damaged dataset, or an embedding that is no finite number.
+pub fn embed_rows(
+    net: &EmbeddingNet,
+    runtime: &Runtime,
+    dataset: &Dataset,
+    rows: &[u64],
+    mut progress: Option<&mut Progress>,
+) -> Result<Vec<f32>> {
+    let plans = rows
+        .chunks(BATCH)
+        .map(|rows| BatchPlan {
+            rows: rows.to_vec(),
+            keys: Vec::new(),
+            targets: Vec::new(),
+            roles: 1,
+        })
+        .collect();
+    let dim = net.embedding_dim() as usize;
+    let mut all = vec![0f32; rows.len() * dim];
+    let mut filled = 0;
+    std::thread::scope(|scope| {
+        for batch in prefetch(scope, dataset, plans, runtime.device) {
+            let batch = batch?;
+            let embeddings = tch::no_grad(|| {
+                let images = normalize(&to_float(&runtime.upload(&batch.images_nhwc)));
+                torch::autocast_bf16(runtime.device, runtime.bf16, || {
+                    net.forward(&images, Mode::Eval)
+                })
+                .to_device(tch::Device::Cpu)
+                .to_kind(Kind::Float)
+                .contiguous()
+            });
+            let into = &mut all[filled..filled + batch.plan.rows.len() * dim];
+            embeddings.f_copy_data(into, batch.plan.rows.len() * dim)?;
+            if into.iter().any(|x| !x.is_finite()) {
+                bail!(
+                    "the network gives embeddings that are not finite, from row {} on: its weights have diverged",
+                    batch.plan.rows[0]
+                );
+            }
+            filled += into.len();
+            if let Some(progress) = &mut progress {
+                progress.advance(batch.plan.rows.len() as u64, None);
+            }
+        }
+        Ok(all)
+    })
+}
+
+impl Embeddings {
+    /// Writes a safetensors file: `embeddings` F32 `[N, D]`, `brand` I64 `[N]`, `row` I64 `[N]`.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let n = self.row.len();
+        let vectors: Vec<u8> = self.vectors.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let bytes =
+            |column: &[i64]| -> Vec<u8> { column.iter().flat_map(|x| x.to_le_bytes()).collect() };
+        let (brand, row) = (bytes(&self.brand), bytes(&self.row));
+        let tensors = [
+            (
+                "embeddings",
+                TensorView::new(Dtype::F32, vec![n, self.dim], &vectors)?,
+            ),
+            ("brand", TensorView::new(Dtype::I64, vec![n], &brand)?),
+            ("row", TensorView::new(Dtype::I64, vec![n], &row)?),
+        ];
+        let file = safetensors::serialize(tensors, None)?;
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+        }
+        run::write_whole(path, &file).with_context(|| path.display().to_string())
+    }
+
+    /// One embedding.
+    ///
+    /// # Panics
+    /// If `i` is not below the number of rows.
+    pub fn vector(&self, i: usize) -> &[f32] {
+        &self.vectors[i * self.dim..(i + 1) * self.dim]
+    }
+}

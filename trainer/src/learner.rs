@@ -1,0 +1,155 @@
+//! What learns: the network, a loss's own weights and the optimiser, saved and restored together.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use logodex_schemas::train::{LossConfig, ModelConfig, TrainConfig};
+use tch::{Kind, Tensor};
+
+use crate::checkpoint::Checkpoint;
+use crate::loss;
+use crate::model::{EmbeddingNet, Group, Parameter};
+use crate::optimizer::Optimizer;
+use crate::random::derive;
+use crate::runtime::Runtime;
+
+/// Keys of a checkpoint's model that are the loss's and not the network's begin with this.
+const LOSS_PREFIX: &str = "loss.";
+const CLASS_WEIGHTS: &str = "loss.weight";
+
+/// The network with what trains it.
+pub struct Learner {
+    /// The network.
+    pub net: EmbeddingNet,
+    /// Everything that the optimiser may move: the network's parameters, then the loss's.
+    pub parameters: Vec<Parameter>,
+    /// Moves them.
+    pub optimizer: Optimizer,
+    /// Class weights of the normalised softmax, `[classes, D]`; the last of `parameters`.
+    class_weights: Option<Tensor>,
+}
+
+impl Learner {
+    /// The learner at the start of a run. Class weights, where the loss has them, are drawn like `xavier_normal_`.
+    ///
+    /// # Errors
+    /// The configuration's weights file is missing or does not fit.
+    pub fn new(config: &TrainConfig, n_classes: usize, runtime: &Runtime) -> Result<Self> {
+        Self::build(&config.model, config, n_classes, runtime)
+    }
+
+    /// The learner as a checkpoint left it. The configuration's weights file is not read again.
+    ///
+    /// # Errors
+    /// A damaged checkpoint, or one of another network.
+    pub fn resume(
+        config: &TrainConfig,
+        n_classes: usize,
+        runtime: &Runtime,
+        checkpoint: &Checkpoint,
+    ) -> Result<Self> {
+        let model = ModelConfig {
+            weights: None,
+            ..config.model.clone()
+        };
+        let mut learner = Self::build(&model, config, n_classes, runtime)?;
+        let mut load = || -> Result<()> {
+            let state = checkpoint.model()?;
+            if let Some(weights) = &learner.class_weights {
+                let saved = state
+                    .get(CLASS_WEIGHTS)
+                    .with_context(|| format!("the checkpoint has no `{CLASS_WEIGHTS}`"))?;
+                tch::no_grad(|| weights.shallow_clone().f_copy_(saved))?;
+            }
+            learner.net.load_state(&network_state(state))?;
+            learner
+                .optimizer
+                .load_state(&checkpoint.optimizer()?, &learner.parameters)
+        };
+        load().with_context(|| {
+            format!("cannot resume from checkpoint {}", checkpoint.dir.display())
+        })?;
+        Ok(learner)
+    }
+
+    fn build(
+        model: &ModelConfig,
+        config: &TrainConfig,
+        n_classes: usize,
+        runtime: &Runtime,
+    ) -> Result<Self> {
+        let net = EmbeddingNet::new(model, config.seed, runtime.device, runtime.channels_last)?;
+        let mut parameters: Vec<Parameter> = net
+            .parameters()
+            .iter()
+            .map(|p| Parameter {
+                name: p.name.clone(),
+                tensor: p.tensor.shallow_clone(),
+                group: p.group,
+            })
+            .collect();
+        let class_weights = matches!(config.loss, LossConfig::NormSoftmax { .. }).then(|| {
+            // Drawn on the CPU, so that every device starts from the same numbers.
+            tch::manual_seed(derive(config.seed, "class weights", &[]) as i64);
+            let shape = [n_classes as i64, net.embedding_dim()];
+            let std = (2.0 / (shape[0] + shape[1]) as f64).sqrt();
+            let drawn = Tensor::randn(shape, (Kind::Float, tch::Device::Cpu)) * std;
+            drawn.to_device(runtime.device).set_requires_grad(true)
+        });
+        if let Some(weights) = &class_weights {
+            parameters.push(Parameter {
+                name: CLASS_WEIGHTS.to_owned(),
+                tensor: weights.shallow_clone(),
+                group: Group::Head,
+            });
+        }
+        Ok(Self {
+            net,
+            parameters,
+            optimizer: Optimizer::new(&config.optimizer),
+            class_weights,
+        })
+    }
+
+    /// The mean loss of a batch, in fp32. `embeddings`: `[roles × B, D]`, role after role; `targets`: `[B]` as
+    /// [`BatchPlan::targets`](crate::batch::BatchPlan::targets).
+    pub fn loss(&self, config: &LossConfig, embeddings: &Tensor, targets: &Tensor) -> Tensor {
+        let role = |roles| embeddings.chunk(roles, 0);
+        match *config {
+            LossConfig::Triplet { margin } => {
+                let role = role(3);
+                loss::triplet(&role[0], &role[1], &role[2], margin)
+            }
+            LossConfig::ContrastiveEuclidean { margin } => {
+                let (role, same) = (role(2), targets.to_kind(Kind::Float));
+                loss::contrastive_euclidean(&role[0], &role[1], &same, margin)
+            }
+            LossConfig::ContrastiveCosine { margin } => {
+                let (role, same) = (role(2), targets.to_kind(Kind::Float));
+                loss::contrastive_cosine(&role[0], &role[1], &same, margin)
+            }
+            LossConfig::NormSoftmax { temperature } => {
+                let weights = self
+                    .class_weights
+                    .as_ref()
+                    .expect("built whenever the loss is this one");
+                loss::norm_softmax(embeddings, weights, targets, temperature)
+            }
+        }
+    }
+
+    /// Everything a checkpoint's `model.safetensors` holds.
+    pub fn model_state(&self) -> BTreeMap<String, Tensor> {
+        let mut state = self.net.state();
+        if let Some(weights) = &self.class_weights {
+            state.insert(CLASS_WEIGHTS.to_owned(), weights.detach());
+        }
+        state
+    }
+}
+
+/// A checkpoint's model without the loss's own weights.
+pub fn network_state(mut state: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+    state.retain(|name, _| !name.starts_with(LOSS_PREFIX));
+    state
+}

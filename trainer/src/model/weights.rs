@@ -1,0 +1,122 @@
+//! A backbone from a `.safetensors` file: a torchvision ResNet, or the `model.safetensors` of a run.
+
+use std::path::{Path, PathBuf};
+
+use tch::Kind;
+
+use super::{EmbeddingNet, assign};
+use crate::torch;
+
+/// Why a weights file cannot be used: a usage error (exit code 2), found by `error.downcast_ref::<WeightsError>()`.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// There is no such file.
+    #[error(
+        "{}: no such weights file; make one from torchvision with\n  python3 -c \"import torchvision, safetensors.torch \
+         as s; s.save_file(torchvision.models.{arch}(weights='DEFAULT').state_dict(), '{}')\"\nor name the \
+         model.safetensors of a run's checkpoint",
+        path.display(),
+        path.display()
+    )]
+    NotFound {
+        /// As configured.
+        path: PathBuf,
+        /// torchvision's name of the configured architecture.
+        arch: &'static str,
+    },
+    /// It is no safetensors file, or cannot be read.
+    #[error("{reason}; weights must be a .safetensors file (a .pth must be converted)")]
+    Unreadable {
+        /// Names the file.
+        reason: String,
+    },
+    /// It holds another network.
+    #[error("{}: is no {arch}: {}", path.display(), shortened(problems))]
+    Mismatch {
+        /// As configured.
+        path: PathBuf,
+        /// torchvision's name of the configured architecture.
+        arch: &'static str,
+        /// One for each missing, misshapen or surplus tensor of the backbone, all of them.
+        problems: Vec<String>,
+    },
+}
+
+/// Copies every backbone tensor of the file into the network. Nothing else in the file is read: `fc.*` of whatever
+/// shape, or the class weights of a loss. `num_batches_tracked` may be missing, as in torchvision's older files.
+///
+/// # Errors
+/// See [`WeightsError`]; the network is then as it was before.
+pub fn load_backbone(net: &mut EmbeddingNet, path: &Path) -> Result<(), WeightsError> {
+    let arch = match net.feature_dim() {
+        512 => "resnet18",
+        _ => "resnet50",
+    };
+    if !path.is_file() {
+        let path = path.to_owned();
+        return Err(WeightsError::NotFound { path, arch });
+    }
+    let file = torch::load_tensors(path).map_err(|error| WeightsError::Unreadable {
+        reason: format!("{error:#}"),
+    })?;
+    let mut problems = Vec::new();
+    let mut found = Vec::new();
+    for (name, tensor) in net.tensors().filter(|(name, _)| is_backbone(name)) {
+        match file.get(name) {
+            None if name.ends_with(".num_batches_tracked") => {}
+            None => problems.push(format!("{name} is missing")),
+            Some(saved) if saved.size() != tensor.size() => problems.push(format!(
+                "{name} is {:?} instead of {:?}",
+                saved.size(),
+                tensor.size()
+            )),
+            Some(saved) if is_float(saved.kind()) != is_float(tensor.kind()) => {
+                problems.push(format!("{name} is {:?}", saved.kind()));
+            }
+            Some(saved) => found.push((tensor, saved)),
+        }
+    }
+    let ours: std::collections::BTreeSet<&str> = net.tensors().map(|(name, _)| name).collect();
+    let surplus = file
+        .keys()
+        .filter(|name| is_backbone(name) && !ours.contains(name.as_str()));
+    problems.extend(surplus.map(|name| format!("{name} is unexpected")));
+    if !problems.is_empty() {
+        let path = path.to_owned();
+        return Err(WeightsError::Mismatch {
+            path,
+            arch,
+            problems,
+        });
+    }
+    for (tensor, saved) in found {
+        assign(tensor, saved);
+    }
+    Ok(())
+}
+
+/// Is it a name of torchvision's backbone?
+fn is_backbone(name: &str) -> bool {
+    let first = name.split('.').next().unwrap_or_default();
+    matches!(
+        first,
+        "conv1" | "bn1" | "layer1" | "layer2" | "layer3" | "layer4"
+    )
+}
+
+fn is_float(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16
+    )
+}
+
+/// The first problems in words, and how many more there are.
+fn shortened(problems: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let mut text = problems[..problems.len().min(SHOWN)].join("; ");
+    if problems.len() > SHOWN {
+        text += &format!("; and {} more", problems.len() - SHOWN);
+    }
+    text
+}

@@ -1,0 +1,46 @@
+//! Where a process computes: device, arithmetic and threads, set once from the configuration.
+
+use anyhow::Result;
+use logodex_schemas::train::{Precision, RuntimeConfig};
+use tch::{Device, Kind, Tensor};
+
+use crate::torch;
+
+/// The settings in force.
+#[derive(Debug, Clone, Copy)]
+pub struct Runtime {
+    /// Where tensors live.
+    pub device: Device,
+    /// Whether the network runs under bfloat16 autocast.
+    pub bf16: bool,
+    /// Whether activations and weights are laid out channels-last.
+    pub channels_last: bool,
+}
+
+impl Runtime {
+    /// Sets libtorch's threads, TF32 and determinism for this process and chooses the device.
+    ///
+    /// # Errors
+    /// CUDA was asked for and there is none.
+    pub fn start(config: &RuntimeConfig) -> Result<Self> {
+        torch::set_threads(config.threads);
+        let device = torch::select_device(config.device)?;
+        torch::set_tf32(config.precision == Precision::Tf32);
+        torch::set_deterministic(true);
+        Ok(Self {
+            device,
+            bf16: config.precision == Precision::Bf16,
+            channels_last: config.channels_last,
+        })
+    }
+
+    /// Moves a batch to the device; a copy from pinned memory does not wait.
+    pub fn upload(&self, tensor: &Tensor) -> Tensor {
+        tensor.to_device_(self.device, tensor.kind(), true, false)
+    }
+
+    /// A tensor of numbers on the device.
+    pub fn i64_tensor(&self, values: &[i64]) -> Tensor {
+        Tensor::from_slice(values).to_device_(self.device, Kind::Int64, false, false)
+    }
+}

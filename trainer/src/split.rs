@@ -1,0 +1,100 @@
+//! A split, read: which fold each brand of a dataset belongs to.
+
+use std::path::Path;
+
+use logodex_schemas::dataset::BrandRow;
+use logodex_schemas::split::{Fold, SplitRow, split_header};
+
+use crate::dataset::{DatasetError, read};
+
+/// An open split.
+#[derive(Debug, Clone)]
+pub struct Split {
+    /// How it was drawn.
+    pub info: logodex_schemas::split::Split,
+    folds: Vec<Fold>,
+}
+
+impl Split {
+    /// Reads `splits/<name>.json` and `.csv` below `dataset` and checks that they belong to this dataset.
+    ///
+    /// # Errors
+    /// [`DatasetError::NotFound`], listing the splits that exist; [`DatasetError::Corrupt`] otherwise.
+    pub fn open(
+        dataset: &Path,
+        name: &str,
+        manifest_blake3: &str,
+        brands: &[BrandRow],
+    ) -> Result<Self, DatasetError> {
+        let dir = dataset.join("splits");
+        let is_name = !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.');
+        let json_path = dir.join(format!("{name}.json"));
+        let csv_path = dir.join(format!("{name}.csv"));
+        if !is_name || !json_path.is_file() {
+            return Err(DatasetError::NotFound(unknown_split(&dir, name)));
+        }
+        let info: logodex_schemas::split::Split = split_header()
+            .parse(&read(&json_path, "")?)
+            .map_err(|e| DatasetError::corrupt(&json_path, e))?;
+        if info.manifest_blake3 != manifest_blake3 {
+            return Err(DatasetError::corrupt(
+                &json_path,
+                "was drawn for another build of this dataset; draw it again with `logodex-data split`",
+            ));
+        }
+        let csv = read(&csv_path, "draw the split again with `logodex-data split`")?;
+        if info.csv_blake3 != blake3::hash(&csv).to_hex().as_str() {
+            return Err(DatasetError::corrupt(
+                &csv_path,
+                "does not match its BLAKE3 in the JSON file beside it: it was edited after it was drawn",
+            ));
+        }
+        let rows: Vec<SplitRow> = csv::Reader::from_reader(csv.as_slice())
+            .deserialize()
+            .collect::<Result<_, _>>()
+            .map_err(|e| DatasetError::corrupt(&csv_path, e))?;
+        let fits = rows.len() == brands.len()
+            && rows
+                .iter()
+                .zip(brands)
+                .all(|(row, brand)| row.index == brand.index && row.brand == brand.brand);
+        if !fits {
+            return Err(DatasetError::corrupt(
+                &csv_path,
+                "does not list exactly the dataset's brands in order",
+            ));
+        }
+        Ok(Self {
+            info,
+            folds: rows.into_iter().map(|row| row.fold).collect(),
+        })
+    }
+
+    /// The fold of each brand, by index.
+    pub fn folds(&self) -> &[Fold] {
+        &self.folds
+    }
+
+    /// BLAKE3 of the split's CSV, hexadecimal: the split's identity.
+    pub fn blake3(&self) -> &str {
+        &self.info.csv_blake3
+    }
+}
+
+fn unknown_split(dir: &Path, name: &str) -> String {
+    let mut names: Vec<String> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let is_split = path.extension()? == "json";
+            is_split.then(|| path.file_stem()?.to_str().map(str::to_owned))?
+        })
+        .collect();
+    names.sort();
+    let known = match names.is_empty() {
+        true => "it has none; draw one with `logodex-data split`".to_owned(),
+        false => format!("it has {}", names.join(", ")),
+    };
+    format!("{}: no split named {name:?}; {known}", dir.display())
+}

@@ -1,0 +1,253 @@
+//! A dataset written from the schemas alone, and the real binary run on it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use logodex_schemas::dataset::{
+    AnnotationsEntry, BrandRow, BuildConfig, Counts, FileEntry, Manifest, ShardEntry,
+    manifest_header,
+};
+use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
+use safetensors::tensor::{Dtype, TensorView};
+
+/// Rows per shard: small, so that a dataset has several.
+pub const SHARD_ROWS: usize = 16;
+
+/// A dataset in a temporary directory, with the split `s`.
+pub struct Workspace {
+    pub dir: tempfile::TempDir,
+    pub dataset: PathBuf,
+}
+
+fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+fn csv<T: serde::Serialize>(rows: &[T]) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).expect("a CSV row");
+    }
+    writer.into_inner().expect("in memory")
+}
+
+/// Picture of a row: its brand's colour with a pattern of its own.
+pub fn picture(side: usize, brand: usize, row: usize) -> Vec<u8> {
+    (0..side * side * 3)
+        .map(|i| ((brand * 53 + i % 3 * 31) ^ (i * (row + 3) % 41)) as u8)
+        .collect()
+}
+
+impl Workspace {
+    /// One brand per entry: its number of rows and its fold. Two rows share a source image.
+    pub fn new(side: usize, brands: &[(usize, Fold)]) -> Self {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let dataset = dir.path().join("data");
+        fs::create_dir_all(dataset.join("shards")).expect("shards/");
+        fs::create_dir_all(dataset.join("splits")).expect("splits/");
+
+        let owner: Vec<usize> = brands
+            .iter()
+            .enumerate()
+            .flat_map(|(brand, (n, _))| std::iter::repeat_n(brand, *n))
+            .collect();
+        let shards: Vec<ShardEntry> = owner
+            .chunks(SHARD_ROWS)
+            .enumerate()
+            .map(|(i, owners)| write_shard(&dataset, side, i, owners))
+            .collect();
+
+        let mut first_row = 0;
+        let rows: Vec<BrandRow> = brands
+            .iter()
+            .enumerate()
+            .map(|(index, (n, _))| {
+                let row = BrandRow {
+                    index: index as u32,
+                    category: "Food".into(),
+                    brand: format!("brand {index:02}"),
+                    first_row,
+                    n_rows: *n as u64,
+                    n_images: n.div_ceil(2) as u64,
+                    n_objects: *n as u64,
+                };
+                first_row += *n as u64;
+                row
+            })
+            .collect();
+        let brands_csv = csv(&rows);
+        fs::write(dataset.join("brands.csv"), &brands_csv).expect("brands.csv");
+        let entry = FileEntry {
+            bytes: brands_csv.len() as u64,
+            blake3: hash(&brands_csv),
+        };
+        let manifest = Manifest {
+            header: manifest_header(),
+            created_by: "test".into(),
+            config: BuildConfig {
+                side: side as u32,
+                ..BuildConfig::default()
+            },
+            decoder: "none".into(),
+            resizer: "none".into(),
+            counts: Counts {
+                brands: brands.len() as u64,
+                rows: owner.len() as u64,
+                ..Counts::default()
+            },
+            shards,
+            files: BTreeMap::from([("brands.csv".to_owned(), entry)]),
+            annotations: AnnotationsEntry::default(),
+        };
+        let manifest = serde_json::to_vec_pretty(&manifest).expect("JSON");
+        fs::write(dataset.join("manifest.json"), &manifest).expect("manifest.json");
+        let workspace = Self { dir, dataset };
+        let folds: Vec<Fold> = brands.iter().map(|(_, fold)| *fold).collect();
+        workspace.write_split("s", &folds, &hash(&manifest));
+        workspace
+    }
+
+    /// Brands for training and validation with 4 rows each and two for the test.
+    pub fn small() -> Self {
+        use Fold::{Test, Train, Val};
+        let folds = [
+            Train, Train, Val, Train, Train, Val, Test, Train, Train, Test,
+        ];
+        Self::new(32, &folds.map(|fold| (4, fold)))
+    }
+
+    pub fn write_split(&self, name: &str, folds: &[Fold], manifest_blake3: &str) {
+        let rows: Vec<SplitRow> = folds
+            .iter()
+            .enumerate()
+            .map(|(index, fold)| SplitRow {
+                index: index as u32,
+                category: "Food".into(),
+                brand: format!("brand {index:02}"),
+                fold: *fold,
+            })
+            .collect();
+        let csv = csv(&rows);
+        let split = Split {
+            header: split_header(),
+            name: name.into(),
+            seed: 1,
+            test: 0.2,
+            val: 0.25,
+            manifest_blake3: manifest_blake3.into(),
+            csv_blake3: hash(&csv),
+            brands: BTreeMap::new(),
+            images: BTreeMap::new(),
+            categories: BTreeMap::new(),
+        };
+        let dir = self.dataset.join("splits");
+        fs::write(dir.join(format!("{name}.csv")), csv).expect("split");
+        let json = serde_json::to_vec(&split).expect("JSON");
+        fs::write(dir.join(format!("{name}.json")), json).expect("split");
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a configuration and returns its path.
+    pub fn config(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).expect("configuration");
+        path
+    }
+
+    /// `logodex-train fit` on the split `s`.
+    pub fn fit(&self, config: &Path, run: &str) -> Command {
+        let mut command = train();
+        command
+            .args(["fit", "--split", "s"])
+            .arg("--dataset")
+            .arg(&self.dataset)
+            .arg("--config")
+            .arg(config)
+            .arg("--run")
+            .arg(self.path(run));
+        command
+    }
+}
+
+fn write_shard(dataset: &Path, side: usize, number: usize, owners: &[usize]) -> ShardEntry {
+    let first = number * SHARD_ROWS;
+    let n = owners.len();
+    let pictures: Vec<Vec<u8>> = owners
+        .iter()
+        .enumerate()
+        .map(|(i, brand)| picture(side, *brand, first + i))
+        .collect();
+    let column =
+        |f: &dyn Fn(usize) -> i64| -> Vec<u8> { (0..n).flat_map(|i| f(i).to_le_bytes()).collect() };
+    let images = pictures.concat();
+    let crc32: Vec<u8> = pictures
+        .iter()
+        .flat_map(|p| crc32fast::hash(p).to_le_bytes())
+        .collect();
+    let brand = column(&|i| owners[i] as i64);
+    let row = column(&|i| (first + i) as i64);
+    let image = column(&|i| ((first + i) / 2) as i64);
+    let view =
+        |dtype, shape: Vec<usize>, data| TensorView::new(dtype, shape, data).expect("a view");
+    let file = safetensors::serialize(
+        [
+            ("images", view(Dtype::U8, vec![n, side, side, 3], &images)),
+            ("crc32", view(Dtype::U32, vec![n], &crc32)),
+            ("brand", view(Dtype::I64, vec![n], &brand)),
+            ("row", view(Dtype::I64, vec![n], &row)),
+            ("image", view(Dtype::I64, vec![n], &image)),
+        ],
+        None,
+    )
+    .expect("safetensors");
+    let path = format!("shards/{number:05}.safetensors");
+    fs::write(dataset.join(&path), &file).expect("shard");
+    ShardEntry {
+        path,
+        first_row: first as u64,
+        n_rows: n as u64,
+        bytes: file.len() as u64,
+        blake3: hash(&file),
+    }
+}
+
+/// The real binary.
+pub fn train() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_logodex-train"))
+}
+
+/// Runs to the end; returns exit code and standard error.
+pub fn run(command: &mut Command) -> (i32, String) {
+    let Output { status, stderr, .. } = command.output().expect("the binary starts");
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    (status.code().unwrap_or(-1), stderr)
+}
+
+/// A network of a few seconds: every kind of state that must survive a kill (momentum, class weights, BatchNorm,
+/// dropout, augmentation, an unfreeze) takes part.
+pub const TINY: &str = r#"
+[model]
+arch = "resnet18"
+head = "triplet"
+[loss]
+kind = "triplet"
+margin = 1.0
+[optimizer]
+kind = "sgd"
+lr = 1e-2
+[schedule]
+epochs = 3
+freeze = 2
+unfreeze = { epoch = 1, freeze = 0, lr_factor = 0.5 }
+[data]
+batch = 8
+[augment]
+[runtime]
+device = "cpu"
+threads = 1
+"#;

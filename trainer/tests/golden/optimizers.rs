@@ -1,0 +1,87 @@
+//! Five steps of each optimiser against torch.optim: two groups of different rates, one parameter frozen in step 2.
+
+use logodex_schemas::train::{OptimizerConfig, OptimizerKind};
+use logodex_trainer::model::{Group, Parameter};
+use logodex_trainer::optimizer::{Optimizer, zero_grad};
+use tch::Kind;
+
+use crate::{assert_close, centred, golden};
+
+fn parameters() -> [Parameter; 2] {
+    let parameter = |name: &str, size: &[i64], group| Parameter {
+        name: name.to_owned(),
+        tensor: centred(name, size, 1.0).set_requires_grad(true),
+        group,
+    };
+    [
+        parameter("weight", &[7, 5], Group::Head),
+        parameter("bias", &[7], Group::Backbone { stage: 0 }),
+    ]
+}
+
+fn config(kind: OptimizerKind, momentum: f64, weight_decay: f64) -> OptimizerConfig {
+    OptimizerConfig {
+        kind,
+        momentum,
+        weight_decay,
+        ..OptimizerConfig::default()
+    }
+}
+
+/// Gives each parameter the golden gradient of the step, through autograd; the bias none in step 2.
+fn backward(parameters: &[Parameter], step: usize) {
+    zero_grad(parameters);
+    for parameter in parameters {
+        if parameter.name == "weight" || step != 2 {
+            let name = format!("grad.{}.{step}", parameter.name);
+            let grad = centred(&name, &parameter.tensor.size(), 1.0);
+            (&parameter.tensor * grad).sum(Kind::Float).backward();
+        }
+    }
+}
+
+fn rate(base: f64) -> impl Fn(&Parameter) -> f64 {
+    move |parameter| match parameter.group {
+        Group::Head => base,
+        Group::Backbone { .. } => base * 0.25,
+    }
+}
+
+#[test]
+fn five_steps_equal_torch_optim_bit_for_bit_or_nearly() {
+    let golden = golden("optimizers");
+    for (tag, config, lr) in [
+        ("sgd", config(OptimizerKind::Sgd, 0.9, 0.01), 0.1),
+        ("sgd_plain", config(OptimizerKind::Sgd, 0.0, 0.0), 0.1),
+        ("adam", config(OptimizerKind::Adam, 0.9, 0.01), 0.01),
+        ("adamw", config(OptimizerKind::Adamw, 0.9, 0.01), 0.01),
+    ] {
+        let parameters = parameters();
+        let mut optimizer = Optimizer::new(&config);
+        for step in 0..5 {
+            backward(&parameters, step);
+            optimizer.step(&parameters, rate(lr));
+            for parameter in &parameters {
+                let key = format!("{tag}.{step}.{}", parameter.name);
+                assert_close(&parameter.tensor.detach(), &golden[&key], 1e-7, &key);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rate_of_zero_leaves_the_parameter_and_its_memory_alone() {
+    for kind in [OptimizerKind::Sgd, OptimizerKind::Adamw] {
+        let parameters = parameters();
+        let mut optimizer = Optimizer::new(&config(kind, 0.9, 0.01));
+        backward(&parameters, 0);
+        optimizer.step(&parameters, rate(0.1));
+        let (weight, state) = (parameters[1].tensor.detach().copy(), optimizer.state());
+        backward(&parameters, 1);
+        optimizer.step(&parameters, |p| if p.name == "bias" { 0.0 } else { 0.1 });
+        assert_eq!(parameters[1].tensor, weight);
+        for (name, tensor) in optimizer.state() {
+            assert_eq!(tensor == state[&name], name.starts_with("bias"), "{name}");
+        }
+    }
+}
