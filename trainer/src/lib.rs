@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod dataset;
 pub mod embed;
+pub mod eval;
 pub mod learner;
 pub mod loss;
 pub mod model;

@@ -1,0 +1,359 @@
+//! 95 % intervals by percentile bootstrap over brands.
+//!
+//! Episodes of one brand share its pictures and are no independent evidence, so brands are resampled, never episodes.
+//! The resamples depend on the seed and the number of brands alone: every metric and every model sees the same ones,
+//! which is what makes differences of models paired.
+
+use anyhow::{Result, ensure};
+use logodex_schemas::evaluation::EpisodeRow;
+use rand::Rng;
+use rayon::prelude::*;
+
+use crate::eval::metrics::Metric;
+use crate::random::stream;
+
+/// Resamples where nothing else is asked for.
+pub const RESAMPLES: u32 = 2000;
+
+/// A value with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The value itself.
+    pub mean: f64,
+    /// 2.5th percentile over the resamples.
+    pub low: f64,
+    /// 97.5th percentile.
+    pub high: f64,
+}
+
+/// How often each brand occurs in each resample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resamples {
+    brands: usize,
+    weights: Vec<Vec<u32>>,
+}
+
+impl Resamples {
+    /// `resamples` draws of `brands` brands with replacement.
+    pub fn draw(seed: u64, brands: usize, resamples: u32) -> Self {
+        let weights = (0..resamples)
+            .into_par_iter()
+            .map(|resample| {
+                let mut rng = stream(seed, "bootstrap", &[u64::from(resample)]);
+                let mut weights = vec![0; brands];
+                for _ in 0..brands {
+                    weights[rng.random_range(0..brands)] += 1;
+                }
+                weights
+            })
+            .collect();
+        Self { brands, weights }
+    }
+
+    /// The interval of a statistic of brand weights `[B]`; its value is the statistic at weights of one. Resamples in
+    /// which it is not defined are left out; none when it is not defined on the brands themselves.
+    pub fn interval(&self, statistic: impl Fn(&[u32]) -> Option<f64> + Sync) -> Option<Interval> {
+        let mean = statistic(&vec![1; self.brands])?;
+        let mut values: Vec<f64> = self
+            .weights
+            .par_iter()
+            .filter_map(|w| statistic(w))
+            .collect();
+        values.sort_by(f64::total_cmp);
+        match values.is_empty() {
+            true => Some(Interval {
+                mean,
+                low: mean,
+                high: mean,
+            }),
+            false => Some(Interval {
+                mean,
+                low: percentile(&values, 0.025),
+                high: percentile(&values, 0.975),
+            }),
+        }
+    }
+}
+
+/// The quantile `q` of sorted values, linear between neighbours (numpy's default).
+fn percentile(sorted: &[f64], q: f64) -> f64 {
+    let place = q * (sorted.len() - 1) as f64;
+    let below = place.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
+}
+
+/// Per-episode values, grouped by support brand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ByBrand {
+    /// Support brands, ascending.
+    brands: Vec<u32>,
+    /// Group of each episode.
+    group: Vec<usize>,
+    /// Episodes per group.
+    counts: Vec<f64>,
+}
+
+impl ByBrand {
+    /// Groups episodes by their support brand.
+    pub fn new(brand_of_episode: &[u32]) -> Self {
+        let mut brands = brand_of_episode.to_vec();
+        brands.sort_unstable();
+        brands.dedup();
+        let group: Vec<usize> = brand_of_episode
+            .iter()
+            .map(|brand| brands.partition_point(|b| b < brand))
+            .collect();
+        let mut counts = vec![0.0; brands.len()];
+        for &g in &group {
+            counts[g] += 1.0;
+        }
+        Self {
+            brands,
+            group,
+            counts,
+        }
+    }
+
+    /// Number of brands that support an episode.
+    pub fn brands(&self) -> usize {
+        self.brands.len()
+    }
+
+    /// The mean over episodes of `values` (one per episode) with its interval over `resamples` of [`Self::brands`].
+    pub fn mean(&self, values: &[f64], resamples: &Resamples) -> Option<Interval> {
+        let mut sums = vec![0.0; self.counts.len()];
+        for (&group, value) in self.group.iter().zip(values) {
+            sums[group] += value;
+        }
+        resamples.interval(|weights| {
+            let (mut sum, mut count) = (0.0, 0.0);
+            for ((&w, s), n) in weights.iter().zip(&sums).zip(&self.counts) {
+                sum += f64::from(w) * s;
+                count += f64::from(w) * n;
+            }
+            (count > 0.0).then(|| sum / count)
+        })
+    }
+}
+
+/// The mean of `a` − `b` per episode with its interval, over the same episodes of two models.
+///
+/// Metrics that no threshold enters (`map`, `r_at_95p`) are the same under both protocols, so that for them
+/// `paper_oracle` stands in where a model was judged without validation brands and has no `paper` episodes.
+///
+/// # Errors
+/// An unknown or not per-episode metric, no episodes of that protocol and number of shots, or episodes that differ
+/// (another seed, split, or set of rows).
+pub fn paired_difference(
+    a: &[EpisodeRow],
+    b: &[EpisodeRow],
+    protocol: &str,
+    shots: u32,
+    metric: &str,
+    seed: u64,
+) -> Result<Interval> {
+    let metric = Metric::from_name(metric)?;
+    let (a, b) = (
+        select(a, protocol, shots, metric)?,
+        select(b, protocol, shots, metric)?,
+    );
+    ensure!(
+        a.len() == b.len()
+            && a.iter()
+                .zip(&b)
+                .all(|(x, y)| x.episode == y.episode && x.brand == y.brand),
+        "the two models were not judged on the same {shots}-shot episodes; evaluate both with the same seed, dataset, split and rows"
+    );
+    let brands: Vec<u32> = a.iter().map(|row| row.brand).collect();
+    let differences: Vec<f64> = a
+        .iter()
+        .zip(&b)
+        .map(|(x, y)| metric.of(x) - metric.of(y))
+        .collect();
+    let by_brand = ByBrand::new(&brands);
+    let resamples = Resamples::draw(seed, by_brand.brands(), RESAMPLES);
+    by_brand
+        .mean(&differences, &resamples)
+        .ok_or_else(|| anyhow::anyhow!("there are no {shots}-shot episodes"))
+}
+
+fn select<'a>(
+    rows: &'a [EpisodeRow],
+    protocol: &str,
+    shots: u32,
+    metric: Metric,
+) -> Result<Vec<&'a EpisodeRow>> {
+    let of = |protocol: &str| -> Vec<&'a EpisodeRow> {
+        rows.iter()
+            .filter(|row| row.protocol == protocol && row.shots == shots)
+            .collect()
+    };
+    let mut found = of(protocol);
+    if found.is_empty() && Metric::RANKED.contains(&metric) {
+        found = of(super::PAPER_ORACLE);
+    }
+    ensure!(
+        !found.is_empty(),
+        "there are no {shots}-shot episodes under protocol {protocol:?}"
+    );
+    found.sort_by_key(|row| row.episode);
+    ensure!(
+        found
+            .windows(2)
+            .all(|pair| pair[0].episode != pair[1].episode),
+        "a {shots}-shot episode is listed twice under protocol {protocol:?}"
+    );
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha8Rng;
+
+    fn episode(number: u32, brand: u32, map: f64) -> EpisodeRow {
+        EpisodeRow {
+            protocol: "paper".to_owned(),
+            shots: 1,
+            episode: number,
+            brand,
+            accuracy: 0.9,
+            precision: 0.5,
+            recall: 0.5,
+            f1: 0.5,
+            r_at_95p: 0.1,
+            map,
+        }
+    }
+
+    #[test]
+    fn percentiles_are_those_of_numpy() {
+        let values: Vec<f64> = (0..11).map(f64::from).collect();
+        assert_eq!(percentile(&values, 0.025), 0.25);
+        assert_eq!(percentile(&values, 0.975), 9.75);
+        assert_eq!(percentile(&[4.0], 0.975), 4.0);
+    }
+
+    #[test]
+    fn a_mean_is_over_episodes_and_its_interval_over_brands() {
+        // Ten brands whose episodes all agree: 40 episodes, but only ten independent values.
+        let brands: Vec<u32> = (0..40).map(|e| e % 10).collect();
+        let values: Vec<f64> = brands.iter().map(|&b| f64::from(b)).collect();
+        let by_brand = ByBrand::new(&brands);
+        let interval = by_brand
+            .mean(&values, &Resamples::draw(1, 10, 2000))
+            .unwrap();
+        assert_eq!(interval.mean, 4.5);
+        // Standard error over brands: 2.87 / √10 = 0.91; over episodes it would be half of it.
+        assert!((2.4..3.1).contains(&interval.low), "{interval:?}");
+        assert!((5.9..6.6).contains(&interval.high), "{interval:?}");
+    }
+
+    #[test]
+    fn intervals_cover_the_truth_about_as_often_as_they_say() {
+        // 300 studies of 40 brands × 4 episodes: brand effect uniform on ±1, episode noise uniform on ±1, truth 0.
+        let covered = (0..300u64)
+            .filter(|&study| {
+                let mut rng: ChaCha8Rng = stream(5, "study", &[study]);
+                let effects: Vec<f64> = (0..40).map(|_| rng.random_range(-1.0..1.0)).collect();
+                let brands: Vec<u32> = (0..160).map(|e| e % 40).collect();
+                let values: Vec<f64> = brands
+                    .iter()
+                    .map(|&b| effects[b as usize] + rng.random_range(-1.0..1.0))
+                    .collect();
+                let resamples = Resamples::draw(study, 40, 300);
+                let i = ByBrand::new(&brands).mean(&values, &resamples).unwrap();
+                i.low <= 0.0 && 0.0 <= i.high
+            })
+            .count();
+        // 95 % of 300 is 285, standard deviation 3.8; the percentile bootstrap runs a little short at 40 brands.
+        assert!((270..=297).contains(&covered), "{covered} of 300");
+    }
+
+    #[test]
+    fn resamples_depend_on_the_seed_and_not_on_the_threads() {
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| Resamples::draw(9, 7, 50))
+        };
+        assert_eq!(on(1), on(2));
+        assert_ne!(on(1), Resamples::draw(8, 7, 50));
+        assert!(on(1).weights.iter().all(|w| w.iter().sum::<u32>() == 7));
+    }
+
+    #[test]
+    fn a_statistic_that_is_not_defined_has_no_interval() {
+        let resamples = Resamples::draw(1, 2, 20);
+        assert!(resamples.interval(|_| None).is_none());
+        // Defined only where both brands occur: the other resamples are left out.
+        let i = resamples
+            .interval(|w| (w == [1, 1]).then_some(2.0))
+            .unwrap();
+        assert_eq!((i.mean, i.low, i.high), (2.0, 2.0, 2.0));
+    }
+
+    #[test]
+    fn a_difference_is_paired() {
+        let brands = 30;
+        let a: Vec<EpisodeRow> = (0..120)
+            .map(|e| {
+                episode(
+                    e,
+                    e % brands,
+                    f64::from(e * 7 % 31) / 31.0 + 0.01 * f64::from(e % 3),
+                )
+            })
+            .collect();
+        let b: Vec<EpisodeRow> = a
+            .iter()
+            .map(|r| episode(r.episode, r.brand, r.map - 0.05))
+            .collect();
+        let shuffled: Vec<EpisodeRow> = b.iter().rev().cloned().collect();
+        let d = paired_difference(&a, &shuffled, "paper", 1, "map", 3).unwrap();
+        assert!((d.mean - 0.05).abs() < 1e-12);
+        assert!(
+            (d.low - 0.05).abs() < 1e-9 && (d.high - 0.05).abs() < 1e-9,
+            "{d:?}"
+        );
+        assert_eq!(
+            paired_difference(&a, &a, "paper", 1, "f1", 3).unwrap().mean,
+            0.0
+        );
+    }
+
+    #[test]
+    fn episodes_that_differ_cannot_be_paired() {
+        let a = [episode(0, 1, 0.5), episode(1, 2, 0.5)];
+        let other_brand = [episode(0, 1, 0.5), episode(1, 3, 0.5)];
+        let error = |b: &[EpisodeRow], protocol, metric| {
+            paired_difference(&a, b, protocol, 1, metric, 3)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(error(&other_brand, "paper", "map").contains("same 1-shot episodes"));
+        assert!(error(&a[..1], "paper", "map").contains("same 1-shot episodes"));
+        assert!(error(&a, "paper_oracle", "f1").contains("no 1-shot episodes"));
+        assert!(error(&a, "paper", "trace_ratio").contains("no per-episode metric"));
+    }
+
+    #[test]
+    fn a_ranking_metric_needs_no_transferred_threshold() {
+        let a = [episode(0, 1, 0.5), episode(1, 2, 0.75)];
+        let mut b = a.clone();
+        for row in &mut b {
+            row.protocol = "paper_oracle".to_owned();
+            row.map -= 0.25;
+        }
+        assert_eq!(
+            paired_difference(&a, &b, "paper", 1, "map", 3)
+                .unwrap()
+                .mean,
+            0.25
+        );
+        assert!(paired_difference(&a, &b, "paper", 1, "f1", 3).is_err());
+    }
+}

@@ -1,0 +1,59 @@
+//! Pictures to look at (the paper's Figure 9): a query, one of its brand and one of another, with their similarities.
+
+use logodex_schemas::evaluation::{Example, ExamplePicture, Threshold};
+
+use crate::eval::Round;
+use crate::eval::roster::{Roster, UnitVectors};
+use crate::eval::score::score;
+
+/// Triples shown.
+const EXAMPLES: usize = 6;
+
+/// The first 1-shot episodes of different brands: the support, the first positive and the first negative asked about.
+/// Not chosen by how well the model does, and the same for every model.
+pub(super) fn examples(
+    roster: &Roster,
+    vectors: &UnitVectors,
+    rounds: &[Round],
+    thresholds: &[Threshold],
+    brand_name: &dyn Fn(usize) -> String,
+) -> Vec<Example> {
+    let Some(round) = rounds.iter().find(|round| round.shots == 1) else {
+        return Vec::new();
+    };
+    // The transferred threshold precedes the oracle's.
+    let tau = thresholds
+        .iter()
+        .find(|t| t.shots == 1)
+        .map_or(0.0, |t| t.tau);
+    let mut examples: Vec<Example> = Vec::new();
+    let mut brands = Vec::new();
+    for (episode, scores) in round.test.iter().zip(score(vectors, &round.test)) {
+        if examples.len() == EXAMPLES {
+            break;
+        }
+        let first = |positive: bool| episode.queries.iter().position(|q| q.positive == positive);
+        let (Some(positive), Some(negative)) = (first(true), first(false)) else {
+            continue;
+        };
+        if brands.contains(&episode.brand) {
+            continue;
+        }
+        brands.push(episode.brand);
+        let number = examples.len() + 1;
+        let picture = |position: usize, role: &str| ExamplePicture {
+            row: roster.rows[position].cast_unsigned(),
+            brand: brand_name(roster.brands.partition_point(|b| b.first <= position) - 1),
+            picture: format!("figures/example-{number}-{role}.png"),
+        };
+        examples.push(Example {
+            query: picture(episode.supports[0], "query"),
+            positive: picture(episode.queries[positive].position, "positive"),
+            negative: picture(episode.queries[negative].position, "negative"),
+            positive_similarity: scores.similarities[positive],
+            negative_similarity: scores.similarities[negative],
+            threshold_similarity: 1.0 - tau * tau / 2.0,
+        });
+    }
+    examples
+}

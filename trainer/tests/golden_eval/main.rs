@@ -1,0 +1,184 @@
+//! The evaluator's arithmetic against numpy and scikit-learn: `golden.json` and `embeddings.safetensors` are written by
+//! `make_golden.py` beside this file, which shares nothing with the code judged here.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use logodex_trainer::eval::embeddings::EmbeddingSet;
+use logodex_trainer::eval::episode::{Episode, Query};
+use logodex_trainer::eval::roster::{Roster, UnitVectors};
+use logodex_trainer::eval::scatter::Scatter;
+use logodex_trainer::eval::{score, threshold};
+use serde::Deserialize;
+
+const TOLERANCE: f64 = 1e-6;
+
+#[derive(Deserialize)]
+struct Golden {
+    rounds: Vec<GoldenRound>,
+    trace_ratio: f64,
+    distance_ratio: f64,
+}
+
+#[derive(Deserialize)]
+struct GoldenRound {
+    shots: u32,
+    tuning: Vec<Asked>,
+    tau: f64,
+    f1_curve: Vec<f64>,
+    episodes: Vec<GoldenEpisode>,
+    positives: Vec<u64>,
+    negatives: Vec<u64>,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    supports: Vec<i64>,
+    queries: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+struct GoldenEpisode {
+    brand: u32,
+    #[serde(flatten)]
+    asked: Asked,
+    distances: Vec<f64>,
+    accuracy: f64,
+    precision: f64,
+    recall: f64,
+    f1: f64,
+    r_at_95p: f64,
+    map: f64,
+}
+
+struct Fixture {
+    golden: Golden,
+    roster: Roster,
+    vectors: UnitVectors,
+    position: HashMap<i64, usize>,
+}
+
+impl Fixture {
+    fn read() -> Self {
+        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden_eval");
+        let golden = std::fs::read(here.join("golden.json")).unwrap();
+        let set = EmbeddingSet::read(&here.join("embeddings.safetensors")).unwrap();
+        let roster = Roster::new(&set, &|row| row).unwrap();
+        Self {
+            golden: serde_json::from_slice(&golden).unwrap(),
+            vectors: roster.unit_vectors(&set),
+            position: roster
+                .rows
+                .iter()
+                .enumerate()
+                .map(|(p, &row)| (row, p))
+                .collect(),
+            roster,
+        }
+    }
+
+    fn episode(&self, asked: &Asked) -> Episode {
+        let supports: Vec<usize> = asked
+            .supports
+            .iter()
+            .map(|row| self.position[row])
+            .collect();
+        let brand = self
+            .roster
+            .brands
+            .iter()
+            .position(|b| b.positions().contains(&supports[0]))
+            .unwrap();
+        let range = self.roster.brands[brand].positions();
+        let queries = asked.queries.iter().map(|row| self.position[row]);
+        Episode {
+            brand,
+            supports,
+            queries: queries
+                .map(|position| Query {
+                    position,
+                    positive: range.contains(&position),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn assert_close(what: &str, found: f64, expected: f64) {
+    assert!(
+        (found - expected).abs() <= TOLERANCE,
+        "{what}: {found}, expected {expected}"
+    );
+}
+
+#[test]
+fn thresholds_and_their_curves_agree_with_scikit_learn() {
+    let fixture = Fixture::read();
+    for round in &fixture.golden.rounds {
+        let episodes: Vec<Episode> = round
+            .tuning
+            .iter()
+            .map(|asked| fixture.episode(asked))
+            .collect();
+        let chosen = threshold::choose(&score::score(&fixture.vectors, &episodes));
+        assert_eq!(chosen.tau, round.tau);
+        assert_eq!(chosen.f1.len(), round.f1_curve.len());
+        for (found, expected) in chosen.f1.iter().zip(&round.f1_curve) {
+            assert_close("pooled F1", *found, *expected);
+        }
+    }
+}
+
+#[test]
+fn every_episode_agrees_with_numpy_and_scikit_learn() {
+    let fixture = Fixture::read();
+    for round in &fixture.golden.rounds {
+        let episodes: Vec<Episode> = round
+            .episodes
+            .iter()
+            .map(|e| fixture.episode(&e.asked))
+            .collect();
+        let scores = score::score(&fixture.vectors, &episodes);
+        let rows = score::judge(
+            "paper",
+            round.shots,
+            round.tau,
+            &fixture.roster,
+            &episodes,
+            &scores,
+        );
+        assert_eq!(rows.len(), 25);
+        for ((row, scores), expected) in rows.iter().zip(&scores).zip(&round.episodes) {
+            assert_eq!(row.brand, expected.brand);
+            for (found, expected) in scores.distances.iter().zip(&expected.distances) {
+                assert_close("distance", *found, *expected);
+            }
+            assert_close("accuracy", row.accuracy, expected.accuracy);
+            assert_close("precision", row.precision, expected.precision);
+            assert_close("recall", row.recall, expected.recall);
+            assert_close("f1", row.f1, expected.f1);
+            assert_close("r_at_95p", row.r_at_95p, expected.r_at_95p);
+            assert_close("map", row.map, expected.map);
+        }
+        let histogram = score::histogram(round.shots, &scores);
+        assert_eq!(histogram.positives, round.positives);
+        assert_eq!(histogram.negatives, round.negatives);
+    }
+}
+
+#[test]
+fn both_ratios_agree_with_numpy() {
+    let fixture = Fixture::read();
+    let scatter = Scatter::new(&fixture.roster, &fixture.vectors);
+    let ones = vec![1; fixture.roster.brands.len()];
+    assert_close(
+        "trace_ratio",
+        scatter.trace_ratio(&ones).unwrap(),
+        fixture.golden.trace_ratio,
+    );
+    assert_close(
+        "distance_ratio",
+        scatter.distance_ratio(&ones).unwrap(),
+        fixture.golden.distance_ratio,
+    );
+}
