@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use logodex_schemas::plan::{Group, Overrides, PlanSummary, Sameness};
 
-use super::brands::by_folder;
 use super::overrides::LeftOut;
 use crate::catalog::Brand;
 use crate::scan::Scan;
@@ -66,8 +65,8 @@ pub fn lay_out(
     groups: &[Group],
     overrides: &Overrides,
 ) -> Result<Layout, PlanMismatch> {
-    let names = folder_names(scan, groups)?;
     let left_out = LeftOut::new(overrides);
+    let names = folder_names(scan, groups, &left_out)?;
     let positions: HashMap<&str, usize> = scan
         .samples
         .iter()
@@ -175,11 +174,16 @@ pub fn lay_out(
 
 type Named<'a> = BTreeMap<(&'a str, &'a str), (&'a str, &'a str)>;
 
-/// (category, folder) → (category, brand), for every folder.
-fn folder_names<'a>(scan: &'a Scan, groups: &'a [Group]) -> Result<Named<'a>, PlanMismatch> {
+/// (category, folder) → (category, brand), for every folder that is not left out.
+fn folder_names<'a>(
+    scan: &'a Scan,
+    groups: &'a [Group],
+    left_out: &LeftOut,
+) -> Result<Named<'a>, PlanMismatch> {
     let mut names: Named = scan
         .folders
         .iter()
+        .filter(|(c, f)| !left_out.folder(c, f))
         .map(|(c, f)| ((c.as_str(), f.as_str()), (c.as_str(), f.as_str())))
         .collect();
     let mut grouped = BTreeSet::new();
@@ -201,7 +205,7 @@ fn folder_names<'a>(scan: &'a Scan, groups: &'a [Group]) -> Result<Named<'a>, Pl
         }
     }
     // A folder outside of all groups must not share a brand's name by accident.
-    for folder in by_folder(scan).keys().filter(|f| !grouped.contains(*f)) {
+    for folder in names.keys().filter(|f| !grouped.contains(*f)) {
         if brands.contains(folder) {
             return mismatch(format!(
                 "{}/{} is a brand of other folders and a folder of its own",
