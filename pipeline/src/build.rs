@@ -44,8 +44,10 @@ pub struct BuildOptions {
 pub fn scan_raw(raw: &Path) -> anyhow::Result<Scan> {
     let progress = Progress::new("scan");
     scan::scan(raw, &|done, total| progress.set(done, total)).map_err(|error| match error {
-        ScanError::Unlistable { .. } => error.into(),
-        ScanError::Missing(_) | ScanError::Empty(_) => usage(error.to_string()),
+        ScanError::Unreadable { .. } => error.into(),
+        ScanError::Missing(_) | ScanError::NotAFolder(_) | ScanError::NoImages(_) => {
+            usage(error.to_string())
+        }
     })
 }
 
@@ -100,14 +102,8 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
 
     let output = Output::claim(out)?;
     let built = write_shards(&scan, &catalog, &config, &shards, output.dir())?;
-    let rejects: Vec<Reject> = scan
-        .rejects
-        .iter()
-        .chain(&built.rejects)
-        .cloned()
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
+    let mut rejects = [scan.rejects.as_slice(), &built.rejects].concat();
+    rejects.sort();
     if rejects.len() as u64 > config.max_rejects || built.rows.is_empty() {
         drop(output);
         return Err(refuse(out, &rejects, &config, built.rows.len())?);

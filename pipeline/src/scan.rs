@@ -1,6 +1,8 @@
-//! The raw tree: the only door to it, read-only. Every image and annotation is read once here, for its hash.
+//! The only door to the raw tree: finds, pairs, hashes and parses what lies there, and never writes.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,352 +11,342 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use crate::annotation::{self, Annotation};
+use pairing::{Found, Kind};
 
-/// A pair of image and annotation with the same stem.
-#[derive(Debug, Clone, PartialEq)]
+mod pairing;
+
+pub use pairing::natural_order;
+
+/// An image with its annotation.
+#[derive(Debug, Clone)]
 pub struct RawSample {
-    /// Category folder.
+    /// Category, as spelled on disk.
     pub category: String,
     /// Brand folder.
     pub folder: String,
-    /// File stem of the image.
+    /// File name of the image without its extension.
     pub stem: String,
-    /// Image, relative to the folder of the categories, `/` between folders.
+    /// The image, relative to [`Scan::root`], `/` between folders.
     pub image: String,
-    /// Annotation, likewise.
+    /// The annotation, relative to [`Scan::root`].
     pub annotation: String,
-    /// Hash of the image's bytes.
+    /// BLAKE3 of the image's bytes.
     pub image_blake3: blake3::Hash,
-    /// Hash of the annotation's bytes.
+    /// BLAKE3 of the annotation's bytes.
     pub annotation_blake3: blake3::Hash,
-    /// The image's length, bytes.
+    /// Length of the image file, bytes.
     pub image_bytes: u64,
-    /// The annotation's objects.
+    /// What the annotation says.
     pub parsed: Annotation,
 }
 
-/// A raw tree as found.
-#[derive(Debug, Clone, PartialEq)]
+/// A raw tree as it was found.
+#[derive(Debug, Clone)]
 pub struct Scan {
     /// The folder that holds the categories.
     pub root: PathBuf,
-    /// Every brand folder as (category, folder), sorted.
+    /// Category and name of every brand folder that holds an image or an annotation, sorted.
     pub folders: Vec<(String, String)>,
-    /// Sorted by category, folder, natural order of stems.
+    /// Every pair that could be read, sorted by category, folder and natural stem order.
     pub samples: Vec<RawSample>,
     /// What was refused, sorted.
     pub rejects: Vec<Reject>,
-    /// Hash of the sorted list of every file's hash and path.
+    /// BLAKE3 over the lines `<blake3 of the file>  <path>\n` of every image and annotation, sorted by path.
     pub raw_blake3: blake3::Hash,
 }
 
-/// Why a tree could not be scanned at all.
+/// Why a tree cannot be scanned at all.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
-    /// No such folder.
-    #[error("{0}: no such folder; give the folder that holds LogoDet-3K, or LogoDet-3K itself")]
+    /// The path is not there.
+    #[error("{0}: no such folder; RAW is the folder that holds LogoDet-3K, or LogoDet-3K itself")]
     Missing(PathBuf),
-    /// Nothing in it that looks like LogoDet-3K.
-    #[error(
-        "{0}: no image found in <category>/<brand>/ below it; give the folder that holds LogoDet-3K, or LogoDet-3K itself"
-    )]
-    Empty(PathBuf),
-    /// A folder that cannot be listed.
-    #[error("{path}: cannot be listed: {reason}")]
-    Unlistable {
+    /// The path is there but no folder.
+    #[error("{0}: not a folder; RAW is the folder that holds LogoDet-3K, or LogoDet-3K itself")]
+    NotAFolder(PathBuf),
+    /// No image lies where `<Category>/<brand>/<n>.jpg` would.
+    #[error("{0}: no image found at <Category>/<brand>/<n>.jpg below it")]
+    NoImages(PathBuf),
+    /// The folder cannot be listed.
+    #[error("{path}: cannot be listed: {source}")]
+    Unreadable {
         /// The folder.
         path: PathBuf,
-        /// The system's word.
-        reason: String,
+        /// What the system says.
+        source: io::Error,
     },
 }
 
-/// The order of stems: numbers by value, before everything else by bytes.
-pub fn natural_key(stem: &str) -> (u64, String) {
-    (stem.parse().unwrap_or(u64::MAX), stem.to_owned())
-}
-
-/// Scans a raw tree. `progress` hears (files read, files in all).
+/// Scans a raw tree: the folder that holds `LogoDet-3K`, `LogoDet-3K` itself, or one nested in another.
+///
+/// `progress(done, total)` counts files and is called from many threads. Symbolic links below `raw` are refused, not
+/// followed; hidden files and files of other kinds are passed over.
 ///
 /// # Errors
-/// The folder is missing, cannot be listed, or holds no image. Whatever is wrong with single files is in
-/// [`Scan::rejects`].
+/// [`ScanError`] when there is nothing to scan. A file that cannot be used is no error but a [`Reject`].
 pub fn scan(raw: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Scan, ScanError> {
-    let root = find_root(raw)?;
-    let mut rejects = Vec::new();
-    let (folders, pairs) = list(&root, &mut rejects)?;
-    if !pairs.iter().any(|pair| pair.image.is_some()) {
-        return Err(ScanError::Empty(raw.to_owned()));
-    }
-    let total = pairs.len() as u64;
-    let done = AtomicU64::new(0);
-    let read: Vec<Read> = pairs
-        .into_par_iter()
-        .map(|pair| {
-            let read = read(&root, pair);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-            read
+    let root = locate(raw)?;
+    let Listing {
+        folders,
+        mut rejects,
+    } = list(&root)?;
+    let files: Vec<(String, Kind)> = folders
+        .iter()
+        .flat_map(|((category, folder), files)| {
+            let path = move |f: &Found| format!("{category}/{folder}/{}", f.name);
+            let readable = files.iter().filter(|f| f.problem.is_none());
+            readable.map(move |f| (path(f), f.kind))
         })
         .collect();
-
-    let mut hashes = Vec::new();
+    let done = AtomicU64::new(0);
+    let contents: BTreeMap<String, io::Result<Content>> = files
+        .par_iter()
+        .map(|(path, kind)| {
+            let content = read(&root.join(path), *kind);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len() as u64);
+            (path.clone(), content)
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+        .collect();
+    let raw_blake3 = tree_hash(&contents);
+    for (path, content) in &contents {
+        if let Err(error) = content {
+            rejects.push(reject(path, RejectReason::Unreadable, error.to_string()));
+        }
+    }
+    let mut contents = contents;
     let mut samples = Vec::new();
-    for one in read {
-        hashes.extend(one.hashes);
-        rejects.extend(one.rejects);
-        samples.extend(one.sample);
+    for ((category, folder), files) in &folders {
+        let (pairs, unpaired) = pairing::pair(files);
+        for (name, reason, detail) in unpaired {
+            rejects.push(reject(
+                &format!("{category}/{folder}/{name}"),
+                reason,
+                detail,
+            ));
+        }
+        for pair in pairs {
+            let image = format!("{category}/{folder}/{}", pair.image);
+            let annotation = format!("{category}/{folder}/{}", pair.annotation);
+            // A file that could not be read is on the list already.
+            let (Some(Ok(picture)), Some(Ok(text))) =
+                (contents.remove(&image), contents.remove(&annotation))
+            else {
+                continue;
+            };
+            if picture.bytes == 0 {
+                let detail = "the file has no bytes".to_owned();
+                rejects.push(reject(&image, RejectReason::ImageEmpty, detail));
+            }
+            match text.parsed {
+                Some(Err((reason, detail))) => rejects.push(reject(&annotation, reason, detail)),
+                Some(Ok(parsed)) if picture.bytes > 0 => {
+                    reject_boxes(&annotation, &parsed, &mut rejects);
+                    samples.push(RawSample {
+                        category: category.clone(),
+                        folder: folder.clone(),
+                        stem: pair.stem,
+                        image,
+                        annotation,
+                        image_blake3: picture.hash,
+                        annotation_blake3: text.hash,
+                        image_bytes: picture.bytes,
+                        parsed,
+                    });
+                }
+                _ => {}
+            }
+        }
     }
-    hashes.sort_by(|a: &(String, blake3::Hash), b| a.0.cmp(&b.0));
     rejects.sort();
-    let mut hasher = blake3::Hasher::new();
-    for (path, hash) in &hashes {
-        hasher.update(format!("{hash}  {path}\n").as_bytes());
-    }
-    samples.sort_by_cached_key(|sample| {
-        (
-            sample.category.clone(),
-            sample.folder.clone(),
-            natural_key(&sample.stem),
-        )
-    });
     Ok(Scan {
         root,
-        folders,
+        folders: folders.into_keys().collect(),
         samples,
         rejects,
-        raw_blake3: hasher.finalize(),
+        raw_blake3,
     })
 }
 
-/// The folder of the categories: `raw`, or `LogoDet-3K` in it, however often nested.
-fn find_root(raw: &Path) -> Result<PathBuf, ScanError> {
-    if !raw.is_dir() {
-        return Err(ScanError::Missing(raw.to_owned()));
+/// The folder that holds the categories. The real zip nests `LogoDet-3K` in itself.
+fn locate(raw: &Path) -> Result<PathBuf, ScanError> {
+    match raw.metadata() {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Err(ScanError::NotAFolder(raw.to_path_buf())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Err(ScanError::Missing(raw.to_path_buf()));
+        }
+        Err(source) => {
+            let path = raw.to_path_buf();
+            return Err(ScanError::Unreadable { path, source });
+        }
     }
-    let mut root = raw.to_owned();
-    for _ in 0..4 {
-        let nested = root.join("LogoDet-3K");
-        if !nested.is_dir() {
+    let mut root = raw.to_path_buf();
+    for _ in 0..3 {
+        let inner = root.join("LogoDet-3K");
+        if !inner.is_dir() {
             break;
         }
-        root = nested;
+        root = inner;
     }
     Ok(root)
 }
 
-/// The files of one stem.
-struct Pair {
-    category: String,
-    folder: String,
-    stem: String,
-    image: Option<String>,
-    annotation: Option<String>,
+#[derive(Default)]
+struct Listing {
+    folders: BTreeMap<(String, String), Vec<Found>>,
+    rejects: Vec<Reject>,
 }
 
-type Listing = (Vec<(String, String)>, Vec<Pair>);
-
-/// Lists every brand folder and pairs its files by stem.
-fn list(root: &Path, rejects: &mut Vec<Reject>) -> Result<Listing, ScanError> {
-    let mut folders = Vec::new();
-    let mut files = BTreeMap::<(String, String), Vec<String>>::new();
-    let walk = WalkDir::new(root)
-        .min_depth(2)
-        .max_depth(3)
-        .follow_links(false)
-        .sort_by_file_name();
-    for entry in walk {
+/// Every image and annotation at `<Category>/<brand>/<file>`.
+fn list(root: &Path) -> Result<Listing, ScanError> {
+    let mut listing = Listing::default();
+    let mut walk = WalkDir::new(root).min_depth(1).max_depth(3).into_iter();
+    while let Some(entry) = walk.next() {
         let entry = match entry {
             Ok(entry) => entry,
-            Err(error) => {
-                let path = error.path().unwrap_or(root).to_owned();
-                let reason = error.to_string();
-                if error.depth() == 0 {
-                    return Err(ScanError::Unlistable { path, reason });
+            Err(e) => {
+                let path = e.path().unwrap_or(root).to_path_buf();
+                let depth = e.depth();
+                let source = e.into();
+                if depth == 0 {
+                    return Err(ScanError::Unreadable { path, source });
                 }
-                rejects.push(reject(
-                    &relative_lossy(root, &path),
-                    RejectReason::Unreadable,
-                    reason,
-                ));
+                let path = path.strip_prefix(root).unwrap_or(&path).to_string_lossy();
+                let detail = format!("cannot be listed: {source}");
+                listing
+                    .rejects
+                    .push(reject(&path, RejectReason::Unreadable, detail));
                 continue;
             }
         };
-        let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        let Some(parts) = relative
-            .iter()
-            .map(|part| part.to_str().map(str::to_owned))
-            .collect::<Option<Vec<_>>>()
-        else {
-            rejects.push(reject(
-                &relative.to_string_lossy(),
-                RejectReason::PathNotUtf8,
-                "rename it to a name in UTF-8".to_owned(),
-            ));
-            continue;
-        };
-        match &parts[..] {
-            [category, folder] if entry.file_type().is_dir() => {
-                folders.push((category.clone(), folder.clone()));
-                files.entry((category.clone(), folder.clone())).or_default();
+        let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+        let file_type = entry.file_type();
+        let kind = path
+            .extension()
+            .and_then(|e| e.to_str())
+            .and_then(Kind::of_extension)
+            .filter(|_| !file_type.is_dir());
+        let Some(text) = path.to_str() else {
+            if file_type.is_dir() {
+                walk.skip_current_dir();
             }
-            [category, folder, file] if entry.file_type().is_file() => files
-                .entry((category.clone(), folder.clone()))
-                .or_default()
-                .push(file.clone()),
-            _ => tracing::debug!(path = %relative.display(), "ignored: neither folder nor file"),
-        }
-    }
-    folders.sort();
-    let mut pairs = Vec::new();
-    for ((category, folder), names) in files {
-        pair_by_stem(&category, &folder, names, &mut pairs, rejects);
-    }
-    Ok((folders, pairs))
-}
-
-/// Pairs the files of one folder. Of two images whose stems differ only in case, the first in byte order is kept.
-fn pair_by_stem(
-    category: &str,
-    folder: &str,
-    mut names: Vec<String>,
-    pairs: &mut Vec<Pair>,
-    rejects: &mut Vec<Reject>,
-) {
-    names.sort();
-    let path = |name: &str| format!("{category}/{folder}/{name}");
-    let mut images = BTreeMap::<String, (String, String)>::new();
-    let mut annotations = BTreeMap::<String, Vec<(String, String)>>::new();
-    for name in names {
-        let Some((stem, extension)) = name.rsplit_once('.') else {
-            tracing::debug!(path = path(&name), "ignored: no extension");
+            if file_type.is_dir() || kind.is_some() {
+                let detail = "the name is not UTF-8; rename it".to_owned();
+                let path = path.to_string_lossy();
+                listing
+                    .rejects
+                    .push(reject(&path, RejectReason::PathNotUtf8, detail));
+            }
             continue;
         };
-        let entry = (stem.to_owned(), name.clone());
-        match extension.to_ascii_lowercase().as_str() {
-            "jpg" | "jpeg" => match images.get(&stem.to_lowercase()) {
-                None => {
-                    images.insert(stem.to_lowercase(), entry);
+        match (entry.depth(), kind) {
+            (3, Some(kind)) => {
+                let mut parts = text.splitn(3, '/').map(str::to_owned);
+                let (Some(category), Some(folder), Some(name)) =
+                    (parts.next(), parts.next(), parts.next())
+                else {
+                    continue;
+                };
+                if name.starts_with('.') {
+                    tracing::debug!(path = text, "hidden file passed over");
+                    continue;
                 }
-                Some((_, first)) => rejects.push(reject(
-                    &path(&name),
-                    RejectReason::DuplicateStem,
-                    format!("{first} beside it has the same stem"),
-                )),
-            },
-            "xml" => annotations
-                .entry(stem.to_lowercase())
-                .or_default()
-                .push(entry),
-            _ => tracing::debug!(path = path(&name), "ignored: neither image nor annotation"),
-        }
-    }
-    for (key, (stem, image)) in images {
-        let mut candidates = annotations.remove(&key).unwrap_or_default();
-        // The exact stem first, so that `A.jpg` never takes `a.xml` while `A.xml` exists.
-        let at = candidates.iter().position(|(s, _)| *s == stem).unwrap_or(0);
-        let annotation = (!candidates.is_empty()).then(|| candidates.swap_remove(at).1);
-        pairs.push(Pair {
-            category: category.to_owned(),
-            folder: folder.to_owned(),
-            stem,
-            image: Some(path(&image)),
-            annotation: annotation.map(|name| path(&name)),
-        });
-        if !candidates.is_empty() {
-            annotations.insert(key, candidates);
-        }
-    }
-    for (stem, name) in annotations.into_values().flatten() {
-        pairs.push(Pair {
-            category: category.to_owned(),
-            folder: folder.to_owned(),
-            stem,
-            image: None,
-            annotation: Some(path(&name)),
-        });
-    }
-}
-
-/// What reading one pair gave.
-#[derive(Default)]
-struct Read {
-    hashes: Vec<(String, blake3::Hash)>,
-    rejects: Vec<Reject>,
-    sample: Option<RawSample>,
-}
-
-fn read(root: &Path, pair: Pair) -> Read {
-    let mut out = Read::default();
-    let load = |path: &Option<String>, out: &mut Read| -> Option<(String, Vec<u8>, blake3::Hash)> {
-        let path = path.clone()?;
-        match std::fs::read(root.join(&path)) {
-            Ok(bytes) => {
-                let hash = blake3::hash(&bytes);
-                out.hashes.push((path.clone(), hash));
-                Some((path, bytes, hash))
-            }
-            Err(error) => {
-                out.rejects
-                    .push(reject(&path, RejectReason::Unreadable, error.to_string()));
-                None
-            }
-        }
-    };
-    let image = load(&pair.image, &mut out);
-    let annotation = load(&pair.annotation, &mut out);
-    match (&pair.image, &pair.annotation) {
-        (Some(image), None) => out.rejects.push(reject(
-            image,
-            RejectReason::AnnotationMissing,
-            "there is no .xml of the same stem beside it".to_owned(),
-        )),
-        (None, Some(xml)) => out.rejects.push(reject(
-            xml,
-            RejectReason::ImageMissing,
-            "there is no .jpg of the same stem beside it".to_owned(),
-        )),
-        _ => {}
-    }
-    let (Some((image, image_bytes, image_blake3)), Some((annotation, xml, annotation_blake3))) =
-        (image, annotation)
-    else {
-        return out;
-    };
-    if image_bytes.is_empty() {
-        out.rejects.push(reject(
-            &image,
-            RejectReason::ImageEmpty,
-            "the file has no bytes".to_owned(),
-        ));
-        return out;
-    }
-    match annotation::parse(&xml) {
-        Err((reason, detail)) => out.rejects.push(reject(&annotation, reason, detail)),
-        Ok(parsed) => {
-            for (position, object) in parsed.objects.iter().enumerate() {
-                if let Err(defect) = object.bbox {
-                    out.rejects.push(Reject {
-                        path: annotation.clone(),
-                        object: Some(position as u32),
-                        reason: defect.reason(),
-                        detail: defect.detail().to_owned(),
+                let stem = name.rsplit_once('.').map_or("", |n| n.0).to_owned();
+                let problem = if file_type.is_symlink() {
+                    Some("a symbolic link; links are not followed")
+                } else if !file_type.is_file() {
+                    // Opening a pipe would wait forever.
+                    Some("not a regular file")
+                } else {
+                    None
+                };
+                listing
+                    .folders
+                    .entry((category, folder))
+                    .or_default()
+                    .push(Found {
+                        name,
+                        stem,
+                        kind,
+                        problem,
                     });
-                }
             }
-            out.sample = Some(RawSample {
-                category: pair.category,
-                folder: pair.folder,
-                stem: pair.stem,
-                image,
-                annotation,
-                image_blake3,
-                annotation_blake3,
-                image_bytes: image_bytes.len() as u64,
-                parsed,
+            (depth, None) if depth < 3 && file_type.is_symlink() && entry.path().is_dir() => {
+                let detail = "a symbolic link to a folder; links are not followed".to_owned();
+                listing
+                    .rejects
+                    .push(reject(text, RejectReason::Unreadable, detail));
+            }
+            (_, Some(_)) => tracing::warn!(
+                path = text,
+                "an image or annotation that lies in no brand folder is passed over"
+            ),
+            (3, None) if file_type.is_dir() => {
+                tracing::warn!(path = text, "a folder inside a brand folder is passed over")
+            }
+            (_, None) if !file_type.is_dir() => {
+                tracing::debug!(path = text, "file of another kind passed over");
+            }
+            _ => {}
+        }
+    }
+    let is_image = |f: &Found| f.kind == Kind::Image;
+    if !listing.folders.values().flatten().any(is_image) {
+        return Err(ScanError::NoImages(root.to_path_buf()));
+    }
+    Ok(listing)
+}
+
+struct Content {
+    hash: blake3::Hash,
+    bytes: u64,
+    /// Of an annotation.
+    parsed: Option<Result<Annotation, (RejectReason, String)>>,
+}
+
+/// Reads one file without holding more of it than an annotation can have.
+fn read(path: &Path, kind: Kind) -> io::Result<Content> {
+    let mut file = File::open(path)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut head = Vec::new();
+    if kind == Kind::Annotation {
+        let limit = annotation::MAX_BYTES as u64 + 1;
+        file.by_ref().take(limit).read_to_end(&mut head)?;
+        hasher.update(&head);
+    }
+    hasher.update_reader(file)?;
+    Ok(Content {
+        hash: hasher.finalize(),
+        bytes: hasher.count(),
+        parsed: (kind == Kind::Annotation).then(|| annotation::parse(&head)),
+    })
+}
+
+fn tree_hash(contents: &BTreeMap<String, io::Result<Content>>) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    for (path, content) in contents {
+        match content {
+            Ok(content) => hasher.update(content.hash.to_hex().as_bytes()),
+            Err(_) => hasher.update(b"unreadable"),
+        };
+        hasher.update(format!("  {path}\n").as_bytes());
+    }
+    hasher.finalize()
+}
+
+fn reject_boxes(path: &str, parsed: &Annotation, rejects: &mut Vec<Reject>) {
+    for (position, object) in parsed.objects.iter().enumerate() {
+        if let Err(defect) = &object.bbox {
+            rejects.push(Reject {
+                path: path.to_owned(),
+                object: Some(position as u32),
+                reason: defect.reason,
+                detail: defect.detail.clone(),
             });
         }
     }
-    out
 }
 
 fn reject(path: &str, reason: RejectReason, detail: String) -> Reject {
@@ -366,13 +358,8 @@ fn reject(path: &str, reason: RejectReason, detail: String) -> Reject {
     }
 }
 
-fn relative_lossy(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root)
-        .unwrap_or(path)
-        .to_string_lossy()
-        .into_owned()
-}
+#[cfg(test)]
+mod tests;
 
 #[cfg(test)]
-#[path = "scan_tests.rs"]
-mod tests;
+pub(crate) mod raw_tree;

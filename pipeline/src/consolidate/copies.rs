@@ -1,180 +1,136 @@
-//! Which images of one brand are copies, decided by content: the file's bytes, then the decoded pixels.
+//! Which images of one brand are the same picture, and under which name each of the others is kept. The first copy in
+//! the order of the members stays: the lowest suffix holds the truthful annotation.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use logodex_schemas::plan::{DroppedCopy, Overlap, RenamedImage, Sameness};
 use rayon::prelude::*;
 
-use super::folders::{FolderGroup, split_suffix};
+use super::PixelHash;
+use super::brands::BrandFolders;
+use super::naming;
 use crate::scan::{RawSample, Scan};
 
-/// Hashes an image's decoded pixels; none if it cannot be decoded.
-pub type PixelHash<'a> = &'a (dyn Fn(&Path) -> Option<blake3::Hash> + Sync);
-
-/// What becomes of the images of one brand.
-#[derive(Debug, Default)]
+/// What is to happen to the images of one brand.
+#[derive(Debug, Default, PartialEq)]
 pub struct Copies {
-    /// Copies dropped.
+    /// Copies dropped, in the order of members and stems.
     pub dropped: Vec<DroppedCopy>,
-    /// Images kept under another stem.
+    /// Images that need another stem, in the same order.
     pub renamed: Vec<RenamedImage>,
-    /// Shared images per pair of members.
+    /// Shared images of every pair of members.
     pub overlap: Vec<Overlap>,
 }
 
-/// Judges the images of a group. `members` holds, per member folder in the group's order, positions in
-/// `scan.samples` in natural order.
-pub fn judge(
+/// Pixel hashes of every image that no earlier image of its brand equals by bytes, for brands of more than one folder.
+/// Decoding is what costs, so it is done for nothing else. `members` holds each brand's samples in order.
+pub fn pixel_hashes(
     scan: &Scan,
-    group: &FolderGroup,
+    brands: &[BrandFolders],
     members: &[Vec<usize>],
-    pixel_hash: PixelHash,
+    pixel_hash: PixelHash<'_>,
+) -> HashMap<usize, blake3::Hash> {
+    let mut candidates = Vec::new();
+    for (brand, samples) in brands.iter().zip(members) {
+        if brand.folders.len() < 2 {
+            continue;
+        }
+        let mut seen = HashSet::new();
+        let first = |&&i: &&usize| seen.insert(scan.samples[i].image_blake3);
+        candidates.extend(samples.iter().filter(first));
+    }
+    candidates
+        .into_par_iter()
+        .filter_map(|&i| Some((i, pixel_hash(&scan.root.join(&scan.samples[i].image))?)))
+        .collect()
+}
+
+/// Finds the copies among a brand's `samples`, which come in the order of its members, and names the rest.
+pub fn find(
+    scan: &Scan,
+    brand: &BrandFolders,
+    samples: &[usize],
+    pixels: &HashMap<usize, blake3::Hash>,
 ) -> Copies {
-    let sample = |at: usize| &scan.samples[at];
-    let mut first_with_bytes = HashMap::<blake3::Hash, usize>::new();
-    let mut folders_with_bytes = HashMap::<blake3::Hash, BTreeSet<usize>>::new();
+    let of = |i: usize| &scan.samples[i];
+    let mut by_bytes: HashMap<blake3::Hash, usize> = HashMap::new();
+    let mut by_pixels: HashMap<blake3::Hash, usize> = HashMap::new();
+    let mut copies = Copies::default();
     let mut kept = Vec::new();
-    let mut dropped = Vec::new();
-    for (member, &at) in in_order(members) {
-        let hash = sample(at).image_blake3;
-        folders_with_bytes.entry(hash).or_default().insert(member);
-        match first_with_bytes.get(&hash) {
-            None => {
-                first_with_bytes.insert(hash, at);
-                kept.push(at);
-            }
-            Some(&first) => dropped.push(dropped_copy(sample(at), sample(first), Sameness::Bytes)),
+    // Per folder: its images' bytes, and the images kept that show the same.
+    let mut bytes: BTreeMap<&str, BTreeSet<[u8; 32]>> = BTreeMap::new();
+    let mut shown: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for &i in samples {
+        let sample = of(i);
+        let stays = *by_bytes.entry(sample.image_blake3).or_insert_with(|| {
+            let same = pixels.get(&i);
+            same.map_or(i, |hash| *by_pixels.entry(*hash).or_insert(i))
+        });
+        let folder = sample.folder.as_str();
+        bytes
+            .entry(folder)
+            .or_default()
+            .insert(*sample.image_blake3.as_bytes());
+        shown.entry(folder).or_default().insert(stays);
+        if stays == i {
+            kept.push(i);
+            continue;
         }
+        copies.dropped.push(DroppedCopy {
+            image: sample.image.clone(),
+            kept: of(stays).image.clone(),
+            same: if sample.image_blake3 == of(stays).image_blake3 {
+                Sameness::Bytes
+            } else {
+                Sameness::Pixels
+            },
+        });
     }
-
-    // Decoding is worth its time only where folders were joined and not all of their images are byte-identical.
-    let needs_pixels = members.len() > 1
-        && folders_with_bytes
-            .values()
-            .any(|folders| folders.len() < members.len());
-    let pixels: HashMap<blake3::Hash, blake3::Hash> = if needs_pixels {
-        kept.par_iter()
-            .filter_map(|&at| {
-                let hash = pixel_hash(&scan.root.join(&sample(at).image))?;
-                Some((sample(at).image_blake3, hash))
-            })
-            .collect()
-    } else {
-        HashMap::new()
-    };
-    let mut first_with_pixels = HashMap::<blake3::Hash, usize>::new();
-    kept.retain(|&at| {
-        let Some(hash) = pixels.get(&sample(at).image_blake3) else {
-            return true;
-        };
-        let first = *first_with_pixels.entry(*hash).or_insert(at);
-        if first != at {
-            dropped.push(dropped_copy(sample(at), sample(first), Sameness::Pixels));
-        }
-        first == at
-    });
-    // A copy of a dropped image was kept for an image that is itself dropped: name the one that stays.
-    let stays: BTreeMap<String, String> = dropped
-        .iter()
-        .filter(|copy| copy.same == Sameness::Pixels)
-        .map(|copy| (copy.image.clone(), copy.kept.clone()))
-        .collect();
-    for copy in &mut dropped {
-        if let Some(kept) = stays.get(&copy.kept) {
-            copy.kept.clone_from(kept);
-            copy.same = Sameness::Pixels;
-        }
-    }
-    dropped.sort_by(|a, b| a.image.cmp(&b.image));
-
-    Copies {
-        dropped,
-        renamed: rename(scan, &kept),
-        overlap: overlap(scan, group, members, &pixels),
-    }
-}
-
-fn in_order(members: &[Vec<usize>]) -> impl Iterator<Item = (usize, &usize)> {
-    members
-        .iter()
-        .enumerate()
-        .flat_map(|(member, samples)| samples.iter().map(move |at| (member, at)))
-}
-
-fn dropped_copy(copy: &RawSample, kept: &RawSample, same: Sameness) -> DroppedCopy {
-    DroppedCopy {
-        image: copy.image.clone(),
-        kept: kept.image.clone(),
-        same,
-    }
-}
-
-/// The first image with a stem keeps it; each later one gets its folder's suffix, or name, behind it. Stems are
-/// compared without case, so that a dataset survives a case-insensitive file system.
-fn rename(scan: &Scan, kept: &[usize]) -> Vec<RenamedImage> {
-    // What is not renamed is settled first, so that no new name takes the stem of an image still to come.
-    let mut taken = BTreeSet::new();
-    let mut late = Vec::new();
-    for &at in kept {
-        if !taken.insert(scan.samples[at].stem.to_lowercase()) {
-            late.push(&scan.samples[at]);
-        }
-    }
-    let mut renamed: Vec<RenamedImage> = late
-        .into_iter()
-        .map(|sample| {
-            let tag = match split_suffix(&sample.folder) {
-                Some((_, n)) => n.to_string(),
-                None => sample.folder.clone(),
-            };
-            let plain = format!("{}_{tag}", sample.stem);
-            let mut stem = plain.clone();
-            let mut again = 2;
-            while !taken.insert(stem.to_lowercase()) {
-                stem = format!("{plain}_{again}");
-                again += 1;
-            }
-            RenamedImage {
-                image: sample.image.clone(),
-                stem,
-            }
-        })
-        .collect();
-    renamed.sort_by(|a, b| a.image.cmp(&b.image));
-    renamed
-}
-
-fn overlap(
-    scan: &Scan,
-    group: &FolderGroup,
-    members: &[Vec<usize>],
-    pixels: &HashMap<blake3::Hash, blake3::Hash>,
-) -> Vec<Overlap> {
-    let contents = |samples: &[usize], by_pixels: bool| -> BTreeSet<[u8; 32]> {
-        samples
-            .iter()
-            .map(|&at| {
-                let bytes = &scan.samples[at].image_blake3;
-                let id = by_pixels.then(|| pixels.get(bytes)).flatten();
-                *id.unwrap_or(bytes).as_bytes()
-            })
-            .collect()
-    };
-    let by_bytes: Vec<_> = members.iter().map(|m| contents(m, false)).collect();
-    let by_pixels: Vec<_> = members.iter().map(|m| contents(m, true)).collect();
-    let mut out = Vec::new();
-    for a in 0..members.len() {
-        for b in a + 1..members.len() {
-            let same_bytes = by_bytes[a].intersection(&by_bytes[b]).count() as u64;
-            out.push(Overlap {
-                a: group.members[a].clone(),
-                b: group.members[b].clone(),
-                same_bytes,
-                same_pixels: same_bytes
-                    .max(by_pixels[a].intersection(&by_pixels[b]).count() as u64),
+    copies.renamed = renames(kept.iter().map(|&i| of(i)));
+    for (n, a) in brand.folders.iter().enumerate() {
+        for b in &brand.folders[n + 1..] {
+            copies.overlap.push(Overlap {
+                a: a.clone(),
+                b: b.clone(),
+                same_bytes: shared(&bytes, a, b),
+                same_pixels: shared(&shown, a, b),
             });
         }
     }
-    out
+    copies
+}
+
+fn shared<T: Ord>(of: &BTreeMap<&str, BTreeSet<T>>, a: &str, b: &str) -> u64 {
+    match (of.get(a), of.get(b)) {
+        (Some(a), Some(b)) => a.intersection(b).count() as u64,
+        _ => 0,
+    }
+}
+
+/// The images whose stem an earlier one has, each with a stem that no other image of the brand has or would have.
+/// Stems that differ in case only count as equal.
+fn renames<'a>(kept: impl Iterator<Item = &'a RawSample>) -> Vec<RenamedImage> {
+    let mut taken = HashSet::new();
+    let late: Vec<&RawSample> = kept
+        .filter(|sample| !taken.insert(sample.stem.to_lowercase()))
+        .collect();
+    let mut renamed = Vec::with_capacity(late.len());
+    for sample in late {
+        let source = match naming::suffix(&sample.folder) {
+            Some((_, number)) => number.to_string(),
+            None => sample.folder.clone(),
+        };
+        let wanted = format!("{}_{source}", sample.stem);
+        let mut stem = wanted.clone();
+        let mut attempt = 2;
+        while !taken.insert(stem.to_lowercase()) {
+            stem = format!("{wanted}_{attempt}");
+            attempt += 1;
+        }
+        renamed.push(RenamedImage {
+            image: sample.image.clone(),
+            stem,
+        });
+    }
+    renamed
 }

@@ -1,296 +1,355 @@
-//! Consolidation on trees made by hand: no files, a content is a string.
+//! The quirks of the real tree in small.
 
-use std::path::{Path, PathBuf};
-
-use logodex_schemas::plan::{DropOverride, Sameness};
+use logodex_schemas::plan::{RenamedImage, Sameness};
 
 use super::*;
-use crate::annotation::{Annotation, Object};
+use crate::catalog::Catalog;
+use crate::scan::raw_tree::{RawTree, pixel_hash};
 
-/// A tree from (folder, stem, content, object name); contents that agree before a `~` have the same pixels.
-fn tree(images: &[(&str, &str, &str, &str)]) -> Scan {
-    let mut samples: Vec<RawSample> = images
-        .iter()
-        .map(|&(folder, stem, content, name)| RawSample {
-            category: "Food".to_owned(),
-            folder: folder.to_owned(),
-            stem: stem.to_owned(),
-            image: format!("Food/{folder}/{stem}.jpg"),
-            annotation: format!("Food/{folder}/{stem}.xml"),
-            image_blake3: blake3::hash(content.as_bytes()),
-            annotation_blake3: blake3::hash(name.as_bytes()),
-            image_bytes: content.len() as u64,
-            parsed: Annotation {
-                objects: vec![Object {
-                    name: name.to_owned(),
-                    bbox: Err(crate::annotation::BoxDefect::Empty),
-                }],
-            },
-        })
-        .collect();
-    samples.sort_by_key(|s| (s.folder.clone(), natural_key(&s.stem)));
-    let folders: BTreeSet<_> = samples
-        .iter()
-        .map(|s| (s.category.clone(), s.folder.clone()))
-        .collect();
-    Scan {
-        root: PathBuf::new(),
-        folders: folders.into_iter().collect(),
-        samples,
-        rejects: Vec::new(),
-        raw_blake3: blake3::hash(b"tree"),
-    }
+mod person;
+mod trust;
+
+fn plan(tree: &RawTree) -> ConsolidationPlan {
+    plan_with(tree, "")
 }
 
-fn consolidated(
-    images: &[(&str, &str, &str, &str)],
-    overrides: &Overrides,
-) -> (Scan, ConsolidationPlan, Catalog) {
-    let scan = tree(images);
-    let contents: HashMap<PathBuf, String> = images
-        .iter()
-        .map(|(folder, stem, content, _)| {
-            let pixels = content.split('~').next().unwrap().to_owned();
-            (PathBuf::from(format!("Food/{folder}/{stem}.jpg")), pixels)
-        })
-        .collect();
-    let pixel_hash = |path: &Path| Some(blake3::hash(contents[path].as_bytes()));
-    let plan = propose(&scan, &ConsolidateConfig::default(), overrides, &pixel_hash).unwrap();
-    let catalog = apply(&scan, &plan).unwrap();
-    (scan, plan, catalog)
+fn plan_with(tree: &RawTree, overrides: &str) -> ConsolidationPlan {
+    try_plan(tree, overrides).expect("a plan")
 }
 
-fn kept(scan: &Scan, catalog: &Catalog) -> Vec<(String, String, String)> {
-    catalog
-        .samples
-        .iter()
-        .map(|sample| {
-            (
-                catalog.brands[sample.brand as usize].name.clone(),
-                sample.stem.clone(),
-                scan.samples[sample.raw].image.clone(),
-            )
-        })
+fn try_plan(tree: &RawTree, overrides: &str) -> anyhow::Result<ConsolidationPlan> {
+    let overrides: Overrides = toml::from_str(overrides).expect("TOML");
+    let rules = ConsolidateConfig::default();
+    propose(&tree.scan(), &rules, &overrides, &pixel_hash)
+}
+
+fn catalog(tree: &RawTree, plan: &ConsolidationPlan) -> Catalog {
+    apply(&tree.scan(), plan).expect("a catalog")
+}
+
+/// `brand: raw image > stem` for every sample.
+fn shown(tree: &RawTree, plan: &ConsolidationPlan) -> Vec<String> {
+    let scan = tree.scan();
+    let catalog = catalog(tree, plan);
+    let line = |s: &crate::catalog::Sample| {
+        let brand = &catalog.brands[s.brand as usize].name;
+        format!("{brand}: {} > {}", scan.samples[s.raw].image, s.stem)
+    };
+    catalog.samples.iter().map(line).collect()
+}
+
+fn dropped(plan: &ConsolidationPlan) -> Vec<(&str, &str, Sameness)> {
+    let copies = plan.groups.iter().flat_map(|g| &g.dropped);
+    copies
+        .map(|c| (c.image.as_str(), c.kept.as_str(), c.same))
         .collect()
 }
 
+fn summary(plan: &ConsolidationPlan) -> [u64; 6] {
+    let s = &plan.summary;
+    [s.folders, s.brands, s.images, s.kept, s.dropped, s.renamed]
+}
+
+/// A family of byte-identical copies; `gree-10`'s annotations were overwritten; one copy is encoded anew; one picture
+/// only `gree-10` has.
+fn family() -> RawTree {
+    let tree = RawTree::new();
+    for i in 0..3 {
+        tree.pair(&format!("Electronic/gree-2/{i}"), i, &["gree-2"]);
+        tree.pair(
+            &format!("Electronic/gree-10/{i}"),
+            i,
+            &["gree-2", "gree-10"],
+        );
+    }
+    tree.encoded("Electronic/gree-10/2", 2, "anew", &["gree-10"])
+        .pair("Electronic/gree-10/7", 7, &["gree-10"]);
+    tree
+}
+
 #[test]
-fn identical_copies_are_dropped_once_and_the_lowest_suffix_is_kept() {
-    let (scan, plan, catalog) = consolidated(
-        &[
-            ("x-2", "1", "a", "x-9"),
-            ("x-1", "1", "a", "x-1"),
-            ("x-10", "1", "a", "x-10"),
-            ("x-2", "2", "b", "x-2"),
-            ("x-10", "2", "b", "x-10"),
-        ],
-        &Overrides::default(),
-    );
-    assert_eq!(
-        kept(&scan, &catalog),
-        [
-            ("x".into(), "1".into(), "Food/x-1/1.jpg".into()),
-            ("x".into(), "2".into(), "Food/x-2/2.jpg".into()),
-        ]
-    );
-    assert_eq!(plan.summary.dropped, 3);
+fn copies_in_a_family_are_dropped_once_and_nothing_unique_is_lost() {
+    let tree = family();
+    let plan = plan(&tree);
+    assert_eq!(summary(&plan), [2, 1, 7, 4, 3, 0]);
     let group = &plan.groups[0];
-    let copies: Vec<_> = group
-        .dropped
+    assert_eq!(
+        (group.brand.as_str(), group.rule),
+        ("gree", GroupRule::SuffixFamily)
+    );
+    let members: Vec<_> = group
+        .members
         .iter()
-        .map(|c| (&*c.image, &*c.kept, c.same))
+        .map(|m| {
+            let counts = (m.images, m.objects, m.named_as_folder, m.named_as_family);
+            (m.folder.as_str(), counts)
+        })
         .collect();
     assert_eq!(
-        copies,
+        members,
+        [("gree-2", (3, 3, 3, 0)), ("gree-10", (4, 6, 4, 2))]
+    );
+    let overlap = &group.overlap[0];
+    assert_eq!((overlap.same_bytes, overlap.same_pixels), (2, 3));
+    let copy = |i, same| {
+        let path = |folder: &str| format!("Electronic/{folder}/{i}.jpg");
+        (path("gree-10"), path("gree-2"), same)
+    };
+    let expected = [
+        copy(0, Sameness::Bytes),
+        copy(1, Sameness::Bytes),
+        copy(2, Sameness::Pixels),
+    ];
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(a, b, same)| (a.as_str(), b.as_str(), *same))
+        .collect();
+    assert_eq!(dropped(&plan), expected);
+    assert!(plan.foreign_names.is_empty(), "members are family");
+    assert_eq!(
+        shown(&tree, &plan),
         [
-            ("Food/x-10/1.jpg", "Food/x-1/1.jpg", Sameness::Bytes),
-            ("Food/x-10/2.jpg", "Food/x-2/2.jpg", Sameness::Bytes),
-            ("Food/x-2/1.jpg", "Food/x-1/1.jpg", Sameness::Bytes),
+            "gree: Electronic/gree-2/0.jpg > 0",
+            "gree: Electronic/gree-2/1.jpg > 1",
+            "gree: Electronic/gree-2/2.jpg > 2",
+            "gree: Electronic/gree-10/7.jpg > 7",
         ]
     );
-    let members: Vec<_> = group.members.iter().map(|m| &*m.folder).collect();
-    assert_eq!(members, ["x-1", "x-2", "x-10"]);
-    let overlap: Vec<_> = group
+}
+
+#[test]
+fn undo_keeps_the_folders_apart() {
+    let tree = family();
+    let undo = &plan(&tree).groups[0].undo;
+    let entry: Overrides = toml::from_str(undo).expect("an entry of the overrides");
+    assert_eq!(entry.keep_apart[0].folders, ["gree-2", "gree-10"]);
+    let apart = plan_with(&tree, undo);
+    assert_eq!(summary(&apart), [2, 2, 7, 7, 0, 0]);
+    assert!(apart.groups.is_empty());
+    let across: Vec<_> = apart
+        .copies_across_brands
+        .iter()
+        .map(|c| (c.a.as_str(), c.b.as_str()))
+        .collect();
+    let expected = [0, 1].map(|i| {
+        (
+            format!("Electronic/gree-10/{i}.jpg"),
+            format!("Electronic/gree-2/{i}.jpg"),
+        )
+    });
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(a, b)| (a.as_str(), b.as_str()))
+        .collect();
+    assert_eq!(across, expected, "never dropped across brands, but listed");
+    let foreign = &apart.foreign_names[0];
+    assert_eq!(
+        (
+            foreign.name.as_str(),
+            foreign.brand.as_deref(),
+            foreign.objects
+        ),
+        ("gree-2", Some("gree-2"), 2),
+        "kept apart, a former member is another brand"
+    );
+}
+
+#[test]
+fn a_copy_whose_trusted_original_is_refused_is_kept() {
+    let tree = family();
+    tree.file("Electronic/gree-2/0.xml", "<annotation>");
+    let plan = plan(&tree);
+    assert_eq!(summary(&plan), [2, 1, 6, 4, 2, 0]);
+    let kept = shown(&tree, &plan);
+    assert_eq!(kept[0], "gree: Electronic/gree-10/0.jpg > 0");
+}
+
+#[test]
+fn chains_of_copies_end_at_an_image_that_is_kept() {
+    let tree = RawTree::new();
+    tree.encoded("Food/a-1/0", 1, "x", &["a-1"])
+        .encoded("Food/a-2/0", 1, "y", &["a-2"])
+        .encoded("Food/a-3/5", 1, "y", &["a-3"])
+        .file("Food/a-3/6.jpg", "no picture")
+        .file("Food/a-3/6.xml", crate::scan::raw_tree::xml(&["a-3"]));
+    let plan = plan(&tree);
+    let expected = [
+        ("Food/a-2/0.jpg", "Food/a-1/0.jpg", Sameness::Pixels),
+        ("Food/a-3/5.jpg", "Food/a-1/0.jpg", Sameness::Pixels),
+    ];
+    assert_eq!(dropped(&plan), expected);
+    let overlap: Vec<_> = plan.groups[0]
         .overlap
         .iter()
-        .map(|o| (&*o.a, &*o.b, o.same_bytes))
+        .map(|o| (o.a.as_str(), o.b.as_str(), o.same_bytes, o.same_pixels))
         .collect();
     assert_eq!(
         overlap,
-        [("x-1", "x-2", 1), ("x-1", "x-10", 1), ("x-2", "x-10", 2)]
-    );
-    // What undoes it is an entry that works as it stands.
-    let overrides: Overrides = toml::from_str(&group.undo).unwrap();
-    assert_eq!(overrides.keep_apart[0].folders, ["x-1", "x-2", "x-10"]);
-}
-
-#[test]
-fn the_same_pixels_in_other_bytes_are_a_copy_too() {
-    let (scan, plan, catalog) = consolidated(
-        &[
-            ("x-1", "1", "a", "x"),
-            ("x-2", "7", "a~comment", "x"),
-            ("x-3", "9", "a~comment", "x"),
-            ("x-3", "1", "b", "x"),
-        ],
-        &Overrides::default(),
-    );
-    assert_eq!(
-        kept(&scan, &catalog),
         [
-            ("x".into(), "1".into(), "Food/x-1/1.jpg".into()),
-            ("x".into(), "1_3".into(), "Food/x-3/1.jpg".into()),
+            ("a-1", "a-2", 0, 1),
+            ("a-1", "a-3", 0, 1),
+            ("a-2", "a-3", 1, 1)
         ]
     );
-    let dropped = &plan.groups[0].dropped;
-    assert!(
-        dropped
-            .iter()
-            .all(|c| c.kept == "Food/x-1/1.jpg" && c.same == Sameness::Pixels)
-    );
-    assert_eq!(plan.groups[0].overlap[0].same_pixels, 1);
+    assert_eq!(plan.summary.kept, 2, "what cannot be decoded is no copy");
 }
 
 #[test]
-fn disjoint_members_are_merged_under_names_that_collide_with_nothing() {
-    let (scan, plan, catalog) = consolidated(
-        &[
-            ("n-1", "1", "a", "n"),
-            ("n-2", "1", "b", "n"),
-            ("n-2", "1_2", "c", "n"),
-            ("n-3", "1", "d", "n"),
-        ],
-        &Overrides::default(),
-    );
-    assert_eq!(plan.summary.kept, 4);
-    let stems: Vec<_> = kept(&scan, &catalog)
-        .into_iter()
-        .map(|k| (k.1, k.2))
-        .collect();
-    assert_eq!(
-        stems,
-        [
-            ("1".to_owned(), "Food/n-1/1.jpg".to_owned()),
-            ("1_2".into(), "Food/n-2/1_2.jpg".into()),
-            ("1_2_2".into(), "Food/n-2/1.jpg".into()),
-            ("1_3".into(), "Food/n-3/1.jpg".into()),
-        ]
-    );
-}
-
-#[test]
-fn copies_in_two_brands_are_listed_and_kept() {
-    let (_, plan, catalog) = consolidated(
-        &[
-            ("p", "1", "a", "p"),
-            ("q", "5", "a", "q"),
-            ("q", "6", "a", "q"),
-        ],
-        &Overrides::default(),
-    );
-    assert_eq!(catalog.samples.len(), 2);
-    assert_eq!(plan.copies_across_brands.len(), 1);
-    assert_eq!(plan.copies_across_brands[0].b, "Food/q/5.jpg");
-    // The copy within q is dropped under the rule of one folder.
-    assert_eq!(plan.groups.len(), 1);
-    assert_eq!(plan.groups[0].rule, GroupRule::Folder);
-}
-
-#[test]
-fn a_foreign_name_keeps_its_brand_s_index_unless_the_whole_folder_is_foreign() {
-    let (scan, plan, catalog) = consolidated(
-        &[
-            ("Alcatel", "1", "a", "Alcatel"),
-            ("alpine-1", "1", "b", "alpine-1"),
-            ("alpine-1", "2", "c", "Alcatel-2"),
-            ("alpine-1", "3", "d", "nobody"),
-            ("alpine-2", "4", "e", "alpine-1"),
-            ("MAD DOG", "1", "f", "Alcatel"),
-        ],
-        &Overrides::default(),
-    );
-    let index = |image: &str| {
-        let raw = scan.samples.iter().position(|s| s.image == image);
-        let sample = catalog.samples.iter().find(|s| Some(s.raw) == raw).unwrap();
-        (
-            &*catalog.brands[sample.brand as usize].name,
-            &*catalog.brands[sample.object_indices[0] as usize].name,
-        )
+fn disjoint_images_under_taken_stems_are_renamed_without_collision() {
+    let tree = RawTree::new();
+    tree.pair("Food/norton-1/1", 1, &["norton-1"])
+        .pair("Food/norton-2/1", 2, &["norton-2"])
+        .pair("Food/norton-3/1", 3, &["norton-3"])
+        .pair("Food/norton-1/1_2", 4, &["norton-1"])
+        .pair("Food/norton-3/1_3", 5, &["norton-3"])
+        .pair("Food/Norton/1", 6, &["Norton"]);
+    let plan = plan(&tree);
+    assert_eq!(plan.groups[0].rule, GroupRule::SuffixFamilyAndFoldedName);
+    let renamed = |folder: &str, stem: &str| RenamedImage {
+        image: format!("Food/{folder}/1.jpg"),
+        stem: stem.to_owned(),
     };
-    assert_eq!(index("Food/alpine-1/1.jpg"), ("alpine", "alpine"));
-    assert_eq!(index("Food/alpine-1/2.jpg"), ("alpine", "Alcatel"));
-    assert_eq!(index("Food/alpine-1/3.jpg"), ("alpine", "alpine"));
-    assert_eq!(index("Food/alpine-2/4.jpg"), ("alpine", "alpine"));
-    assert_eq!(index("Food/MAD DOG/1.jpg"), ("MAD DOG", "MAD DOG"));
-    let foreign: Vec<_> = plan
-        .foreign_names
-        .iter()
-        .map(|f| (&*f.folder, &*f.name, f.brand.as_deref(), f.whole_folder))
-        .collect();
-    assert_eq!(
-        foreign,
-        [
-            ("MAD DOG", "Alcatel", Some("Alcatel"), true),
-            ("alpine-1", "Alcatel-2", Some("Alcatel"), false),
-            ("alpine-1", "nobody", None, false),
-        ]
-    );
-}
-
-#[test]
-fn overrides_drop_folders_and_images_and_an_unknown_one_is_an_error() {
-    let images = [
-        ("p", "1", "a", "p"),
-        ("p", "2", "b", "p"),
-        ("q", "1", "c", "q"),
+    let expected = [
+        renamed("norton-2", "1_2_2"),
+        renamed("norton-3", "1_3_2"),
+        renamed("Norton", "1_Norton"),
     ];
-    let drop = |path: &str| Overrides {
-        drop: vec![DropOverride {
-            path: path.to_owned(),
-            reason: "not a logo".to_owned(),
-        }],
-        ..Overrides::default()
-    };
-    let (_, plan, catalog) = consolidated(&images, &drop("Food/p/2.jpg"));
-    assert_eq!((catalog.brands.len(), catalog.samples.len()), (2, 2));
-    assert_eq!((plan.summary.images, plan.summary.kept), (3, 2));
-    let (_, _, catalog) = consolidated(&images, &drop("Food/q"));
-    assert_eq!((catalog.brands.len(), catalog.samples.len()), (1, 2));
-
-    let none = |_: &Path| None;
-    for path in ["Food/p/9.jpg", "Food/z", "p"] {
-        let scan = tree(&images);
-        let error = propose(&scan, &ConsolidateConfig::default(), &drop(path), &none).unwrap_err();
-        assert!(error.downcast_ref::<OverrideError>().is_some(), "{error:#}");
-        assert!(format!("{error:#}").contains(path), "{error:#}");
-    }
+    // `norton` has more images than `Norton`; no object names it without a suffix, but suffixes do not count.
+    assert_eq!(plan.groups[0].brand, "norton");
+    assert_eq!(plan.groups[0].renamed, expected);
+    assert_eq!(summary(&plan), [4, 1, 6, 6, 0, 3]);
+    assert_eq!(
+        shown(&tree, &plan),
+        [
+            "norton: Food/norton-1/1.jpg > 1",
+            "norton: Food/norton-1/1_2.jpg > 1_2",
+            "norton: Food/norton-2/1.jpg > 1_2_2",
+            "norton: Food/norton-3/1_3.jpg > 1_3",
+            "norton: Food/norton-3/1.jpg > 1_3_2",
+            "norton: Food/Norton/1.jpg > 1_Norton",
+        ]
+    );
 }
 
 #[test]
-fn a_plan_for_another_tree_is_refused() {
-    let mut scan = tree(&[("p", "1", "a", "p")]);
-    let none = |_: &Path| None;
+fn the_canonical_spelling_is_what_objects_name_then_images_then_byte_order() {
+    let canonical = |folders: [(&str, u32, &str); 2]| {
+        let tree = RawTree::new();
+        for (n, (folder, images, name)) in folders.iter().enumerate() {
+            for i in 0..*images {
+                tree.pair(&format!("Food/{folder}/{i}"), n as u32 * 100 + i, &[name]);
+            }
+        }
+        let group = plan(&tree).groups.remove(0);
+        (group.brand, group.members[0].folder.clone())
+    };
+    let both = |name: &str| (name.to_owned(), name.to_owned());
+    let twin = |upper, lower, name| [("McDonald's", upper, name), ("mcdonalds", lower, name)];
+    assert_eq!(canonical(twin(1, 3, "McDonald's")), both("McDonald's"));
+    assert_eq!(canonical(twin(3, 1, "mcdonalds")), both("mcdonalds"));
+    assert_eq!(canonical(twin(1, 2, "other")), both("mcdonalds"));
+    assert_eq!(canonical(twin(2, 2, "other")), both("McDonald's"));
+}
+
+#[test]
+fn copies_within_one_folder_and_across_brands() {
+    let tree = RawTree::new();
+    tree.pair("Sports/snow peak/10", 1, &["snow peak"])
+        .pair("Sports/snow peak/9", 1, &["snow peak"])
+        .encoded("Sports/snow peak/11", 1, "anew", &["snow peak"])
+        .pair("Food/twin/1", 1, &["twin"])
+        .pair("Food/mohawk-7/1", 2, &["mohawk-7"]);
+    let scan = tree.scan();
+    let calls = std::sync::atomic::AtomicU64::new(0);
+    let counted = |path: &Path| {
+        calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        pixel_hash(path)
+    };
     let plan = propose(
         &scan,
         &ConsolidateConfig::default(),
         &Overrides::default(),
-        &none,
+        &counted,
     )
-    .unwrap();
-    scan.raw_blake3 = blake3::hash(b"another");
-    assert!(apply(&scan, &plan).is_err());
+    .expect("a plan");
+    assert_eq!(calls.into_inner(), 0, "single folders are not decoded");
+    assert_eq!(plan.groups.len(), 1, "what stands as it is, is not listed");
+    assert_eq!(plan.groups[0].rule, GroupRule::Folder);
+    assert!(plan.groups[0].undo.starts_with('#'));
+    let expected = [(
+        "Sports/snow peak/10.jpg",
+        "Sports/snow peak/9.jpg",
+        Sameness::Bytes,
+    )];
+    assert_eq!(dropped(&plan), expected, "the first in natural order stays");
+    assert_eq!(plan.copies_across_brands.len(), 1);
+    assert_eq!(plan.copies_across_brands[0].a, "Food/twin/1.jpg");
+    assert_eq!(plan.copies_across_brands[0].b, "Sports/snow peak/9.jpg");
+    assert_eq!(summary(&plan), [3, 3, 5, 4, 1, 0]);
 }
 
 #[test]
-fn without_its_rule_what_was_merged_is_back() {
-    let scan = tree(&[("x-1", "1", "a", "x-1"), ("x-2", "1", "a", "x-2")]);
-    let none = |_: &Path| None;
-    let rules = ConsolidateConfig {
-        suffix_families: false,
-        ..ConsolidateConfig::default()
-    };
-    let plan = propose(&scan, &rules, &Overrides::default(), &none).unwrap();
-    assert_eq!(apply(&scan, &plan).unwrap().samples.len(), 2);
-    assert!(plan.groups.is_empty());
-    assert_eq!(plan.copies_across_brands.len(), 1);
+fn foreign_names_get_the_index_of_the_brand_they_name_unless_the_folder_is_wholly_mislabelled() {
+    let tree = RawTree::new();
+    tree.pair(
+        "Food/Amora/1",
+        1,
+        &["Amora", "Heineken", "nobody", "Alcatel-2"],
+    )
+    .pair("Food/Heineken/1", 2, &["Heineken"])
+    .pair("Electronic/Alcatel-1/1", 3, &["Alcatel-1", "Alcatel"])
+    .pair("Electronic/Alcatel-2/1", 4, &["Alcatel-2"])
+    .pair("Electronic/littmann/1", 5, &["Heineken"])
+    .pair("Food/mohawk-7/1", 6, &["mohawk"])
+    .pair("Food/same/1", 7, &["same"])
+    .pair("Sports/same/1", 8, &["same"])
+    .pair("Leisure/x/1", 9, &["same", "x"]);
+    let plan = plan(&tree);
+    let foreign: Vec<_> = plan
+        .foreign_names
+        .iter()
+        .map(|f| {
+            (
+                f.folder.as_str(),
+                f.name.as_str(),
+                f.brand.as_deref(),
+                f.whole_folder,
+            )
+        })
+        .collect();
+    assert_eq!(
+        foreign,
+        [
+            ("littmann", "Heineken", Some("Heineken"), true),
+            ("Amora", "Alcatel-2", Some("Alcatel"), false),
+            ("Amora", "Heineken", Some("Heineken"), false),
+            ("Amora", "nobody", None, false),
+            ("x", "same", None, false),
+        ]
+    );
+    let catalog = catalog(&tree, &plan);
+    let names: Vec<&str> = catalog.brands.iter().map(|b| b.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "Alcatel", "Amora", "Heineken", "littmann", "mohawk-7", "same", "same", "x"
+        ]
+    );
+    let indices: Vec<&[u32]> = catalog
+        .samples
+        .iter()
+        .map(|s| s.object_indices.as_slice())
+        .collect();
+    let expected: [&[u32]; 9] = [
+        &[0, 0],
+        &[0],
+        &[1, 2, 1, 0],
+        &[2],
+        &[3],
+        &[4],
+        &[5],
+        &[6],
+        &[7, 7],
+    ];
+    assert_eq!(indices, expected);
 }
