@@ -1,6 +1,11 @@
 //! The only door to XML: Pascal VOC annotations as LogoDet-3K has them.
 
+use anyhow::{anyhow, ensure};
 use logodex_schemas::dataset::RejectReason;
+
+mod voc;
+
+pub use voc::MAX_BYTES;
 
 /// What an annotation says of its image. Its `<folder>`, `<filename>` and `<size>` are not kept: they are often wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,20 +72,94 @@ impl BBox {
     }
 }
 
-/// Parses an annotation.
+/// Parses an annotation: strict on XML and on what an object is, indifferent to everything else in the file.
 ///
 /// # Errors
-/// The reason and what was found, for a person.
+/// The reason and what was found, for a person. A box that cannot be used is no error of the file.
 pub fn parse(source: &[u8]) -> Result<Annotation, (RejectReason, String)> {
-    let _ = source;
-    Err((RejectReason::AnnotationBroken, String::new()))
+    let objects: Vec<Object> = voc::objects(source)?
+        .into_iter()
+        .map(|o| Object {
+            bbox: bbox(&o.edges),
+            name: o.name,
+        })
+        .collect();
+    if objects.is_empty() {
+        let detail = "the annotation has no <object>".to_owned();
+        return Err((RejectReason::AnnotationNoObject, detail));
+    }
+    Ok(Annotation { objects })
 }
 
-/// The same file with `<index>N</index>` at the end of every `<object>`.
+fn bbox(edges: &[Vec<String>; 4]) -> Result<BBox, BoxDefect> {
+    let defect = |reason, detail| BoxDefect { reason, detail };
+    let mut values = [0.0; 4];
+    for ((value, texts), edge) in values.iter_mut().zip(edges).zip(voc::EDGES) {
+        let found = match texts.as_slice() {
+            [text] => match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => {
+                    *value = number;
+                    continue;
+                }
+                _ => format!("<{edge}> is {text:?}"),
+            },
+            [] => format!("there is no <{edge}>"),
+            _ => format!("<{edge}> is there {} times", texts.len()),
+        };
+        return Err(defect(RejectReason::BoxNotANumber, found));
+    }
+    let [xmin, ymin, xmax, ymax] = values;
+    let edges = format!("xmin {xmin}, ymin {ymin}, xmax {xmax}, ymax {ymax}");
+    if xmin > xmax || ymin > ymax {
+        return Err(defect(RejectReason::BoxInverted, edges));
+    }
+    if xmin == xmax || ymin == ymax {
+        return Err(defect(RejectReason::BoxEmpty, edges));
+    }
+    Ok(BBox {
+        xmin,
+        ymin,
+        xmax,
+        ymax,
+    })
+}
+
+/// The same file, byte for byte, but with `<index>N</index>` as the last child of every `<object>`, indented as the
+/// child before it. An `<index>` that is already there (a tree once prepared in place) is taken out.
 ///
 /// # Errors
-/// A file that [`parse`] refuses, or a number of indices other than that of the objects.
+/// A file that is no annotation, or a number of indices other than that of the objects.
 pub fn with_indices(source: &[u8], indices: &[u32]) -> anyhow::Result<Vec<u8>> {
-    let _ = (source, indices);
-    anyhow::bail!("not there yet")
+    let objects = voc::objects(source).map_err(|(_, detail)| anyhow!(detail))?;
+    ensure!(
+        objects.len() == indices.len(),
+        "the annotation has {} objects, but {} indices were given: the file changed since it was scanned",
+        objects.len(),
+        indices.len()
+    );
+    let mut out = Vec::with_capacity(source.len() + 32 * objects.len());
+    let mut copied = 0;
+    for (object, index) in objects.iter().zip(indices) {
+        let (before, after): (Vec<_>, Vec<_>) = object
+            .stale
+            .iter()
+            .partition(|stale| stale.start < object.insert_at);
+        for stale in before {
+            out.extend_from_slice(&source[copied..stale.start]);
+            copied = stale.end;
+        }
+        out.extend_from_slice(&source[copied..object.insert_at]);
+        out.extend_from_slice(&source[object.indent.clone()]);
+        out.extend_from_slice(format!("<index>{index}</index>").as_bytes());
+        copied = object.insert_at;
+        for stale in after {
+            out.extend_from_slice(&source[copied..stale.start]);
+            copied = stale.end;
+        }
+    }
+    out.extend_from_slice(&source[copied..]);
+    Ok(out)
 }
+
+#[cfg(test)]
+mod tests;
