@@ -102,14 +102,8 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
 
     let output = Output::claim(out)?;
     let built = write_shards(&scan, &catalog, &config, &shards, output.dir())?;
-    let rejects: Vec<Reject> = scan
-        .rejects
-        .iter()
-        .chain(&built.rejects)
-        .cloned()
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
+    let mut rejects = [scan.rejects.as_slice(), &built.rejects].concat();
+    rejects.sort();
     if rejects.len() as u64 > config.max_rejects || built.rows.is_empty() {
         drop(output);
         return Err(refuse(out, &rejects, &config, built.rows.len())?);

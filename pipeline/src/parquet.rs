@@ -4,7 +4,10 @@ use std::path::Path;
 
 use anyhow::Context;
 use logodex_schemas::dataset::CatalogRow;
-use polars::prelude::*;
+use polars::prelude::{
+    Column, DataFrame, NamedFrom, ParquetCompression, ParquetReader, ParquetWriter, SerReader,
+    Series,
+};
 
 /// Rows per row group. A constant, so that the bytes depend on the rows alone.
 const ROW_GROUP: usize = 1 << 16;

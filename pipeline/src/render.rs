@@ -9,7 +9,7 @@ use logodex_schemas::dataset::{BuildConfig, Region, Reject};
 use rayon::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::decode::{Crop, DecodeError, resize_into, with_picture};
+use crate::decode::{Crop, DecodeError, Picture, resize_into, with_picture};
 use crate::scan::{RawSample, Scan};
 
 /// What a shard is made of.
@@ -226,11 +226,11 @@ fn render_sample(
     })
 }
 
-/// The crops of an image's rows. Every box is judged, whatever the region.
+/// The crops of an image's rows. Boxes outside the image are listed, whatever the region.
 fn crops(
     sample: &RawSample,
     config: &BuildConfig,
-    picture: &crate::decode::Picture,
+    picture: &Picture,
     rejects: &mut Vec<Reject>,
     small_objects: &mut u64,
 ) -> Vec<(Option<u32>, Crop)> {
@@ -239,11 +239,9 @@ fn crops(
         crops.push((None, Crop::whole(picture)));
     }
     for (position, object) in (0u32..).zip(&sample.parsed.objects) {
-        let clipped = match &object.bbox {
-            Ok(bbox) => bbox.clip(picture.width, picture.height),
-            Err(defect) => Err(defect.clone()),
-        };
-        match clipped {
+        // The scan has listed the boxes that are wrong in themselves; only the picture tells whether one lies in it.
+        let Ok(bbox) = &object.bbox else { continue };
+        match bbox.clip(picture.width, picture.height) {
             Err(defect) => rejects.push(Reject {
                 path: sample.annotation.clone(),
                 object: Some(position),
@@ -252,7 +250,7 @@ fn crops(
             }),
             Ok(_) if config.region == Region::Image => {}
             Ok([x0, y0, x1, y1]) if (x1 - x0).min(y1 - y0) < config.min_object_px => {
-                *small_objects += 1
+                *small_objects += 1;
             }
             Ok(bbox) => crops.push((
                 Some(position),
