@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <string>
+#include <vector>
 
 namespace {
 thread_local std::string last_error;
@@ -19,6 +20,12 @@ template <class F> int guarded(F body) {
     last_error = "unknown C++ exception";
   }
   return 1;
+}
+
+// The fused kernels walk the memory of their tensors side by side.
+at::Tensor in_layout_of(const at::Tensor& weight, const at::Tensor& grad) {
+  if (grad.strides() == weight.strides()) return grad;
+  return at::empty_like(weight).copy_(grad);
 }
 
 at::DeviceType device_type(int cuda) { return cuda ? at::kCUDA : at::kCPU; }
@@ -55,15 +62,30 @@ int shim_clear_grad(const at::Tensor* tensor) {
   return guarded([&] { tensor->mutable_grad() = at::Tensor(); });
 }
 
-// The three fused in-place operations of torch.optim, whose scalar tch leaves out.
-int shim_add_scaled_(at::Tensor* self, const at::Tensor* other, double alpha) {
-  return guarded([&] { self->add_(*other, alpha); });
+// One step of torch.optim.SGD(fused=True). `momentum_buffer` is null without momentum; on its first step it is written.
+int shim_fused_sgd_(at::Tensor* weight, const at::Tensor* grad, at::Tensor* momentum_buffer, double lr, double momentum,
+                    double weight_decay, int first_step) {
+  return guarded([&] {
+    std::vector<at::Tensor> buffers;
+    if (momentum_buffer) buffers.push_back(*momentum_buffer);
+    at::_fused_sgd_({*weight}, {in_layout_of(*weight, *grad)}, buffers, weight_decay, momentum, lr, /*dampening=*/0,
+                    /*nesterov=*/false, /*maximize=*/false, first_step);
+  });
 }
-int shim_addcmul_(at::Tensor* self, const at::Tensor* a, const at::Tensor* b, double value) {
-  return guarded([&] { self->addcmul_(*a, *b, value); });
-}
-int shim_addcdiv_(at::Tensor* self, const at::Tensor* a, const at::Tensor* b, double value) {
-  return guarded([&] { self->addcdiv_(*a, *b, value); });
+// One step of torch.optim.Adam or AdamW(fused=True). `step`, fp32, counts this one too.
+int shim_fused_adam_(at::Tensor* weight, const at::Tensor* grad, at::Tensor* exp_avg, at::Tensor* exp_avg_sq,
+                     const at::Tensor* step, double lr, double beta1, double beta2, double weight_decay, double eps,
+                     int decoupled) {
+  return guarded([&] {
+    const at::Tensor g = in_layout_of(*weight, *grad);
+    if (decoupled) {
+      at::_fused_adamw_({*weight}, {g}, {*exp_avg}, {*exp_avg_sq}, {}, {*step}, lr, beta1, beta2, weight_decay, eps,
+                        /*amsgrad=*/false, /*maximize=*/false);
+    } else {
+      at::_fused_adam_({*weight}, {g}, {*exp_avg}, {*exp_avg_sq}, {}, {*step}, lr, beta1, beta2, weight_decay, eps,
+                       /*amsgrad=*/false, /*maximize=*/false);
+    }
+  });
 }
 
 int shim_set_tf32(int enabled) {

@@ -8,7 +8,7 @@ use logodex_schemas::train::{OptimizerConfig, OptimizerKind};
 use tch::{Kind, Tensor};
 
 use crate::model::Parameter;
-use crate::torch;
+use crate::torch::{self, AdamConstants};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -41,12 +41,15 @@ impl Optimizer {
         }
     }
 
-    /// One step of `torch.optim.SGD`, `Adam` or `AdamW` from the gradients as they are.
+    /// One step of `torch.optim.SGD`, `Adam` or `AdamW` (their fused form: one pass over memory) from the gradients as
+    /// they are.
     ///
     /// A parameter whose rate is 0 or that has no gradient (it is frozen, or took no part in the loss) is skipped: it
     /// keeps its value, its momentum and its count of steps.
     pub fn step(&mut self, params: &[Parameter], lr: impl Fn(&Parameter) -> f64) {
         let _no_grad = tch::no_grad_guard();
+        // The kernels read the count of steps from the device; most parameters share one.
+        let mut counts = BTreeMap::new();
         for parameter in params {
             let grad = parameter.tensor.grad();
             let lr = lr(parameter);
@@ -55,71 +58,70 @@ impl Optimizer {
             }
             let mut weight = parameter.tensor.shallow_clone();
             match self.config.kind {
-                OptimizerKind::Sgd => self.sgd(&parameter.name, &mut weight, grad, lr),
+                OptimizerKind::Sgd => self.sgd(&parameter.name, &mut weight, &grad, lr),
                 OptimizerKind::Adam | OptimizerKind::Adamw => {
-                    self.adam(&parameter.name, &mut weight, grad, lr);
+                    self.adam(&parameter.name, &mut weight, &grad, lr, &mut counts);
                 }
             }
         }
     }
 
-    fn sgd(&mut self, name: &str, weight: &mut Tensor, grad: Tensor, lr: f64) {
-        let grad = with_l2(grad, weight, self.config.weight_decay);
-        if self.config.momentum == 0.0 {
-            return torch::add_scaled_(weight, &grad, -lr);
+    fn sgd(&mut self, name: &str, weight: &mut Tensor, grad: &Tensor, lr: f64) {
+        let (momentum, decay) = (self.config.momentum, self.config.weight_decay);
+        if momentum == 0.0 {
+            return torch::fused_sgd_(weight, grad, None, lr, decay, false);
         }
-        match self.slots.get_mut(name) {
-            Some(Slot::Momentum(buffer)) => {
-                let _ = buffer.g_mul_scalar_(self.config.momentum);
-                let _ = buffer.g_add_(&grad);
-                torch::add_scaled_(weight, buffer, -lr);
-            }
-            _ => {
-                torch::add_scaled_(weight, &grad, -lr);
-                // A copy in the weight's own layout: a gradient kept as it is could live in another.
-                let mut buffer = weight.empty_like();
-                buffer.copy_(&grad);
-                self.slots.insert(name.to_owned(), Slot::Momentum(buffer));
-            }
+        let mut first_step = false;
+        let slot = self.slots.entry(name.to_owned()).or_insert_with(|| {
+            first_step = true;
+            Slot::Momentum(weight.zeros_like())
+        });
+        if let Slot::Momentum(buffer) = slot {
+            torch::fused_sgd_(
+                weight,
+                grad,
+                Some((buffer, momentum)),
+                lr,
+                decay,
+                first_step,
+            );
         }
     }
 
-    fn adam(&mut self, name: &str, weight: &mut Tensor, grad: Tensor, lr: f64) {
-        let decay = self.config.weight_decay;
-        let grad = if self.config.kind == OptimizerKind::Adam {
-            with_l2(grad, weight, decay)
-        } else {
-            if decay != 0.0 {
-                let _ = weight.g_mul_scalar_(1.0 - lr * decay);
-            }
-            grad
+    fn adam(
+        &mut self,
+        name: &str,
+        weight: &mut Tensor,
+        grad: &Tensor,
+        lr: f64,
+        counts: &mut BTreeMap<i64, Tensor>,
+    ) {
+        let constants = AdamConstants {
+            betas: (BETA1, BETA2),
+            eps: EPS,
+            weight_decay: self.config.weight_decay,
+            decoupled: self.config.kind == OptimizerKind::Adamw,
         };
-        if !matches!(self.slots.get(name), Some(Slot::Adam { .. })) {
-            let slot = Slot::Adam {
+        let slot = self
+            .slots
+            .entry(name.to_owned())
+            .or_insert_with(|| Slot::Adam {
                 step: 0,
                 mean: weight.zeros_like(),
                 mean_sq: weight.zeros_like(),
-            };
-            self.slots.insert(name.to_owned(), slot);
-        }
-        let Some(Slot::Adam {
+            });
+        if let Slot::Adam {
             step,
             mean,
             mean_sq,
-        }) = self.slots.get_mut(name)
-        else {
-            return; // it was put there just now
-        };
-        *step += 1;
-        let _ = mean.lerp_(&grad, 1.0 - BETA1);
-        let _ = mean_sq.g_mul_scalar_(BETA2);
-        torch::addcmul_(mean_sq, &grad, &grad, 1.0 - BETA2);
-        let correction1 = 1.0 - BETA1.powf(*step as f64);
-        let correction2 = 1.0 - BETA2.powf(*step as f64);
-        let mut denominator = mean_sq.sqrt();
-        let _ = denominator.g_div_scalar_(correction2.sqrt());
-        let _ = denominator.g_add_scalar_(EPS);
-        torch::addcdiv_(weight, mean, &denominator, -lr / correction1);
+        } = slot
+        {
+            *step += 1;
+            let count = counts
+                .entry(*step)
+                .or_insert_with(|| Tensor::from(*step as f32).to_device(weight.device()));
+            torch::fused_adam_(weight, grad, (mean, mean_sq), count, lr, constants);
+        }
     }
 
     /// Everything remembered, for `optimizer.safetensors`: `<parameter>.momentum_buffer`, or `<parameter>.exp_avg`,
@@ -224,16 +226,6 @@ pub fn zero_grad(params: &[Parameter]) {
     for parameter in params {
         torch::clear_grad(&parameter.tensor);
     }
-}
-
-/// The gradient plus `decay` times the weight, as a new tensor.
-fn with_l2(grad: Tensor, weight: &Tensor, decay: f64) -> Tensor {
-    if decay == 0.0 {
-        return grad;
-    }
-    let mut sum = grad.copy();
-    torch::add_scaled_(&mut sum, weight, decay);
-    sum
 }
 
 /// A copy of `saved` with the device and layout of `like`, unless the shapes or kinds differ.

@@ -20,18 +20,27 @@ unsafe extern "C" {
     fn shim_autocast_exit();
     fn shim_channels_last(tensor: *const C_tensor) -> *mut C_tensor;
     fn shim_clear_grad(tensor: *const C_tensor) -> c_int;
-    fn shim_add_scaled_(this: *mut C_tensor, other: *const C_tensor, alpha: f64) -> c_int;
-    fn shim_addcmul_(
-        this: *mut C_tensor,
-        a: *const C_tensor,
-        b: *const C_tensor,
-        value: f64,
+    fn shim_fused_sgd_(
+        weight: *mut C_tensor,
+        grad: *const C_tensor,
+        momentum_buffer: *mut C_tensor,
+        lr: f64,
+        momentum: f64,
+        weight_decay: f64,
+        first_step: c_int,
     ) -> c_int;
-    fn shim_addcdiv_(
-        this: *mut C_tensor,
-        a: *const C_tensor,
-        b: *const C_tensor,
-        value: f64,
+    fn shim_fused_adam_(
+        weight: *mut C_tensor,
+        grad: *const C_tensor,
+        exp_avg: *mut C_tensor,
+        exp_avg_sq: *mut C_tensor,
+        step: *const C_tensor,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+        eps: f64,
+        decoupled: c_int,
     ) -> c_int;
     fn shim_set_tf32(enabled: c_int) -> c_int;
     fn shim_set_deterministic(enabled: c_int) -> c_int;
@@ -156,22 +165,69 @@ pub(crate) fn clear_grad(tensor: &Tensor) {
     must(unsafe { shim_clear_grad(tensor.as_ptr()) });
 }
 
-/// `this.add_(other, alpha=alpha)`.
-pub(crate) fn add_scaled_(this: &mut Tensor, other: &Tensor, alpha: f64) {
-    // SAFETY: the pointers are live tensors'.
-    must(unsafe { shim_add_scaled_(this.as_mut_ptr(), other.as_ptr(), alpha) });
+/// One step of `torch.optim.SGD(fused=True)`; `momentum_buffer` comes with the momentum, and on
+/// the first step it is written.
+pub(crate) fn fused_sgd_(
+    weight: &mut Tensor,
+    grad: &Tensor,
+    momentum_buffer: Option<(&mut Tensor, f64)>,
+    lr: f64,
+    weight_decay: f64,
+    first_step: bool,
+) {
+    let (buffer, momentum) = match momentum_buffer {
+        Some((buffer, momentum)) => (buffer.as_mut_ptr(), momentum),
+        None => (std::ptr::null_mut(), 0.0),
+    };
+    // SAFETY: the pointers are live tensors', the buffer's may be null.
+    must(unsafe {
+        shim_fused_sgd_(
+            weight.as_mut_ptr(),
+            grad.as_ptr(),
+            buffer,
+            lr,
+            momentum,
+            weight_decay,
+            c_int::from(first_step),
+        )
+    });
 }
 
-/// `this.addcmul_(a, b, value=value)`.
-pub(crate) fn addcmul_(this: &mut Tensor, a: &Tensor, b: &Tensor, value: f64) {
-    // SAFETY: the pointers are live tensors'.
-    must(unsafe { shim_addcmul_(this.as_mut_ptr(), a.as_ptr(), b.as_ptr(), value) });
+/// The constants of Adam.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdamConstants {
+    pub(crate) betas: (f64, f64),
+    pub(crate) eps: f64,
+    pub(crate) weight_decay: f64,
+    /// AdamW's weight decay instead of Adam's L2.
+    pub(crate) decoupled: bool,
 }
 
-/// `this.addcdiv_(a, b, value=value)`.
-pub(crate) fn addcdiv_(this: &mut Tensor, a: &Tensor, b: &Tensor, value: f64) {
+/// One step of `torch.optim.Adam(fused=True)` or `AdamW`; `step`, fp32 on the weight's device, counts this one too.
+pub(crate) fn fused_adam_(
+    weight: &mut Tensor,
+    grad: &Tensor,
+    (exp_avg, exp_avg_sq): (&mut Tensor, &mut Tensor),
+    step: &Tensor,
+    lr: f64,
+    constants: AdamConstants,
+) {
     // SAFETY: the pointers are live tensors'.
-    must(unsafe { shim_addcdiv_(this.as_mut_ptr(), a.as_ptr(), b.as_ptr(), value) });
+    must(unsafe {
+        shim_fused_adam_(
+            weight.as_mut_ptr(),
+            grad.as_ptr(),
+            exp_avg.as_mut_ptr(),
+            exp_avg_sq.as_mut_ptr(),
+            step.as_ptr(),
+            lr,
+            constants.betas.0,
+            constants.betas.1,
+            constants.weight_decay,
+            constants.eps,
+            c_int::from(constants.decoupled),
+        )
+    });
 }
 
 /// Writes named tensors as one safetensors file: contiguous whatever their memory format, and the same bytes for the

@@ -61,9 +61,10 @@ fn stage_of(name: &str) -> Option<u8> {
 
 #[test]
 fn frozen_stages_stand_still_with_their_statistics_while_the_others_move() {
+    let mut net = net(Arch::Resnet18, Head::Triplet, 3);
+    let before = net.state();
     for frozen in [0, 2, 4, 5] {
-        let net = net(Arch::Resnet18, Head::Triplet, 3);
-        let before = net.state();
+        net.load_state(&before).unwrap();
         let mut optimizer = optimizer(OptimizerKind::Adamw);
         train_step(&net, &mut optimizer, frozen, 0);
         for parameter in net.parameters() {
@@ -165,11 +166,7 @@ fn a_state_returns_bit_for_bit_through_a_file_and_a_wrong_one_is_listed() {
 
 #[test]
 fn resuming_equals_going_on_bit_for_bit() {
-    for kind in [
-        OptimizerKind::Sgd,
-        OptimizerKind::Adam,
-        OptimizerKind::Adamw,
-    ] {
+    for kind in [OptimizerKind::Sgd, OptimizerKind::Adamw] {
         let dir = tempfile::tempdir().unwrap();
         let whole = net(Arch::Resnet18, Head::Triplet, 3);
         let mut whole_optimizer = optimizer(kind);
