@@ -114,7 +114,7 @@ fn tick(most: u64) -> u64 {
     let mut scale = 1;
     loop {
         for step in [1, 2, 5] {
-            if most.div_ceil(step * scale) <= 6 {
+            if most.div_ceil(step * scale) <= 7 {
                 return step * scale;
             }
         }
@@ -142,6 +142,6 @@ mod tests {
 
     #[test]
     fn rules_are_round() {
-        assert_eq!([1, 6, 7, 12, 58, 302, 4000].map(tick), [1, 1, 2, 2, 10, 100, 1000]);
+        assert_eq!([1, 6, 7, 12, 58, 302, 4000].map(tick), [1, 1, 1, 2, 10, 50, 1000]);
     }
 }

@@ -5,6 +5,7 @@
 use logodex_schemas::evaluation::{ComparisonRow, ThresholdKind};
 use serde::Serialize;
 
+use crate::eval::floors::{RANDOM, REJECT_ALL};
 use crate::eval::table::METRICS;
 use crate::eval::{PAPER, PAPER_ORACLE};
 use crate::report::load::{Inputs, Model};
@@ -119,124 +120,124 @@ fn standing(row: &ComparisonRow) -> &'static str {
     }
 }
 
-/// Where a model falls below the pretrained features. Differences whose interval includes 0 are named as such.
-fn below_features(
-    inputs: &Inputs,
-    comparisons: &[ComparisonRow],
-    model: &Model,
-) -> Vec<Finding> {
+/// Where a model falls below the pretrained features. A difference whose interval includes 0 is named as such; the two
+/// ratios, which are over all test embeddings, have no paired interval.
+fn below_features(inputs: &Inputs, comparisons: &[ComparisonRow], model: &Model) -> Option<Finding> {
     if !inputs.models.iter().any(|m| m.name == FEATURES) {
-        return Vec::new();
+        return None;
     }
-    let mut found = Vec::new();
-    for shots in inputs.shots() {
-        let below: Vec<String> = METRICS
-            .iter()
-            .filter_map(|(metric, label)| {
-                let row = comparisons.iter().find(|c| {
-                    c.model == model.name
-                        && c.reference == FEATURES
-                        && c.protocol == PAPER
-                        && c.shots == shots
-                        && c.metric == *metric
-                })?;
-                let unsure = match row.ci_high < 0.0 {
-                    true => "",
-                    false => ", an interval that includes 0",
-                };
-                (row.difference < 0.0).then(|| {
-                    format!(
-                        "{label} ({} {}{unsure})",
-                        signed(row.difference),
-                        signed_interval(row)
-                    )
+    let shots = inputs.shots();
+    let mut parts: Vec<String> = shots
+        .iter()
+        .filter_map(|&shots| {
+            let below: Vec<String> = METRICS
+                .iter()
+                .filter_map(|(metric, label)| {
+                    let row = comparisons.iter().find(|c| {
+                        c.model == model.name
+                            && c.reference == FEATURES
+                            && c.protocol == PAPER
+                            && c.shots == shots
+                            && c.metric == *metric
+                    })?;
+                    let unsure = match row.ci_high < 0.0 {
+                        true => "",
+                        false => ", which includes 0",
+                    };
+                    (row.difference < 0.0).then(|| {
+                        let interval = signed_interval(row);
+                        format!("{label} ({} {interval}{unsure})", signed(row.difference))
+                    })
                 })
-            })
-            .collect();
-        if !below.is_empty() {
-            found.push(warning(format!(
-                "{} falls below {} at {shots} shot{} in {}: there the pretrained features, left as they were, do better on unseen brands than the trained network.",
-                code(&model.name),
-                code(FEATURES),
-                plural(shots),
-                enumerate(&below)
-            )));
-        }
-    }
-    // The ratios are over all test embeddings: the same for every number of shots, and without a paired interval.
+                .collect();
+            (!below.is_empty())
+                .then(|| format!("at {shots} shot{} in {}", plural(shots), enumerate(&below)))
+        })
+        .collect();
     let ratios: Vec<String> = ["trace_ratio", "distance_ratio"]
         .into_iter()
         .filter_map(|metric| {
-            let shots = *inputs.shots().first()?;
+            let shots = *shots.first()?;
             let own = inputs.value(&model.name, PAPER, shots, metric)?;
             let features = inputs.value(FEATURES, PAPER, shots, metric)?;
-            (own.mean < features.mean).then(|| {
-                format!(
-                    "{} ({} against {})",
-                    label(metric),
-                    plain(own.mean),
-                    plain(features.mean)
-                )
-            })
+            let (name, own, features) = (label(metric), own.mean, features.mean);
+            (own < features).then(|| format!("{name} ({} against {})", plain(own), plain(features)))
         })
         .collect();
     if !ratios.is_empty() {
-        found.push(warning(format!(
-            "{} falls below {} in {}: its brands lie less far apart, measured by their own spread.",
-            code(&model.name),
-            code(FEATURES),
-            enumerate(&ratios)
-        )));
+        parts.push(format!("in {}", enumerate(&ratios)));
     }
-    if found.is_empty() {
-        found.push(note(format!(
-            "{} lies below {} in no metric.",
-            code(&model.name),
-            code(FEATURES)
-        )));
-    }
-    found
+    let (name, features) = (code(&model.name), code(FEATURES));
+    Some(match parts.is_empty() {
+        true => note(format!("{name} lies below {features} in no metric.")),
+        false => warning(format!(
+            "{name} falls below {features} {}. There the pretrained features, left as they were, do better on unseen brands than the trained network.",
+            parts.join("; ")
+        )),
+    })
 }
 
-/// Values that doing nothing clever would beat: a sentence per number of shots, metric and floor.
+/// Values that doing nothing clever would beat: a sentence per metric and floor.
 fn below_floors(inputs: &Inputs) -> Vec<Finding> {
     let mut found = Vec::new();
-    for shots in inputs.shots() {
-        for (metric, label) in METRICS {
-            for floor in [crate::eval::floors::REJECT_ALL, crate::eval::floors::RANDOM] {
-                let below: Vec<String> = inputs
-                    .models
-                    .iter()
-                    .filter_map(|model| {
-                        let row = inputs.value(&model.name, PAPER, shots, metric)?;
-                        (floor_above(inputs, shots, metric, row.mean) == Some(floor))
-                            .then(|| format!("{} ({})", code(&model.name), plain(row.mean)))
-                    })
-                    .collect();
-                let Some(value) = inputs.value(floor, PAPER, shots, metric) else {
-                    continue;
-                };
-                if below.is_empty() {
-                    continue;
+    for (metric, label) in METRICS {
+        for floor in [REJECT_ALL, RANDOM] {
+            let parts: Vec<String> = inputs
+                .shots()
+                .into_iter()
+                .filter_map(|shots| floored(inputs, shots, metric, floor))
+                .collect();
+            let meaning = match (floor, metric) {
+                (REJECT_ALL, "accuracy") => {
+                    "rejecting every query would be right more often, so accuracy tells little here"
                 }
-                let meaning = match (floor, metric) {
-                    (crate::eval::floors::REJECT_ALL, "accuracy") => {
-                        "rejecting every query would be right more often, so accuracy says little here"
-                    }
-                    (crate::eval::floors::REJECT_ALL, _) => "rejecting every query would do better",
-                    _ => "random embeddings do better",
-                };
+                (REJECT_ALL, _) => "rejecting every query would do better",
+                (_, "recall") => {
+                    "random embeddings accept nearly everything at their threshold, and so miss little"
+                }
+                _ => "random embeddings do better",
+            };
+            if !parts.is_empty() {
                 found.push(warning(format!(
-                    "At {shots} shot{}, {label} of {} is below the floor {} ({}): {meaning}.",
-                    plural(shots),
-                    enumerate(&below),
-                    code(floor),
-                    plain(value.mean)
+                    "The {label} of {}: {meaning}.",
+                    parts.join("; that of ")
                 )));
             }
         }
     }
     found
+}
+
+/// `a (0.812) and b (0.831) at 1 shot is below the floor …`; none where no model is below it.
+fn floored(inputs: &Inputs, shots: u32, metric: &str, floor: &str) -> Option<String> {
+    let value = inputs.value(floor, PAPER, shots, metric)?.mean;
+    let judged: Vec<(&str, f64)> = inputs
+        .models
+        .iter()
+        .filter_map(|m| Some((m.name.as_str(), inputs.value(&m.name, PAPER, shots, metric)?.mean)))
+        .collect();
+    let below: Vec<&(&str, f64)> = judged
+        .iter()
+        .filter(|(_, mean)| floor_above(inputs, shots, metric, *mean) == Some(floor))
+        .collect();
+    let which = match below.len() {
+        0 => return None,
+        n if n == judged.len() && n > 2 => {
+            let low = below.iter().map(|b| b.1).fold(f64::INFINITY, f64::min);
+            let high = below.iter().map(|b| b.1).fold(f64::NEG_INFINITY, f64::max);
+            format!("every model ({} to {})", plain(low), plain(high))
+        }
+        _ => {
+            let named = below.iter().map(|(name, mean)| format!("{} ({})", code(name), plain(*mean)));
+            enumerate(&named.collect::<Vec<_>>())
+        }
+    };
+    Some(format!(
+        "{which} at {shots} shot{} is below the floor {} ({})",
+        plural(shots),
+        code(floor),
+        plain(value)
+    ))
 }
 
 /// Where a threshold from validation brands loses most F1 against one chosen on the test brands.
@@ -281,18 +282,20 @@ fn left_out(inputs: &Inputs) -> Vec<Finding> {
             )));
         }
     }
-    for model in &inputs.models {
-        let skipped = model
-            .training
-            .as_ref()
-            .and_then(|t| t.epochs.last())
-            .map_or(0, |e| e.skipped_images);
-        if skipped > 0 {
-            found.push(note(format!(
-                "In the training of {}, {skipped} images an epoch could be no anchor: their brand has no other image.",
-                code(&model.name)
-            )));
-        }
+    let skipped: Vec<String> = inputs
+        .models
+        .iter()
+        .filter_map(|model| {
+            let last = model.training.as_ref()?.epochs.last()?;
+            let n = last.skipped_images;
+            (n > 0).then(|| format!("{} ({n})", code(&model.name)))
+        })
+        .collect();
+    if !skipped.is_empty() {
+        found.push(note(format!(
+            "Training images an epoch that could be no anchor, as their brand has no other image: {}.",
+            enumerate(&skipped)
+        )));
     }
     found
 }

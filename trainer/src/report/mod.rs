@@ -4,7 +4,9 @@
 //! is computed anew but the paired differences of models ([`compare`]). The page is one offline file; the same tables
 //! and findings go to Markdown, CSV and the terminal.
 
+pub mod commands;
 pub mod compare;
+pub mod examples;
 pub mod figures;
 pub mod findings;
 pub mod html;
@@ -21,7 +23,6 @@ use serde::Serialize;
 
 use crate::eval::table as terminal;
 use crate::eval::write::write_atomically;
-use load::Inputs;
 
 /// Writes `evaluation.csv`, `comparisons.csv`, `report.md` and `report.html` into `out` over the directories `runs`,
 /// and prints the paper's Table 5 in shape.
@@ -101,3 +102,6 @@ fn plain(value: f64) -> String {
 fn signed_interval(row: &ComparisonRow) -> String {
     format!("[{}, {}]", signed(row.ci_low), signed(row.ci_high))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -64,6 +65,8 @@ pub enum Mark {
     Dot(f64, f64, RGBColor),
     /// A dot with a horizontal interval `(y, low, mean, high)`.
     Interval(f64, f64, f64, f64, RGBColor),
+    /// Words at the left edge, at a height: a heading within a list.
+    Heading(f64, String),
     /// A dashed vertical line with a word at its top.
     Rule(f64, String, RGBColor),
 }
@@ -266,6 +269,9 @@ fn draw_mark(
             let y = f.y(*y);
             line(area, vec![(f.x(*low), y), (f.x(*high), y)], *colour, 2.0)?;
             dot(area, (f.x(*mean), y), 4.0, *colour)?;
+        }
+        Mark::Heading(y, word) => {
+            text(area, word, (0, f.y(*y)), 11.0, INK, HPos::Left, VPos::Center)?;
         }
         Mark::Rule(x, word, colour) => {
             let x = f.x(*x);
