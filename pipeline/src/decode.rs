@@ -35,12 +35,18 @@ impl From<jpeg::Defect> for DecodeError {
             jpeg::Defect::Truncated(_) => RejectReason::ImageTruncated,
             jpeg::Defect::Broken(_) => RejectReason::ImageBroken,
         };
-        Self { reason, detail: defect.to_string() }
+        Self {
+            reason,
+            detail: defect.to_string(),
+        }
     }
 }
 
 fn image_broken(detail: impl std::fmt::Display) -> DecodeError {
-    DecodeError { reason: RejectReason::ImageBroken, detail: detail.to_string() }
+    DecodeError {
+        reason: RejectReason::ImageBroken,
+        detail: detail.to_string(),
+    }
 }
 
 /// A decoded image.
@@ -70,7 +76,12 @@ pub struct Crop {
 impl Crop {
     /// The whole picture.
     pub fn whole(picture: &Picture) -> Self {
-        Self { x: 0, y: 0, width: picture.width, height: picture.height }
+        Self {
+            x: 0,
+            y: 0,
+            width: picture.width,
+            height: picture.height,
+        }
     }
 
     /// A box `[x0, y0, x1, y1)` that lies in the picture, with `context` times its width added on the left and on the
@@ -146,8 +157,10 @@ fn decode_into(bytes: &[u8], buffers: &mut Buffers) -> Result<(), DecodeError> {
     };
     let bytes = closed.as_deref().unwrap_or(bytes);
     // A panic of the decoder on one hostile file must not end a build of many.
-    catch_unwind(AssertUnwindSafe(|| read_pixels(bytes, (frame.width, frame.height), buffers)))
-        .unwrap_or_else(|_| Err(image_broken("the decoder panicked")))
+    catch_unwind(AssertUnwindSafe(|| {
+        read_pixels(bytes, (frame.width, frame.height), buffers)
+    }))
+    .unwrap_or_else(|_| Err(image_broken("the decoder panicked")))
 }
 
 fn read_pixels(
@@ -167,12 +180,18 @@ fn read_pixels(
         ColorType::Rgb8 => decoder.read_image(rgb).map_err(image_broken)?,
         ColorType::L8 => {
             buffers.grey.resize(pixels, 0);
-            decoder.read_image(&mut buffers.grey).map_err(image_broken)?;
+            decoder
+                .read_image(&mut buffers.grey)
+                .map_err(image_broken)?;
             for (rgb, &grey) in rgb.chunks_exact_mut(3).zip(&buffers.grey) {
                 rgb.fill(grey);
             }
         }
-        other => return Err(image_broken(format!("colour type {other:?} is not supported"))),
+        other => {
+            return Err(image_broken(format!(
+                "colour type {other:?} is not supported"
+            )));
+        }
     }
     buffers.picture.width = width;
     buffers.picture.height = height;
@@ -189,8 +208,7 @@ pub fn resize_into(picture: &Picture, crop: Crop, side: u32, out: &mut [u8]) -> 
     // A cropped view, not the resizer's crop box: that one lets the filter reach beyond the crop's edges.
     let view = CroppedImage::new(&source, crop.x, crop.y, crop.width, crop.height)?;
     let mut target = Image::from_slice_u8(side, side, out, PixelType::U8x3)?;
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     RESIZER.with_borrow_mut(|resizer| resizer.resize(&view, &mut target, &options))?;
     Ok(())
 }
@@ -211,12 +229,19 @@ pub fn pixel_hash(path: &Path) -> Option<blake3::Hash> {
 
 /// Name and version of the decoder, for the manifest.
 pub fn decoder_version() -> String {
-    format!("image {} with zune-jpeg {}", locked("image"), locked("zune-jpeg"))
+    format!(
+        "image {} with zune-jpeg {}",
+        locked("image"),
+        locked("zune-jpeg")
+    )
 }
 
 /// Name, filter and version of the resizer, for the manifest.
 pub fn resizer_version() -> String {
-    format!("fast_image_resize {}, bilinear convolution", locked("fast_image_resize"))
+    format!(
+        "fast_image_resize {}, bilinear convolution",
+        locked("fast_image_resize")
+    )
 }
 
 /// The version of a crate in `Cargo.lock`: what this program was really built with.

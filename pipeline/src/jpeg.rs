@@ -118,11 +118,18 @@ fn start(bytes: &[u8]) -> Result<usize, Defect> {
 
 /// The marker segment at or after `at`: marker, body, and where the next begins.
 fn segment(bytes: &[u8], at: usize) -> Result<(u8, &[u8], usize), Defect> {
-    let end = || Defect::Truncated(format!("the file ends after {} bytes, between two markers", bytes.len()));
+    let end = || {
+        Defect::Truncated(format!(
+            "the file ends after {} bytes, between two markers",
+            bytes.len()
+        ))
+    };
     // Some writers leave bytes between segments; decoders skip them.
     let mut at = at;
     let marker = loop {
-        let found = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff));
+        let found = bytes
+            .get(at..)
+            .and_then(|rest| rest.iter().position(|&byte| byte == 0xff));
         at += found.ok_or_else(end)?;
         while bytes.get(at) == Some(&0xff) {
             at += 1;
@@ -141,7 +148,9 @@ fn segment(bytes: &[u8], at: usize) -> Result<(u8, &[u8], usize), Defect> {
     };
     let length = usize::from(u16::from_be_bytes([high, low]));
     if length < 2 {
-        return broken(format!("segment 0x{marker:02x} says that it is {length} bytes long"));
+        return broken(format!(
+            "segment 0x{marker:02x} says that it is {length} bytes long"
+        ));
     }
     match bytes.get(at + 2..at + length) {
         Some(body) => Ok((marker, body, at + length)),
@@ -154,7 +163,9 @@ fn segment(bytes: &[u8], at: usize) -> Result<(u8, &[u8], usize), Defect> {
 
 /// Whether an end-of-image marker follows.
 fn closed(bytes: &[u8], at: usize) -> bool {
-    bytes.get(at..).is_some_and(|rest| rest.windows(2).any(|pair| pair == [0xff, EOI]))
+    bytes
+        .get(at..)
+        .is_some_and(|rest| rest.windows(2).any(|pair| pair == [0xff, EOI]))
 }
 
 /// Where the marker after a scan's entropy-coded data lies.
@@ -170,7 +181,10 @@ fn skip_entropy(bytes: &[u8], mut at: usize) -> usize {
 
 /// The end of the entropy-coded stretch that begins at `at`: the next marker or the end of the file.
 fn stretch_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
+    while let Some(found) = bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|&byte| byte == 0xff))
+    {
         match bytes.get(at + found + 1) {
             Some(0) => at += found + 2,
             // A fill byte: the marker, if one follows, begins with the last 0xff.
@@ -214,7 +228,10 @@ fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
         height: u32::from(u16::from_be_bytes([y1, y0])),
     };
     if frame.width == 0 || frame.height == 0 {
-        return broken(format!("the frame is {} × {} pixels", frame.width, frame.height));
+        return broken(format!(
+            "the frame is {} × {} pixels",
+            frame.width, frame.height
+        ));
     }
     if !(1..=4).contains(&n) || rest.len() < 3 * usize::from(n) {
         return broken(format!("the frame has {n} components"));
@@ -234,7 +251,11 @@ fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
             return broken("a component's sampling factor is not 1 to 4");
         }
     }
-    Ok(Scanner { frame, sequential: marker != 0xc2, components })
+    Ok(Scanner {
+        frame,
+        sequential: marker != 0xc2,
+        components,
+    })
 }
 
 impl Scanner {
@@ -246,13 +267,21 @@ impl Scanner {
         };
         let mut scan = Vec::with_capacity(n);
         for selector in selectors.chunks_exact(2) {
-            let Some(index) = self.components.iter().position(|component| component.id == selector[0]) else {
+            let Some(index) = self
+                .components
+                .iter()
+                .position(|component| component.id == selector[0])
+            else {
                 return broken("a scan names a component that the frame has not");
             };
             if std::mem::replace(&mut self.components[index].seen, true) {
                 return broken("a component is coded twice");
             }
-            scan.push((index, usize::from(selector[1] >> 4), usize::from(selector[1] & 15)));
+            scan.push((
+                index,
+                usize::from(selector[1] >> 4),
+                usize::from(selector[1] & 15),
+            ));
         }
         Ok(scan)
     }
@@ -267,8 +296,18 @@ impl Scanner {
         unstuffed: &mut Vec<u8>,
     ) -> Result<usize, Defect> {
         let (width, height) = (self.frame.width as usize, self.frame.height as usize);
-        let h_max = self.components.iter().map(|c| c.horizontal).max().unwrap_or(1);
-        let v_max = self.components.iter().map(|c| c.vertical).max().unwrap_or(1);
+        let h_max = self
+            .components
+            .iter()
+            .map(|c| c.horizontal)
+            .max()
+            .unwrap_or(1);
+        let v_max = self
+            .components
+            .iter()
+            .map(|c| c.vertical)
+            .max()
+            .unwrap_or(1);
         // A scan of one component is not interleaved: its unit is the block (A.2.2); else the MCU (A.2.3).
         let (units, blocks_of): (usize, Vec<usize>) = match scan {
             [(index, ..)] => {
@@ -280,7 +319,9 @@ impl Scanner {
             _ => (
                 width.div_ceil(8 * h_max) * height.div_ceil(8 * v_max),
                 scan.iter()
-                    .map(|(index, ..)| self.components[*index].horizontal * self.components[*index].vertical)
+                    .map(|(index, ..)| {
+                        self.components[*index].horizontal * self.components[*index].vertical
+                    })
                     .collect(),
             ),
         };
@@ -306,8 +347,12 @@ impl Scanner {
             if whole < wanted {
                 let (have, of) = (done + whole, units);
                 return match marker {
-                    None | Some(EOI) => truncated(format!("the data end after {have} of {of} coding units")),
-                    Some(marker) => broken(format!("marker 0x{marker:02x} after {have} of {of} coding units")),
+                    None | Some(EOI) => {
+                        truncated(format!("the data end after {have} of {of} coding units"))
+                    }
+                    Some(marker) => broken(format!(
+                        "marker 0x{marker:02x} after {have} of {of} coding units"
+                    )),
                 };
             }
             done += wanted;
@@ -316,8 +361,14 @@ impl Scanner {
             }
             match marker {
                 Some(0xd0..=0xd7) => at = end + 2,
-                None | Some(EOI) => return truncated(format!("the data end after {done} of {units} coding units")),
-                Some(marker) => return broken(format!("marker 0x{marker:02x} after {done} of {units} coding units")),
+                None | Some(EOI) => {
+                    return truncated(format!("the data end after {done} of {units} coding units"));
+                }
+                Some(marker) => {
+                    return broken(format!(
+                        "marker 0x{marker:02x} after {done} of {units} coding units"
+                    ));
+                }
             }
         }
     }
@@ -339,24 +390,39 @@ fn unstuff(stretch: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Walks at most `wanted` units of these blocks, and returns how many are there whole.
-fn walk_stretch(blocks: &[(&Huffman, &Huffman)], wanted: usize, padded: &[u8]) -> Result<usize, Defect> {
+fn walk_stretch(
+    blocks: &[(&Huffman, &Huffman)],
+    wanted: usize,
+    padded: &[u8],
+) -> Result<usize, Defect> {
     let bits = (padded.len() - 8) * 8;
     let mut at = 0;
     // The next 57 bits at least, first bit first.
-    let look = |at: usize| match padded.get(at / 8..at / 8 + 8).and_then(|eight| eight.first_chunk()) {
+    let look = |at: usize| match padded
+        .get(at / 8..at / 8 + 8)
+        .and_then(|eight| eight.first_chunk())
+    {
         Some(eight) => u64::from_be_bytes(*eight) << (at % 8),
         None => 0,
     };
     for unit in 0..wanted {
         for (dc, ac) in blocks {
             let Some((length, size)) = dc.symbol(look(at)) else {
-                return if at + 16 > bits { Ok(unit) } else { broken("a DC code is not in its Huffman table") };
+                return if at + 16 > bits {
+                    Ok(unit)
+                } else {
+                    broken("a DC code is not in its Huffman table")
+                };
             };
             at += length + size;
             let mut k = 1;
             while k < 64 {
                 let Some((length, run_size)) = ac.symbol(look(at)) else {
-                    return if at + 16 > bits { Ok(unit) } else { broken("an AC code is not in its Huffman table") };
+                    return if at + 16 > bits {
+                        Ok(unit)
+                    } else {
+                        broken("an AC code is not in its Huffman table")
+                    };
                 };
                 let (run, size) = (run_size >> 4, run_size & 15);
                 at += length + size;
@@ -395,7 +461,10 @@ impl Tables {
             let Some((counts, rest)) = rest.split_first_chunk::<16>() else {
                 return broken("a Huffman table is too short");
             };
-            let n = counts.iter().map(|&count| usize::from(count)).sum::<usize>();
+            let n = counts
+                .iter()
+                .map(|&count| usize::from(count))
+                .sum::<usize>();
             let (true, Some(symbols)) = (n <= 256, rest.get(..n)) else {
                 return broken("a Huffman table is too short");
             };
@@ -429,8 +498,12 @@ struct Huffman {
 
 impl Huffman {
     fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, Defect> {
-        let mut table =
-            Self { fast: [0; 1 << FAST], limit: [0; 17], offset: [0; 17], symbols: [0; 256] };
+        let mut table = Self {
+            fast: [0; 1 << FAST],
+            limit: [0; 17],
+            offset: [0; 17],
+            symbols: [0; 256],
+        };
         table.symbols[..symbols.len()].copy_from_slice(symbols);
         let (mut code, mut index) = (0u32, 0usize);
         for (length, &count) in (1u32..).zip(counts) {
@@ -463,6 +536,9 @@ impl Huffman {
         let head = (window >> 48) as u32;
         let length = (FAST as usize + 1..=16).find(|&length| head < self.limit[length])?;
         let index = (head >> (16 - length)) as i32 + self.offset[length];
-        Some((length, usize::from(*self.symbols.get(usize::try_from(index).ok()?)?)))
+        Some((
+            length,
+            usize::from(*self.symbols.get(usize::try_from(index).ok()?)?),
+        ))
     }
 }

@@ -1,9 +1,27 @@
 //! From a raw LogoDet-3K tree to a dataset directory.
 //!
-//! `scan` reads the tree, `consolidate` decides which folders are one brand and which images are copies, [`build`]
-//! writes the dataset, [`split`] draws brand-wise folds, [`dataset`] reads it back and [`check`] proves it whole.
+//! [`scan`] reads the tree, [`consolidate`] decides which folders are one brand and which images are copies, [`build`]
+//! writes the dataset, [`split`] draws brand-wise folds, [`dataset`] reads it back, [`check`] proves it
+//! whole and [`stats`] describes it.
 
+pub mod annotation;
+pub mod build;
+pub mod catalog;
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod consolidate;
+pub mod dataset;
 pub mod decode;
 pub mod failure;
 pub mod jpeg;
+pub mod output;
+pub mod parquet;
+pub mod progress;
+pub mod render;
+pub mod review;
+pub mod scan;
+pub mod shard;
+pub mod split;
 pub mod stats;
+pub mod tables;

@@ -1,0 +1,165 @@
+//! The only door to XML: Pascal VOC annotations as LogoDet-3K has them.
+
+use anyhow::{anyhow, ensure};
+use logodex_schemas::dataset::RejectReason;
+
+mod voc;
+
+pub use voc::MAX_BYTES;
+
+/// What an annotation says of its image. Its `<folder>`, `<filename>` and `<size>` are not kept: they are often wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Annotation {
+    /// The objects, in the order of the file.
+    pub objects: Vec<Object>,
+}
+
+/// An annotated logo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// Its `<name>`, entities resolved, white space around it removed.
+    pub name: String,
+    /// Its box, or why it has none.
+    pub bbox: Result<BBox, BoxDefect>,
+}
+
+/// A box in source pixels, half-open: `xmin < xmax`, `ymin < ymax`, all finite. It may reach out of its image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BBox {
+    /// Left edge.
+    pub xmin: f64,
+    /// Top edge.
+    pub ymin: f64,
+    /// Right edge.
+    pub xmax: f64,
+    /// Bottom edge.
+    pub ymax: f64,
+}
+
+/// Why a box cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoxDefect {
+    /// One of the `Box…` reasons.
+    pub reason: RejectReason,
+    /// What was found, for a person.
+    pub detail: String,
+}
+
+impl BBox {
+    /// The pixels that the box covers inside an image of this size: `[x0, y0, x1, y1]`, half-open, at least one pixel.
+    ///
+    /// # Errors
+    /// [`RejectReason::BoxOutside`] when it covers none.
+    pub fn clip(&self, width: u32, height: u32) -> Result<[u32; 4], BoxDefect> {
+        let (w, h) = (f64::from(width), f64::from(height));
+        if self.xmin >= w || self.ymin >= h || self.xmax <= 0.0 || self.ymax <= 0.0 {
+            return Err(BoxDefect {
+                reason: RejectReason::BoxOutside,
+                detail: format!(
+                    "the box ({}, {}, {}, {}) lies outside the image of {width}x{height} pixels",
+                    self.xmin, self.ymin, self.xmax, self.ymax
+                ),
+            });
+        }
+        let low = |v: f64| v.max(0.0).floor() as u32;
+        let high = |v: f64, limit: f64| v.min(limit).ceil() as u32;
+        Ok([
+            low(self.xmin),
+            low(self.ymin),
+            high(self.xmax, w),
+            high(self.ymax, h),
+        ])
+    }
+}
+
+/// Parses an annotation: strict on XML and on what an object is, indifferent to everything else in the file.
+///
+/// # Errors
+/// The reason and what was found, for a person. A box that cannot be used is no error of the file.
+pub fn parse(source: &[u8]) -> Result<Annotation, (RejectReason, String)> {
+    let objects: Vec<Object> = voc::objects(source)?
+        .into_iter()
+        .map(|o| Object {
+            bbox: bbox(&o.edges),
+            name: o.name,
+        })
+        .collect();
+    if objects.is_empty() {
+        let detail = "the annotation has no <object>".to_owned();
+        return Err((RejectReason::AnnotationNoObject, detail));
+    }
+    Ok(Annotation { objects })
+}
+
+fn bbox(edges: &[Vec<String>; 4]) -> Result<BBox, BoxDefect> {
+    let defect = |reason, detail| BoxDefect { reason, detail };
+    let mut values = [0.0; 4];
+    for ((value, texts), edge) in values.iter_mut().zip(edges).zip(voc::EDGES) {
+        let found = match texts.as_slice() {
+            [text] => match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => {
+                    *value = number;
+                    continue;
+                }
+                _ => format!("<{edge}> is {text:?}"),
+            },
+            [] => format!("there is no <{edge}>"),
+            _ => format!("<{edge}> is there {} times", texts.len()),
+        };
+        return Err(defect(RejectReason::BoxNotANumber, found));
+    }
+    let [xmin, ymin, xmax, ymax] = values;
+    let edges = format!("xmin {xmin}, ymin {ymin}, xmax {xmax}, ymax {ymax}");
+    if xmin > xmax || ymin > ymax {
+        return Err(defect(RejectReason::BoxInverted, edges));
+    }
+    if xmin == xmax || ymin == ymax {
+        return Err(defect(RejectReason::BoxEmpty, edges));
+    }
+    Ok(BBox {
+        xmin,
+        ymin,
+        xmax,
+        ymax,
+    })
+}
+
+/// The same file, byte for byte, but with `<index>N</index>` as the last child of every `<object>`, indented as the
+/// child before it. An `<index>` that is already there (a tree once prepared in place) is taken out.
+///
+/// # Errors
+/// A file that is no annotation, or a number of indices other than that of the objects.
+pub fn with_indices(source: &[u8], indices: &[u32]) -> anyhow::Result<Vec<u8>> {
+    let objects = voc::objects(source).map_err(|(_, detail)| anyhow!(detail))?;
+    ensure!(
+        objects.len() == indices.len(),
+        "the annotation has {} objects, but {} indices were given: the file changed since it was scanned",
+        objects.len(),
+        indices.len()
+    );
+    let mut out = Vec::with_capacity(source.len() + 32 * objects.len());
+    let mut copied = 0;
+    for (object, index) in objects.iter().zip(indices) {
+        let (before, after): (Vec<_>, Vec<_>) = object
+            .stale
+            .iter()
+            .partition(|stale| stale.start < object.insert_at);
+        for stale in before {
+            out.extend_from_slice(&source[copied..stale.start]);
+            copied = stale.end;
+        }
+        out.extend_from_slice(&source[copied..object.insert_at]);
+        out.extend_from_slice(&source[object.indent.clone()]);
+        out.extend_from_slice(format!("<index>{index}</index>").as_bytes());
+        copied = object.insert_at;
+        for stale in after {
+            out.extend_from_slice(&source[copied..stale.start]);
+            copied = stale.end;
+        }
+    }
+    out.extend_from_slice(&source[copied..]);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! What can be typed, and the one step from there to what is done.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::build::{self, BuildOptions};
+use crate::failure::usage;
+use crate::split::{self, SplitOptions};
+use crate::{check, config, consolidate, stats, tables};
+
+/// Turns a raw LogoDet-3K tree into a dataset that can be trusted.
+#[derive(Debug, Parser)]
+#[command(name = "logodex-data", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 more rejects than allowed, \
+4 the plan differs from the reviewed one, 5 corrupt dataset or one of another format version.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say which folders are one brand and which images are copies, as a file to read
+    #[command(after_help = "Example:\n  logodex-data plan --raw /data/LogoDet-3K --out plan.json")]
+    Plan {
+        /// The raw tree: the folder that holds LogoDet-3K, or LogoDet-3K itself; never written
+        #[arg(long, value_name = "DIR")]
+        raw: PathBuf,
+        /// The plan to write
+        #[arg(long, value_name = "PLAN.json")]
+        out: PathBuf,
+        /// A person's word, which wins over every rule
+        #[arg(long, value_name = "FILE.toml")]
+        overrides: Option<PathBuf>,
+        /// The configuration of the build, for its [consolidate] table
+        #[arg(long, value_name = "FILE.toml")]
+        config: Option<PathBuf>,
+    },
+    /// Make the dataset directory: shards, indexed annotations, lookups, catalog, manifest
+    #[command(
+        after_help = "Example:\n  logodex-data build --raw /data/LogoDet-3K --out data/logodet3k \
+--config pipeline/configs/logodet3k.toml"
+    )]
+    Build {
+        /// The raw tree: the folder that holds LogoDet-3K, or LogoDet-3K itself; never written
+        #[arg(long, value_name = "DIR")]
+        raw: PathBuf,
+        /// The dataset to make: a directory that is absent, empty, or left by a build that was stopped
+        #[arg(long, value_name = "DATASET")]
+        out: PathBuf,
+        /// A reviewed plan: the build stops if today's plan is another
+        #[arg(long, value_name = "PLAN.json")]
+        plan: Option<PathBuf>,
+        /// Every key may be left out
+        #[arg(long, value_name = "FILE.toml")]
+        config: Option<PathBuf>,
+        /// Threads; 0 is one per core. The dataset does not depend on it
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        threads: usize,
+        /// Say what would be built, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Draw a brand-wise split, stratified by category: splits/NAME.csv and splits/NAME.json
+    #[command(
+        after_help = "Example:\n  logodex-data split --dataset data/logodet3k --name default --seed 42"
+    )]
+    Split {
+        /// A dataset
+        #[arg(long, value_name = "DATASET")]
+        dataset: PathBuf,
+        /// Letters, digits, _ and -
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// Another seed, another split
+        #[arg(long, value_name = "N")]
+        seed: u64,
+        /// Fraction of all brands for test
+        #[arg(long, value_name = "F", default_value_t = 0.1)]
+        test: f64,
+        /// Fraction of the remaining brands for validation
+        #[arg(long, value_name = "F", default_value_t = 0.2)]
+        val: f64,
+    },
+    /// Prove a dataset whole: every byte, every sample, every table
+    #[command(after_help = "Example:\n  logodex-data check data/logodet3k")]
+    Check {
+        /// A dataset
+        #[arg(value_name = "DATASET")]
+        dataset: PathBuf,
+    },
+    /// Describe a dataset: stats.json, the sample sheet and the long tail (the paper's Figures 1 and 2)
+    #[command(after_help = "Example:\n  logodex-data stats data/logodet3k --out runs/dataset")]
+    Stats {
+        /// A dataset
+        #[arg(value_name = "DATASET")]
+        dataset: PathBuf,
+        /// The directory to write; `logodex-train report` takes it
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+/// Does what was asked and returns what to print.
+///
+/// # Errors
+/// Whatever went wrong; [`crate::failure::exit_code`] knows the code.
+pub fn run(cli: Cli) -> anyhow::Result<String> {
+    match cli.command {
+        Command::Plan {
+            raw,
+            out,
+            overrides,
+            config,
+        } => plan(&raw, &out, overrides.as_deref(), config.as_deref()),
+        Command::Build {
+            raw,
+            out,
+            plan,
+            config,
+            threads,
+            dry_run,
+        } => {
+            let options = BuildOptions {
+                config: config::build_config(config.as_deref())?,
+                plan: plan.as_deref().map(config::plan).transpose()?,
+                raw,
+                out,
+                dry_run,
+            };
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()?;
+            pool.install(|| build::build(&options))
+        }
+        Command::Split {
+            dataset,
+            name,
+            seed,
+            test,
+            val,
+        } => split::split(
+            &dataset,
+            &SplitOptions {
+                name,
+                seed,
+                test,
+                val,
+            },
+        ),
+        Command::Check { dataset } => check::check(&dataset),
+        Command::Stats { dataset, out } => stats::stats(&dataset, &out),
+    }
+}
+
+fn plan(
+    raw: &Path,
+    out: &Path,
+    overrides: Option<&Path>,
+    config: Option<&Path>,
+) -> anyhow::Result<String> {
+    let config = config::build_config(config)?;
+    let overrides = config::overrides(overrides)?;
+    let folder = match out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return Err(usage(format!(
+            "{} is no folder to write {} in",
+            folder.display(),
+            out.display()
+        )));
+    }
+    if let (Ok(raw), Ok(folder)) = (raw.canonicalize(), folder.canonicalize())
+        && folder.starts_with(&raw)
+    {
+        return Err(usage(format!(
+            "{} lies in the raw tree, which is never written",
+            out.display()
+        )));
+    }
+    let scan = build::scan_raw(raw)?;
+    let plan = build::propose(&scan, &config, &overrides)?;
+    std::fs::write(out, tables::json_bytes(&plan)?)
+        .with_context(|| format!("cannot write {}", out.display()))?;
+    let refused = match scan.rejects.len() {
+        0 => String::new(),
+        n => format!("\n{n} files were refused; build lists them in rejects.jsonl"),
+    };
+    Ok(format!(
+        "{}{refused}",
+        consolidate::summarize(&plan).trim_end()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

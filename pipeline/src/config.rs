@@ -1,0 +1,133 @@
+//! What a person writes, read and validated before any data is touched: `--config`, `--overrides`, `--plan`.
+
+use std::path::Path;
+
+use logodex_schemas::dataset::BuildConfig;
+use logodex_schemas::plan::{ConsolidationPlan, Overrides, plan_header};
+use serde::de::DeserializeOwned;
+
+use crate::failure::usage;
+
+/// Reads `--config`; without one, every key has its default.
+///
+/// # Errors
+/// Usage: a missing file, broken TOML, an unknown key, a value out of range. Names the file and the key.
+pub fn build_config(path: Option<&Path>) -> anyhow::Result<BuildConfig> {
+    let Some(path) = path else {
+        return Ok(BuildConfig::default());
+    };
+    let config: BuildConfig = toml_file(path)?;
+    match invalid(&config) {
+        Some(problem) => Err(usage(format!("{}: {problem}", path.display()))),
+        None => Ok(config),
+    }
+}
+
+/// What is wrong with a configuration's values, if anything.
+pub fn invalid(config: &BuildConfig) -> Option<String> {
+    if !(8..=1024).contains(&config.side) {
+        Some(format!("side = {}: it must be 8 to 1024", config.side))
+    } else if !(0.0..=2.0).contains(&config.context) {
+        Some(format!("context = {}: it must be 0 to 2", config.context))
+    } else if !(1..=4096).contains(&config.shard_mib) {
+        Some(format!(
+            "shard_mib = {}: it must be 1 to 4096",
+            config.shard_mib
+        ))
+    } else {
+        None
+    }
+}
+
+/// Reads `--overrides`; without one there are none.
+///
+/// # Errors
+/// Usage: a missing file, broken TOML, an unknown key.
+pub fn overrides(path: Option<&Path>) -> anyhow::Result<Overrides> {
+    path.map_or_else(|| Ok(Overrides::default()), toml_file)
+}
+
+/// Reads a reviewed plan.
+///
+/// # Errors
+/// Usage: a missing file, broken JSON, another kind of file or version.
+pub fn plan(path: &Path) -> anyhow::Result<ConsolidationPlan> {
+    plan_header()
+        .parse(&read(path)?)
+        .map_err(|error| usage(format!("{}: {error}", path.display())))
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| usage(format!("{}: {error}", path.display())))
+}
+
+fn toml_file<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = String::from_utf8(read(path)?)
+        .map_err(|_| usage(format!("{}: the file is not UTF-8", path.display())))?;
+    toml::from_str(&text).map_err(|error| {
+        usage(format!(
+            "{}: {}",
+            path.display(),
+            error.to_string().trim_end()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use logodex_schemas::dataset::Region;
+
+    use super::*;
+    use crate::failure::exit_code;
+
+    fn error_of(text: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("build.toml");
+        std::fs::write(&path, text).unwrap();
+        let error = build_config(Some(&path)).unwrap_err();
+        assert_eq!(exit_code(&error), 2, "{error:#}");
+        let text = format!("{error:#}");
+        assert!(text.contains("build.toml"), "{text}");
+        text
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_is_named_with_its_file() {
+        assert!(error_of("sides = 64\n").contains("sides"));
+        assert!(error_of("[consolidate]\nsufix_families = true\n").contains("sufix_families"));
+        assert!(error_of("side = 4\n").contains("side"));
+        assert!(error_of("context = nan\n").contains("context"));
+        assert!(error_of("context = 2.5\n").contains("context"));
+        assert!(error_of("shard_mib = 0\n").contains("shard_mib"));
+        assert!(error_of("side = \"big\"\n").contains("side"));
+        assert!(error_of("region = \"box\"\n").contains("box"));
+        let missing = build_config(Some(Path::new("absent.toml"))).unwrap_err();
+        assert_eq!(exit_code(&missing), 2);
+    }
+
+    #[test]
+    fn the_committed_configurations_are_valid() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+        let full = build_config(Some(&dir.join("logodet3k.toml"))).unwrap();
+        assert_eq!(
+            full,
+            BuildConfig::default(),
+            "the documented file states the defaults"
+        );
+        let demo = build_config(Some(&dir.join("demo.toml"))).unwrap();
+        assert_eq!(
+            (demo.side, demo.region, demo.context),
+            (64, Region::Object, 0.1)
+        );
+    }
+
+    #[test]
+    fn a_plan_of_another_kind_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.json");
+        std::fs::write(&path, r#"{"format":"logodex-plan","version":9}"#).unwrap();
+        let error = plan(&path).unwrap_err();
+        assert_eq!(exit_code(&error), 2);
+        assert!(format!("{error:#}").contains("version 9"), "{error:#}");
+    }
+}

@@ -1,0 +1,646 @@
+//! The quirks of the real tree in small, and a person's word on top of them.
+
+use logodex_schemas::plan::{RenamedImage, Sameness};
+
+use super::*;
+use crate::annotation::{Annotation, BBox, Object};
+use crate::catalog::Catalog;
+use crate::scan::RawSample;
+use crate::scan::raw_tree::{RawTree, pixel_hash};
+
+fn plan(tree: &RawTree) -> ConsolidationPlan {
+    plan_with(tree, "")
+}
+
+fn plan_with(tree: &RawTree, overrides: &str) -> ConsolidationPlan {
+    try_plan(tree, overrides).expect("a plan")
+}
+
+fn try_plan(tree: &RawTree, overrides: &str) -> anyhow::Result<ConsolidationPlan> {
+    let overrides: Overrides = toml::from_str(overrides).expect("TOML");
+    let rules = ConsolidateConfig::default();
+    propose(&tree.scan(), &rules, &overrides, &pixel_hash)
+}
+
+fn catalog(tree: &RawTree, plan: &ConsolidationPlan) -> Catalog {
+    apply(&tree.scan(), plan).expect("a catalog")
+}
+
+/// `brand: raw image > stem [indices]` for every sample.
+fn shown(tree: &RawTree, plan: &ConsolidationPlan) -> Vec<String> {
+    let scan = tree.scan();
+    let catalog = catalog(tree, plan);
+    let line = |s: &crate::catalog::Sample| {
+        let brand = &catalog.brands[s.brand as usize].name;
+        format!("{brand}: {} > {}", scan.samples[s.raw].image, s.stem)
+    };
+    catalog.samples.iter().map(line).collect()
+}
+
+fn dropped(plan: &ConsolidationPlan) -> Vec<(&str, &str, Sameness)> {
+    let copies = plan.groups.iter().flat_map(|g| &g.dropped);
+    copies
+        .map(|c| (c.image.as_str(), c.kept.as_str(), c.same))
+        .collect()
+}
+
+fn summary(plan: &ConsolidationPlan) -> [u64; 6] {
+    let s = &plan.summary;
+    [s.folders, s.brands, s.images, s.kept, s.dropped, s.renamed]
+}
+
+/// A family of byte-identical copies; `gree-10`'s annotations were overwritten; one copy is encoded anew; one picture
+/// only `gree-10` has.
+fn family() -> RawTree {
+    let tree = RawTree::new();
+    for i in 0..3 {
+        tree.pair(&format!("Electronic/gree-2/{i}"), i, &["gree-2"]);
+        tree.pair(
+            &format!("Electronic/gree-10/{i}"),
+            i,
+            &["gree-2", "gree-10"],
+        );
+    }
+    tree.encoded("Electronic/gree-10/2", 2, "anew", &["gree-10"])
+        .pair("Electronic/gree-10/7", 7, &["gree-10"]);
+    tree
+}
+
+#[test]
+fn copies_in_a_family_are_dropped_once_and_nothing_unique_is_lost() {
+    let tree = family();
+    let plan = plan(&tree);
+    assert_eq!(summary(&plan), [2, 1, 7, 4, 3, 0]);
+    let group = &plan.groups[0];
+    assert_eq!(
+        (group.brand.as_str(), group.rule),
+        ("gree", GroupRule::SuffixFamily)
+    );
+    let members: Vec<_> = group
+        .members
+        .iter()
+        .map(|m| {
+            let counts = (m.images, m.objects, m.named_as_folder, m.named_as_family);
+            (m.folder.as_str(), counts)
+        })
+        .collect();
+    assert_eq!(
+        members,
+        [("gree-2", (3, 3, 3, 0)), ("gree-10", (4, 6, 4, 2))]
+    );
+    let overlap = &group.overlap[0];
+    assert_eq!((overlap.same_bytes, overlap.same_pixels), (2, 3));
+    let copy = |i, same| {
+        let path = |folder: &str| format!("Electronic/{folder}/{i}.jpg");
+        (path("gree-10"), path("gree-2"), same)
+    };
+    let expected = [
+        copy(0, Sameness::Bytes),
+        copy(1, Sameness::Bytes),
+        copy(2, Sameness::Pixels),
+    ];
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(a, b, same)| (a.as_str(), b.as_str(), *same))
+        .collect();
+    assert_eq!(dropped(&plan), expected);
+    assert!(plan.foreign_names.is_empty(), "members are family");
+    assert_eq!(
+        shown(&tree, &plan),
+        [
+            "gree: Electronic/gree-2/0.jpg > 0",
+            "gree: Electronic/gree-2/1.jpg > 1",
+            "gree: Electronic/gree-2/2.jpg > 2",
+            "gree: Electronic/gree-10/7.jpg > 7",
+        ]
+    );
+}
+
+#[test]
+fn undo_keeps_the_folders_apart() {
+    let tree = family();
+    let undo = &plan(&tree).groups[0].undo;
+    let entry: Overrides = toml::from_str(undo).expect("an entry of the overrides");
+    assert_eq!(entry.keep_apart[0].folders, ["gree-2", "gree-10"]);
+    let apart = plan_with(&tree, undo);
+    assert_eq!(summary(&apart), [2, 2, 7, 7, 0, 0]);
+    assert!(apart.groups.is_empty());
+    let across: Vec<_> = apart
+        .copies_across_brands
+        .iter()
+        .map(|c| (c.a.as_str(), c.b.as_str()))
+        .collect();
+    let expected = [0, 1].map(|i| {
+        (
+            format!("Electronic/gree-10/{i}.jpg"),
+            format!("Electronic/gree-2/{i}.jpg"),
+        )
+    });
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(a, b)| (a.as_str(), b.as_str()))
+        .collect();
+    assert_eq!(across, expected, "never dropped across brands, but listed");
+    let foreign = &apart.foreign_names[0];
+    assert_eq!(
+        (
+            foreign.name.as_str(),
+            foreign.brand.as_deref(),
+            foreign.objects
+        ),
+        ("gree-2", Some("gree-2"), 2),
+        "kept apart, a former member is another brand"
+    );
+}
+
+#[test]
+fn a_copy_whose_trusted_original_is_refused_is_kept() {
+    let tree = family();
+    tree.file("Electronic/gree-2/0.xml", "<annotation>");
+    let plan = plan(&tree);
+    assert_eq!(summary(&plan), [2, 1, 6, 4, 2, 0]);
+    let kept = shown(&tree, &plan);
+    assert_eq!(kept[0], "gree: Electronic/gree-10/0.jpg > 0");
+}
+
+#[test]
+fn chains_of_copies_end_at_an_image_that_is_kept() {
+    let tree = RawTree::new();
+    tree.encoded("Food/a-1/0", 1, "x", &["a-1"])
+        .encoded("Food/a-2/0", 1, "y", &["a-2"])
+        .encoded("Food/a-3/5", 1, "y", &["a-3"])
+        .file("Food/a-3/6.jpg", "no picture")
+        .file("Food/a-3/6.xml", crate::scan::raw_tree::xml(&["a-3"]));
+    let plan = plan(&tree);
+    let expected = [
+        ("Food/a-2/0.jpg", "Food/a-1/0.jpg", Sameness::Pixels),
+        ("Food/a-3/5.jpg", "Food/a-1/0.jpg", Sameness::Pixels),
+    ];
+    assert_eq!(dropped(&plan), expected);
+    let overlap: Vec<_> = plan.groups[0]
+        .overlap
+        .iter()
+        .map(|o| (o.a.as_str(), o.b.as_str(), o.same_bytes, o.same_pixels))
+        .collect();
+    assert_eq!(
+        overlap,
+        [
+            ("a-1", "a-2", 0, 1),
+            ("a-1", "a-3", 0, 1),
+            ("a-2", "a-3", 1, 1)
+        ]
+    );
+    assert_eq!(plan.summary.kept, 2, "what cannot be decoded is no copy");
+}
+
+#[test]
+fn disjoint_images_under_taken_stems_are_renamed_without_collision() {
+    let tree = RawTree::new();
+    tree.pair("Food/norton-1/1", 1, &["norton-1"])
+        .pair("Food/norton-2/1", 2, &["norton-2"])
+        .pair("Food/norton-3/1", 3, &["norton-3"])
+        .pair("Food/norton-1/1_2", 4, &["norton-1"])
+        .pair("Food/norton-3/1_3", 5, &["norton-3"])
+        .pair("Food/Norton/1", 6, &["Norton"]);
+    let plan = plan(&tree);
+    assert_eq!(plan.groups[0].rule, GroupRule::SuffixFamilyAndFoldedName);
+    let renamed = |folder: &str, stem: &str| RenamedImage {
+        image: format!("Food/{folder}/1.jpg"),
+        stem: stem.to_owned(),
+    };
+    let expected = [
+        renamed("norton-2", "1_2_2"),
+        renamed("norton-3", "1_3_2"),
+        renamed("Norton", "1_Norton"),
+    ];
+    // `norton` has more images than `Norton`; no object names it without a suffix, but suffixes do not count.
+    assert_eq!(plan.groups[0].brand, "norton");
+    assert_eq!(plan.groups[0].renamed, expected);
+    assert_eq!(summary(&plan), [4, 1, 6, 6, 0, 3]);
+    assert_eq!(
+        shown(&tree, &plan),
+        [
+            "norton: Food/norton-1/1.jpg > 1",
+            "norton: Food/norton-1/1_2.jpg > 1_2",
+            "norton: Food/norton-2/1.jpg > 1_2_2",
+            "norton: Food/norton-3/1_3.jpg > 1_3",
+            "norton: Food/norton-3/1.jpg > 1_3_2",
+            "norton: Food/Norton/1.jpg > 1_Norton",
+        ]
+    );
+}
+
+#[test]
+fn the_canonical_spelling_is_what_objects_name_then_images_then_byte_order() {
+    let canonical = |folders: [(&str, u32, &str); 2]| {
+        let tree = RawTree::new();
+        for (n, (folder, images, name)) in folders.iter().enumerate() {
+            for i in 0..*images {
+                tree.pair(&format!("Food/{folder}/{i}"), n as u32 * 100 + i, &[name]);
+            }
+        }
+        let group = plan(&tree).groups.remove(0);
+        (group.brand, group.members[0].folder.clone())
+    };
+    let both = |name: &str| (name.to_owned(), name.to_owned());
+    let twin = |upper, lower, name| [("McDonald's", upper, name), ("mcdonalds", lower, name)];
+    assert_eq!(canonical(twin(1, 3, "McDonald's")), both("McDonald's"));
+    assert_eq!(canonical(twin(3, 1, "mcdonalds")), both("mcdonalds"));
+    assert_eq!(canonical(twin(1, 2, "other")), both("mcdonalds"));
+    assert_eq!(canonical(twin(2, 2, "other")), both("McDonald's"));
+}
+
+#[test]
+fn copies_within_one_folder_and_across_brands() {
+    let tree = RawTree::new();
+    tree.pair("Sports/snow peak/10", 1, &["snow peak"])
+        .pair("Sports/snow peak/9", 1, &["snow peak"])
+        .encoded("Sports/snow peak/11", 1, "anew", &["snow peak"])
+        .pair("Food/twin/1", 1, &["twin"])
+        .pair("Food/mohawk-7/1", 2, &["mohawk-7"]);
+    let scan = tree.scan();
+    let calls = std::sync::atomic::AtomicU64::new(0);
+    let counted = |path: &Path| {
+        calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        pixel_hash(path)
+    };
+    let plan = propose(
+        &scan,
+        &ConsolidateConfig::default(),
+        &Overrides::default(),
+        &counted,
+    )
+    .expect("a plan");
+    assert_eq!(calls.into_inner(), 0, "single folders are not decoded");
+    assert_eq!(plan.groups.len(), 1, "what stands as it is, is not listed");
+    assert_eq!(plan.groups[0].rule, GroupRule::Folder);
+    assert!(plan.groups[0].undo.starts_with('#'));
+    let expected = [(
+        "Sports/snow peak/10.jpg",
+        "Sports/snow peak/9.jpg",
+        Sameness::Bytes,
+    )];
+    assert_eq!(dropped(&plan), expected, "the first in natural order stays");
+    assert_eq!(plan.copies_across_brands.len(), 1);
+    assert_eq!(plan.copies_across_brands[0].a, "Food/twin/1.jpg");
+    assert_eq!(plan.copies_across_brands[0].b, "Sports/snow peak/9.jpg");
+    assert_eq!(summary(&plan), [3, 3, 5, 4, 1, 0]);
+}
+
+#[test]
+fn foreign_names_get_the_index_of_the_brand_they_name_unless_the_folder_is_wholly_mislabelled() {
+    let tree = RawTree::new();
+    tree.pair(
+        "Food/Amora/1",
+        1,
+        &["Amora", "Heineken", "nobody", "Alcatel-2"],
+    )
+    .pair("Food/Heineken/1", 2, &["Heineken"])
+    .pair("Electronic/Alcatel-1/1", 3, &["Alcatel-1", "Alcatel"])
+    .pair("Electronic/Alcatel-2/1", 4, &["Alcatel-2"])
+    .pair("Electronic/littmann/1", 5, &["Heineken"])
+    .pair("Food/mohawk-7/1", 6, &["mohawk"])
+    .pair("Food/same/1", 7, &["same"])
+    .pair("Sports/same/1", 8, &["same"])
+    .pair("Leisure/x/1", 9, &["same", "x"]);
+    let plan = plan(&tree);
+    let foreign: Vec<_> = plan
+        .foreign_names
+        .iter()
+        .map(|f| {
+            (
+                f.folder.as_str(),
+                f.name.as_str(),
+                f.brand.as_deref(),
+                f.whole_folder,
+            )
+        })
+        .collect();
+    assert_eq!(
+        foreign,
+        [
+            ("littmann", "Heineken", Some("Heineken"), true),
+            ("Amora", "Alcatel-2", Some("Alcatel"), false),
+            ("Amora", "Heineken", Some("Heineken"), false),
+            ("Amora", "nobody", None, false),
+            ("x", "same", None, false),
+        ]
+    );
+    let catalog = catalog(&tree, &plan);
+    let names: Vec<&str> = catalog.brands.iter().map(|b| b.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "Alcatel", "Amora", "Heineken", "littmann", "mohawk-7", "same", "same", "x"
+        ]
+    );
+    let indices: Vec<&[u32]> = catalog
+        .samples
+        .iter()
+        .map(|s| s.object_indices.as_slice())
+        .collect();
+    let expected: [&[u32]; 9] = [
+        &[0, 0],
+        &[0],
+        &[1, 2, 1, 0],
+        &[2],
+        &[3],
+        &[4],
+        &[5],
+        &[6],
+        &[7, 7],
+    ];
+    assert_eq!(indices, expected);
+}
+
+#[test]
+fn overrides_win() {
+    let tree = family();
+    tree.pair("Food/coca cola/1", 20, &["coca cola"])
+        .pair("Food/Coca-Cola Zero/1", 21, &["coca cola"])
+        .pair("Food/76/1", 22, &["76"])
+        .pair("Food/gone/1", 23, &["gone"]);
+    let overrides = r#"
+        merge = [{ category = "Food", folders = ["Coca-Cola Zero", "coca cola"], brand = "Coca-Cola", reason = "one" }]
+        rename = [{ category = "Food", brand = "76", to = "Union 76", reason = "full name" }]
+        drop = [
+            { path = "Food/gone", reason = "no logo" },
+            { path = "Electronic/gree-2/1.jpg", reason = "blurred" },
+        ]
+    "#;
+    let plan = plan_with(&tree, overrides);
+    // The copy of the image left out stands in for it: only the path named is left out.
+    assert_eq!(summary(&plan), [6, 3, 11, 7, 2, 1]);
+    let rules: Vec<_> = plan
+        .groups
+        .iter()
+        .map(|g| (g.brand.as_str(), g.rule))
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            ("gree", GroupRule::SuffixFamily),
+            ("Coca-Cola", GroupRule::Override),
+            ("Union 76", GroupRule::Override),
+        ]
+    );
+    assert_eq!(
+        shown(&tree, &plan)[..3],
+        [
+            "Coca-Cola: Food/Coca-Cola Zero/1.jpg > 1",
+            "Coca-Cola: Food/coca cola/1.jpg > 1_coca cola",
+            "Union 76: Food/76/1.jpg > 1",
+        ]
+    );
+    let text = summarize(&plan);
+    assert!(text.contains("6 folders -> 3 brands"), "{text}");
+    assert!(text.contains("2 left out by the overrides"), "{text}");
+    assert!(
+        text.contains("Food/Coca-Cola: Coca-Cola Zero (1), coca cola (1)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn dropping_a_folder_renames_no_other() {
+    let tree = RawTree::new();
+    tree.pair("Food/a/1", 1, &["a"])
+        .pair("Food/a-1/1", 2, &["a-1"]);
+    let plan = plan_with(&tree, r#"drop = [{ path = "Food/a/", reason = "no" }]"#);
+    assert_eq!(shown(&tree, &plan), ["a: Food/a-1/1.jpg > 1"]);
+    let undone = format!(
+        "{}\n{}",
+        plan.groups[0].undo, "[[drop]]\npath = 'Food/a'\nreason = 'no'"
+    );
+    assert_eq!(
+        shown(&tree, &plan_with(&tree, &undone)),
+        ["a-1: Food/a-1/1.jpg > 1"]
+    );
+}
+
+#[test]
+fn overrides_that_do_not_fit_the_tree_name_what_is_wrong() {
+    let tree = family();
+    tree.pair("Food/gree/1", 30, &["gree"]);
+    let merge = |category: &str, folder: &str, brand: &str| {
+        format!(
+            "[[merge]]\ncategory = '{category}'\nfolders = ['gree-2', '{folder}']\nbrand = '{brand}'\nreason = ''\n"
+        )
+    };
+    let rename = |brand: &str, to: &str| {
+        format!(
+            "[[rename]]\ncategory = 'Electronic'\nbrand = '{brand}'\nto = '{to}'\nreason = ''\n"
+        )
+    };
+    let apart = "[[keep_apart]]\ncategory = 'Electronic'\nfolders = ['gree-2']\nreason = ''\n";
+    let drop = |path: &str| format!("[[drop]]\npath = '{path}'\nreason = ''\n");
+    for (overrides, word) in [
+        (merge("Toys", "gree-10", "x"), "\"Toys\""),
+        (merge("Electronic", "gree-3", "x"), "Electronic/gree-3"),
+        (merge("Electronic", "gree-2", "x"), "two entries"),
+        (merge("Electronic", "gree-10", "../x"), "\"../x\""),
+        (merge("Electronic", "gree-10", ""), "\"\""),
+        (
+            merge("Electronic", "gree-10", "x") + apart,
+            "[[merge]] and [[keep_apart]]",
+        ),
+        (
+            merge("Electronic", "gree-10", "x") + &drop("Electronic/gree-10"),
+            "[[drop]] and [[merge]]",
+        ),
+        (rename("gree-2", "x"), "Electronic/gree-2"),
+        (rename("gree", "a/b"), "\"a/b\""),
+        (rename("gree", "x") + &rename("gree", "y"), "renamed twice"),
+        (
+            apart.to_owned() + &rename("gree-2", "gree-10"),
+            "Electronic/gree-10",
+        ),
+        (drop("Electronic/gree-2/99.jpg"), "Electronic/gree-2/99.jpg"),
+        (drop("Electronic"), "\"Electronic\""),
+        (
+            "[[keep_apart]]\ncategory = 'Food'\nfolders = []\nreason = ''".to_owned(),
+            "without folders",
+        ),
+    ] {
+        let error = try_plan(&tree, &overrides).expect_err(&overrides);
+        assert!(error.is::<OverrideError>(), "{overrides}: {error}");
+        assert!(error.to_string().contains(word), "{overrides}: {error}");
+    }
+}
+
+#[test]
+fn rules_can_be_turned_off() {
+    let tree = family();
+    tree.pair("Food/McDonald's/1", 50, &["McDonald's"]).pair(
+        "Food/mcdonalds/1",
+        51,
+        &["McDonald's"],
+    );
+    let brands = |suffix_families, folded_names| {
+        let rules = ConsolidateConfig {
+            suffix_families,
+            folded_names,
+        };
+        let plan = propose(&tree.scan(), &rules, &Overrides::default(), &pixel_hash);
+        plan.expect("a plan").summary.brands
+    };
+    assert_eq!(brands(true, true), 2);
+    assert_eq!(brands(true, false), 3);
+    assert_eq!(brands(false, true), 3);
+    assert_eq!(brands(false, false), 4);
+}
+
+#[test]
+fn a_plan_for_another_tree_or_one_that_contradicts_itself_is_refused() {
+    let tree = family();
+    tree.pair("Food/Amora/1", 60, &["Amora", "gree-2"]);
+    let good = plan(&tree);
+    let scan = tree.scan();
+    apply(&scan, &good).expect("a catalog");
+    type Lie = (&'static str, fn(&mut ConsolidationPlan));
+    let lies: [Lie; 14] = [
+        ("version", |p| p.header.version += 1),
+        ("tree", |p| p.raw_blake3 = "0".repeat(64)),
+        ("summary", |p| p.summary.kept += 1),
+        ("copy kept nowhere", |p| {
+            p.groups[0].dropped[0].kept = "x".to_owned()
+        }),
+        ("copy of another picture", |p| {
+            p.groups[0].dropped[0].kept = "Electronic/gree-2/1.jpg".to_owned();
+        }),
+        ("copy of itself", |p| {
+            p.groups[0].dropped[0].kept = p.groups[0].dropped[0].image.clone();
+        }),
+        ("copy of a copy", |p| {
+            p.groups[0].dropped[2].kept = p.groups[0].dropped[0].image.clone();
+        }),
+        ("dropped twice", |p| {
+            let copy = p.groups[0].dropped[0].clone();
+            p.groups[0].dropped.push(copy);
+        }),
+        ("copy of another brand", |p| {
+            p.groups[0].dropped[0].image = "Food/Amora/1.jpg".to_owned();
+        }),
+        ("folder that is not there", |p| {
+            p.groups[0].members[0].folder = "x".to_owned()
+        }),
+        ("folder twice", |p| {
+            let member = p.groups[0].members[0].clone();
+            p.groups[0].members.push(member);
+        }),
+        ("copy forgotten", |p| drop(p.groups[0].dropped.pop())),
+        ("renamed but dropped", |p| {
+            let image = p.groups[0].dropped[0].image.clone();
+            let stem = "9".to_owned();
+            p.groups[0].renamed.push(RenamedImage { image, stem });
+            p.summary.renamed += 1;
+        }),
+        ("another brand named", |p| {
+            p.foreign_names[0].brand = Some("Amora".to_owned())
+        }),
+    ];
+    for (why, lie) in lies {
+        let mut plan = good.clone();
+        lie(&mut plan);
+        let error = apply(&scan, &plan).expect_err(why);
+        assert!(error.is::<PlanMismatch>(), "{why}: {error}");
+    }
+    tree.pair("Food/Amora/2", 61, &["Amora"]);
+    assert!(apply(&tree.scan(), &good).is_err(), "the tree grew");
+}
+
+#[test]
+fn threads_and_order_change_no_byte_of_a_plan() {
+    let tree = family();
+    for i in (0..30).rev() {
+        tree.pair(&format!("Food/b{}-{}/{i}", i % 5, 1 + i % 3), i / 2, &["x"]);
+    }
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let a = one.expect("a pool").install(|| plan(&tree));
+    let b = plan(&tree);
+    assert_eq!(a, b);
+    let json = |p: &ConsolidationPlan| serde_json::to_string(p).expect("JSON");
+    assert_eq!(json(&a), json(&b));
+    let read: ConsolidationPlan = serde_json::from_str(&json(&a)).expect("a plan");
+    assert_eq!(read, a, "what is read back is what was written");
+    assert_eq!(catalog(&tree, &a), catalog(&tree, &b));
+}
+
+/// The real tree's shape: in 112 families every folder holds the same images; three hold different ones.
+#[test]
+fn the_real_tree_keeps_151442_images() {
+    let mut scan = RawTree::new().pair("Food/a/1", 1, &["a"]).scan();
+    scan.samples.clear();
+    scan.folders.clear();
+    let object = |name: &str| Object {
+        name: name.to_owned(),
+        bbox: Ok(BBox {
+            xmin: 0.0,
+            ymin: 0.0,
+            xmax: 9.0,
+            ymax: 9.0,
+        }),
+    };
+    let mut rows: Vec<(&str, &str, u32)> = include_str!("../../../fixtures/census.tsv")
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut fields = line.split('\t');
+            Some((fields.next()?, fields.next()?, fields.next()?.parse().ok()?))
+        })
+        .collect();
+    rows.sort();
+    for (category, folder, images) in rows {
+        let named = if folder == "mcdonalds" {
+            "McDonald's"
+        } else {
+            folder
+        };
+        let disjoint = folder.starts_with("norton-")
+            || folder.starts_with("new holland-")
+            || folder == "new zealand natural-1";
+        let source = if disjoint {
+            folder
+        } else {
+            naming::base(folder)
+        };
+        scan.folders.push((category.to_owned(), folder.to_owned()));
+        for i in 0..images {
+            let hash = blake3::hash(format!("{category}/{source}/{i}").as_bytes());
+            scan.samples.push(RawSample {
+                category: category.to_owned(),
+                folder: folder.to_owned(),
+                stem: i.to_string(),
+                image: format!("{category}/{folder}/{i}.jpg"),
+                annotation: format!("{category}/{folder}/{i}.xml"),
+                image_blake3: hash,
+                annotation_blake3: hash,
+                image_bytes: 1,
+                parsed: Annotation {
+                    objects: vec![object(named)],
+                },
+            });
+        }
+    }
+    let pixels = |path: &Path| Some(blake3::hash(path.as_os_str().as_encoded_bytes()));
+    let plan = propose(
+        &scan,
+        &ConsolidateConfig::default(),
+        &Overrides::default(),
+        &pixels,
+    )
+    .expect("a plan");
+    let s = &plan.summary;
+    assert_eq!((s.folders, s.brands), (3_000, 2_863));
+    assert_eq!((s.images, s.kept), (158_654, 151_442));
+    assert_eq!(s.dropped, 7_569 - 357);
+    let catalog = apply(&scan, &plan).expect("a catalog");
+    assert_eq!(catalog.brands.len(), 2_863);
+    assert!(
+        catalog
+            .brands
+            .is_sorted_by(|a, b| (&a.name, &a.category) < (&b.name, &b.category))
+    );
+    assert_eq!(catalog.samples.len(), 151_442);
+    assert!(plan.foreign_names.is_empty());
+}

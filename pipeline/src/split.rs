@@ -1,0 +1,466 @@
+//! `logodex-data split`: which brands are trained on, validated on and tested on. An index file; no pixel is touched.
+//!
+//! Within each category the brands that have rows are ordered by a hash of (seed, category, brand): the first are test,
+//! the next validation, the rest train. So a brand keeps its place when another gains an image, and a brand more or
+//! less moves at most the brands at the two borders of its category and, through rounding, of few others.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use logodex_schemas::dataset::BrandRow;
+use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
+
+use crate::dataset::{parse_csv, read_brands, read_manifest};
+use crate::failure::usage;
+use crate::tables::{csv_bytes, json_bytes};
+
+/// What `split` is asked to draw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SplitOptions {
+    /// Its name: letters, digits, `_` and `-`.
+    pub name: String,
+    /// The seed.
+    pub seed: u64,
+    /// Fraction of all brands for test, 0 ≤ f < 1.
+    pub test: f64,
+    /// Fraction of the remaining brands for validation, 0 ≤ f < 1.
+    pub val: f64,
+}
+
+impl SplitOptions {
+    /// Accepts options that mean something.
+    ///
+    /// # Errors
+    /// Usage, naming the option.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if self.name.is_empty() || !self.name.chars().all(allowed) {
+            return Err(usage(format!(
+                "--name {:?}: use letters, digits, _ and - only",
+                self.name
+            )));
+        }
+        for (option, value) in [("--test", self.test), ("--val", self.val)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(usage(format!(
+                    "{option} {value}: it must be at least 0 and below 1"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Draws a split and writes `splits/<name>.csv` and `.json`; returns a table of it. The same split again is fine.
+///
+/// # Errors
+/// Usage: a bad name or fraction, a path that is no dataset, another split of that name. Corrupt: a damaged dataset.
+pub fn split(dataset: &Path, options: &SplitOptions) -> anyhow::Result<String> {
+    options.validate()?;
+    let (manifest, manifest_blake3) = read_manifest(dataset)?;
+    let brands = read_brands(dataset, &manifest)?;
+    let rows = draw(&brands, options);
+    let csv = csv_bytes(&rows)?;
+    let record = describe(&rows, &brands, options, manifest_blake3, &csv);
+    let json = json_bytes(&record)?;
+    let folder = dataset.join("splits");
+    let files = [("csv", csv), ("json", json)];
+    for (extension, bytes) in &files {
+        let path = folder.join(format!("{}.{extension}", options.name));
+        match std::fs::read(&path) {
+            Ok(found) if found != *bytes => {
+                return Err(usage(format!(
+                    "{} is another split; choose another --name, or remove it",
+                    path.display()
+                )));
+            }
+            _ => {}
+        }
+    }
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    for (extension, bytes) in &files {
+        let path = folder.join(format!("{}.{extension}", options.name));
+        if path.exists() {
+            continue;
+        }
+        let temporary = folder.join(format!(".{}.{extension}.tmp", options.name));
+        std::fs::write(&temporary, bytes)
+            .and_then(|()| std::fs::File::open(&temporary)?.sync_all())
+            .and_then(|()| std::fs::rename(&temporary, &path))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(table(&record))
+}
+
+/// The fold of every brand that has rows, by index.
+pub fn draw(brands: &[BrandRow], options: &SplitOptions) -> Vec<SplitRow> {
+    let mut categories: BTreeMap<&str, Vec<&BrandRow>> = BTreeMap::new();
+    for brand in brands.iter().filter(|brand| brand.n_rows > 0) {
+        categories.entry(&brand.category).or_default().push(brand);
+    }
+    for brands in categories.values_mut() {
+        brands.sort_by_cached_key(|brand| (order(options.seed, brand), brand.index));
+    }
+    let sizes: Vec<usize> = categories.values().map(Vec::len).collect();
+    let tests = quotas(&sizes, options.test);
+    let rest: Vec<usize> = sizes
+        .iter()
+        .zip(&tests)
+        .map(|(size, test)| size - test)
+        .collect();
+    let vals = quotas(&rest, options.val);
+    let mut rows = Vec::new();
+    for ((brands, test), val) in categories.values().zip(tests).zip(vals) {
+        for (place, brand) in brands.iter().enumerate() {
+            let fold = match place {
+                place if place < test => Fold::Test,
+                place if place < test + val => Fold::Val,
+                _ => Fold::Train,
+            };
+            rows.push(SplitRow {
+                index: brand.index,
+                category: brand.category.clone(),
+                brand: brand.brand.clone(),
+                fold,
+            });
+        }
+    }
+    rows.sort_by_key(|row| row.index);
+    rows
+}
+
+/// A brand's place in its category: nothing but the seed and its own name decides it.
+fn order(seed: u64, brand: &BrandRow) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("logodex split order 1");
+    hasher.update(&seed.to_le_bytes());
+    // The length keeps category and brand apart.
+    hasher.update(&(brand.category.len() as u64).to_le_bytes());
+    hasher.update(brand.category.as_bytes());
+    hasher.update(brand.brand.as_bytes());
+    *hasher.finalize().as_bytes()
+}
+
+/// How many of each category to take, by largest remainder: together `fraction` of all, rounded. A category of two or
+/// more gives at least one (if any are asked for at all), and every category keeps at least one; where that takes more
+/// or leaves less than the rounded total, it wins. Ties go to the first in byte order.
+fn quotas(sizes: &[usize], fraction: f64) -> Vec<usize> {
+    if fraction == 0.0 {
+        return vec![0; sizes.len()];
+    }
+    let total = (sizes.iter().sum::<usize>() as f64 * fraction).round() as usize;
+    let exact: Vec<f64> = sizes.iter().map(|&size| size as f64 * fraction).collect();
+    let mut taken: Vec<usize> = sizes
+        .iter()
+        .zip(&exact)
+        .map(|(&size, exact)| (exact.floor() as usize).max(1).min(size.saturating_sub(1)))
+        .collect();
+    let mut by_remainder: Vec<usize> = (0..sizes.len()).collect();
+    by_remainder.sort_by(|&a, &b| {
+        exact[b]
+            .fract()
+            .total_cmp(&exact[a].fract())
+            .then(a.cmp(&b))
+    });
+    let mut left = total.saturating_sub(taken.iter().sum());
+    for i in by_remainder {
+        // One whose minimum already exceeds its exact share has had its remainder.
+        if left > 0 && taken[i] + 1 < sizes[i] && (taken[i] as f64) < exact[i] {
+            taken[i] += 1;
+            left -= 1;
+        }
+    }
+    taken
+}
+
+fn describe(
+    rows: &[SplitRow],
+    brands: &[BrandRow],
+    options: &SplitOptions,
+    manifest_blake3: String,
+    csv: &[u8],
+) -> Split {
+    let folds = || BTreeMap::from([(Fold::Train, 0), (Fold::Val, 0), (Fold::Test, 0)]);
+    let (mut n_brands, mut images, mut categories) = (folds(), folds(), BTreeMap::new());
+    for row in rows {
+        *n_brands.entry(row.fold).or_default() += 1;
+        *images.entry(row.fold).or_default() += brands[row.index as usize].n_images;
+        let category = categories.entry(row.category.clone()).or_insert_with(folds);
+        *category.entry(row.fold).or_default() += 1;
+    }
+    Split {
+        header: split_header(),
+        name: options.name.clone(),
+        seed: options.seed,
+        test: options.test,
+        val: options.val,
+        manifest_blake3,
+        csv_blake3: blake3::hash(csv).to_hex().to_string(),
+        brands: n_brands,
+        images,
+        categories,
+    }
+}
+
+fn table(split: &Split) -> String {
+    let line = |name: &str, folds: &BTreeMap<Fold, u64>| {
+        let n = |fold| folds.get(&fold).copied().unwrap_or(0);
+        format!(
+            "{name:<16} {:>8} {:>8} {:>8}",
+            n(Fold::Train),
+            n(Fold::Val),
+            n(Fold::Test)
+        )
+    };
+    let mut lines = vec![format!(
+        "{:<16} {:>8} {:>8} {:>8}",
+        "brands", "train", "val", "test"
+    )];
+    lines.extend(
+        split
+            .categories
+            .iter()
+            .map(|(name, folds)| line(name, folds)),
+    );
+    lines.push(line("all", &split.brands));
+    lines.push(line("images", &split.images));
+    lines.join("\n")
+}
+
+/// Reads a split and says everything that is wrong with it for this dataset.
+pub(crate) fn problems(
+    dataset: &Path,
+    name: &str,
+    brands: &[BrandRow],
+    manifest_blake3: &str,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    let file = |extension: &str| dataset.join("splits").join(format!("{name}.{extension}"));
+    let read = |extension: &str| {
+        std::fs::read(file(extension))
+            .map_err(|error| format!("splits/{name}.{extension}: {error}"))
+    };
+    let (csv, json) = match (read("csv"), read("json")) {
+        (Ok(csv), Ok(json)) => (csv, json),
+        (csv, json) => return [csv.err(), json.err()].into_iter().flatten().collect(),
+    };
+    let record: Split = match split_header().parse(&json) {
+        Ok(record) => record,
+        Err(error) => return vec![format!("splits/{name}.json: {error}")],
+    };
+    if record.csv_blake3 != blake3::hash(&csv).to_hex().as_str() {
+        problems.push(format!(
+            "splits/{name}.csv: its BLAKE3 is not that in splits/{name}.json"
+        ));
+    }
+    if record.manifest_blake3 != manifest_blake3 {
+        problems.push(format!(
+            "splits/{name}.json: it was drawn for another dataset"
+        ));
+    }
+    let rows: Vec<SplitRow> = match parse_csv(&file("csv"), &csv) {
+        Ok(rows) => rows,
+        Err(error) => {
+            problems.push(format!("{error:#}"));
+            return problems;
+        }
+    };
+    let with_rows: Vec<&BrandRow> = brands.iter().filter(|brand| brand.n_rows > 0).collect();
+    let same = |row: &SplitRow, brand: &&BrandRow| {
+        (row.index, &row.category, &row.brand) == (brand.index, &brand.category, &brand.brand)
+    };
+    if rows.len() != with_rows.len()
+        || !rows
+            .iter()
+            .zip(&with_rows)
+            .all(|(row, brand)| same(row, brand))
+    {
+        problems.push(format!(
+            "splits/{name}.csv: its brands are not those of brands.csv that have rows"
+        ));
+        return problems;
+    }
+    let options = SplitOptions {
+        name: record.name.clone(),
+        seed: record.seed,
+        test: record.test,
+        val: record.val,
+    };
+    let again = describe(
+        &rows,
+        brands,
+        &options,
+        record.manifest_blake3.clone(),
+        &csv,
+    );
+    if record.name != name || again != record {
+        problems.push(format!(
+            "splits/{name}.json: it does not describe splits/{name}.csv"
+        ));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn options(seed: u64, test: f64, val: f64) -> SplitOptions {
+        SplitOptions {
+            name: "s".to_owned(),
+            seed,
+            test,
+            val,
+        }
+    }
+
+    /// Brands of categories of these sizes.
+    fn brands(sizes: &[(&str, usize)]) -> Vec<BrandRow> {
+        let mut first_row = 0;
+        let mut brands = Vec::new();
+        for (category, n) in sizes {
+            for i in 0..*n {
+                brands.push(BrandRow {
+                    index: brands.len() as u32,
+                    category: (*category).to_owned(),
+                    brand: format!("{category} brand {i}"),
+                    first_row,
+                    n_rows: 4,
+                    n_images: 4,
+                    n_objects: 5,
+                });
+                first_row += 4;
+            }
+        }
+        brands
+    }
+
+    fn folds(rows: &[SplitRow]) -> BTreeMap<String, Fold> {
+        rows.iter()
+            .map(|row| (row.brand.clone(), row.fold))
+            .collect()
+    }
+
+    const CATEGORIES: [(&str, usize); 5] = [
+        ("Clothes", 61),
+        ("Electronic", 22),
+        ("Food", 93),
+        ("Medical", 4),
+        ("Sports", 2),
+    ];
+
+    #[test]
+    fn every_brand_has_one_fold_and_every_category_its_share() {
+        let brands = brands(&CATEGORIES);
+        for seed in 0..20 {
+            let rows = draw(&brands, &options(seed, 0.1, 0.2));
+            assert_eq!(
+                rows.iter().map(|row| row.index).collect::<Vec<_>>(),
+                (0..182).collect::<Vec<_>>()
+            );
+            for (category, n) in CATEGORIES {
+                let count = |fold| {
+                    rows.iter()
+                        .filter(|row| row.category == category && row.fold == fold)
+                        .count()
+                };
+                let (train, val, test) = (count(Fold::Train), count(Fold::Val), count(Fold::Test));
+                assert!(train >= 1 && test >= 1, "{category}");
+                assert!(
+                    (test as f64 - n as f64 * 0.1).abs() < 1.0,
+                    "{category}: {test} of {n}"
+                );
+                assert!(
+                    (val as f64 - (n - test) as f64 * 0.2).abs() < 1.0,
+                    "{category}: {val} of {n}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn totals_are_the_fractions_asked_for() {
+        // 182 × 0.1 = 18.2; the two small categories' minimum of one is within it.
+        assert_eq!(quotas(&[61, 22, 93, 4, 2], 0.1), [6, 2, 9, 1, 1]);
+        assert_eq!(quotas(&[100, 100, 100], 0.155), [16, 16, 15]);
+        assert_eq!(
+            quotas(&[1, 1, 1, 1], 0.5),
+            [0, 0, 0, 0],
+            "every category keeps a brand"
+        );
+        assert_eq!(quotas(&[2, 2], 0.9), [1, 1]);
+        assert_eq!(quotas(&[10, 10], 0.0), [0, 0]);
+        assert_eq!(quotas(&[], 0.5), []);
+    }
+
+    #[test]
+    fn more_images_move_no_brand_and_a_new_brand_moves_few() {
+        let before = brands(&CATEGORIES);
+        let mut more_images = before.clone();
+        for brand in &mut more_images {
+            brand.n_rows += u64::from(brand.index % 3);
+            brand.n_images += 1;
+        }
+        assert_eq!(
+            draw(&before, &options(7, 0.1, 0.2)),
+            draw(&more_images, &options(7, 0.1, 0.2))
+        );
+        let mut sizes = CATEGORIES;
+        sizes[2].1 += 1;
+        let (old, new) = (
+            folds(&draw(&before, &options(7, 0.1, 0.2))),
+            folds(&draw(&brands(&sizes), &options(7, 0.1, 0.2))),
+        );
+        let moved = old
+            .iter()
+            .filter(|(brand, fold)| new[*brand] != **fold)
+            .count();
+        assert!(moved <= 4, "{moved} brands moved");
+    }
+
+    #[test]
+    fn the_seed_decides_and_brands_without_rows_are_left_out() {
+        let mut brands = brands(&CATEGORIES);
+        let of = |brands: &[BrandRow], seed| folds(&draw(brands, &options(seed, 0.3, 0.3)));
+        assert_eq!(of(&brands, 1), of(&brands, 1));
+        let (one, two) = (of(&brands, 1), of(&brands, 2));
+        let moved = one
+            .iter()
+            .filter(|(brand, fold)| two[*brand] != **fold)
+            .count();
+        assert!(moved > 40, "{moved}");
+        let tests: BTreeSet<_> = one
+            .iter()
+            .filter(|(_, fold)| **fold == Fold::Test)
+            .map(|(brand, _)| brand)
+            .collect();
+        assert_eq!(tests.len(), 55);
+        brands[5].n_rows = 0;
+        assert!(!of(&brands, 1).contains_key("Clothes brand 5"));
+    }
+
+    #[test]
+    fn bad_options_are_named() {
+        let refused = |options: SplitOptions, says: &str| {
+            let error = options.validate().unwrap_err();
+            assert_eq!(crate::failure::exit_code(&error), 2);
+            assert!(format!("{error}").contains(says), "{error}");
+        };
+        refused(options(1, 1.0, 0.2), "--test");
+        refused(options(1, -0.1, 0.2), "--test");
+        refused(options(1, f64::NAN, 0.2), "--test");
+        refused(options(1, 0.1, 1.5), "--val");
+        for name in ["", "a/b", "..", "a b"] {
+            refused(
+                SplitOptions {
+                    name: name.to_owned(),
+                    ..options(1, 0.1, 0.2)
+                },
+                "--name",
+            );
+        }
+    }
+}

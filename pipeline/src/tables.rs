@@ -1,0 +1,156 @@
+//! The small files of a dataset: indexed annotations, lookups, lists.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::Context;
+use logodex_schemas::dataset::{AnnotationsEntry, BrandIndexRow, BrandRow};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::annotation;
+use crate::build::Built;
+use crate::catalog::{Brand, Catalog};
+use crate::progress::Progress;
+use crate::render::read_unchanged;
+use crate::scan::Scan;
+
+/// The path of an annotation relative to the dataset.
+pub fn annotation_path(brand: &Brand, stem: &str) -> String {
+    format!("annotations/{}/{}/{stem}.xml", brand.category, brand.name)
+}
+
+/// Writes the indexed annotation of every image kept, without a sync for each.
+///
+/// # Errors
+/// A source that changed since the scan, or what the file system reports.
+pub fn write_annotations(
+    scan: &Scan,
+    catalog: &Catalog,
+    images: &[usize],
+    dir: &Path,
+) -> anyhow::Result<AnnotationsEntry> {
+    let brands: BTreeSet<u32> = images
+        .iter()
+        .map(|&image| catalog.samples[image].brand)
+        .collect();
+    for brand in brands {
+        let Brand { category, name } = &catalog.brands[brand as usize];
+        let folder = dir.join("annotations").join(category).join(name);
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let progress = Progress::new("annotate");
+    let mut written: Vec<(String, u64, blake3::Hash)> = images
+        .par_iter()
+        .map(|&image| {
+            let sample = &catalog.samples[image];
+            let raw = &scan.samples[sample.raw];
+            let source = read_unchanged(&scan.root, &raw.annotation, raw.annotation_blake3)?;
+            let indexed = annotation::with_indices(&source, &sample.object_indices)
+                .with_context(|| raw.annotation.clone())?;
+            let path = annotation_path(&catalog.brands[sample.brand as usize], &sample.stem);
+            let target = dir.join(&path);
+            std::fs::write(&target, &indexed)
+                .with_context(|| format!("cannot write {}", target.display()))?;
+            progress.step(images.len() as u64);
+            Ok((path, indexed.len() as u64, blake3::hash(&indexed)))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    Ok(annotations_entry(&mut written))
+}
+
+/// The manifest's entry of annotation files given by path, length and hash, in any order.
+pub fn annotations_entry(files: &mut [(String, u64, blake3::Hash)]) -> AnnotationsEntry {
+    files.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut hasher = blake3::Hasher::new();
+    for (path, _, hash) in &*files {
+        hasher.update(format!("{}  {path}\n", hash.to_hex()).as_bytes());
+    }
+    AnnotationsEntry {
+        files: files.len() as u64,
+        bytes: files.iter().map(|(_, bytes, _)| bytes).sum(),
+        blake3: hasher.finalize().to_hex().to_string(),
+    }
+}
+
+/// The lines of `brands.csv`. A brand of which every image was refused keeps its index and has no rows.
+pub fn brand_rows(scan: &Scan, catalog: &Catalog, built: &Built) -> Vec<BrandRow> {
+    let mut brands: Vec<BrandRow> = (0..)
+        .zip(&catalog.brands)
+        .map(|(index, brand)| BrandRow {
+            index,
+            category: brand.category.clone(),
+            brand: brand.name.clone(),
+            first_row: 0,
+            n_rows: 0,
+            n_images: 0,
+            n_objects: 0,
+        })
+        .collect();
+    for row in &built.rows {
+        brands[row.brand_index as usize].n_rows += 1;
+    }
+    for &image in &built.images {
+        let sample = &catalog.samples[image];
+        let brand = &mut brands[sample.brand as usize];
+        brand.n_images += 1;
+        brand.n_objects += scan.samples[sample.raw].parsed.objects.len() as u64;
+    }
+    let mut first_row = 0;
+    for brand in &mut brands {
+        brand.first_row = first_row;
+        first_row += brand.n_rows;
+    }
+    brands
+}
+
+/// `brand_to_index.csv`, quoted where a brand's name needs it.
+///
+/// # Errors
+/// None in practice: the writer is memory.
+pub fn brand_to_index_csv(catalog: &Catalog) -> anyhow::Result<Vec<u8>> {
+    let rows: Vec<BrandIndexRow> = (0..)
+        .zip(&catalog.brands)
+        .map(|(index, brand)| BrandIndexRow {
+            brand: brand.name.clone(),
+            index,
+        })
+        .collect();
+    csv_bytes(&rows)
+}
+
+/// Rows as CSV with a header line.
+///
+/// # Errors
+/// None in practice: the writer is memory.
+pub fn csv_bytes<T: Serialize>(rows: &[T]) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row)?;
+    }
+    Ok(writer.into_inner()?)
+}
+
+/// A value as indented JSON, closed by a newline.
+///
+/// # Errors
+/// None in practice.
+pub fn json_bytes<T: Serialize>(value: &T) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Values as JSON lines.
+///
+/// # Errors
+/// None in practice.
+pub fn jsonl_bytes<T: Serialize>(values: &[T]) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut bytes, value)?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,7 @@
+//! `logodex-data` on small trees: what is built, what is refused, and what `check` finds.
+
+mod broken;
+mod check;
+mod refused;
+mod rows;
+mod tree;
