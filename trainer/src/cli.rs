@@ -8,6 +8,7 @@ use logodex_schemas::split::Fold;
 
 use crate::config::UsageError;
 use crate::dataset::DatasetError;
+use crate::eval::command::{EvaluateArgs, evaluate_command};
 use crate::model::weights::WeightsError;
 use crate::run::Which;
 use crate::{embed, train};
@@ -70,6 +71,8 @@ enum Command {
         #[arg(long, default_value = "last")]
         checkpoint: Which,
     },
+    /// Judge a run, or embeddings of any tool, on brands never trained on: the paper's few-shot test.
+    Evaluate(EvaluateArgs),
 }
 
 fn parse_fold(name: &str) -> Result<Fold, String> {
@@ -101,6 +104,7 @@ impl Cli {
                 out,
                 checkpoint,
             } => embed::embed_command(&dataset, &split, &run, checkpoint, fold, &out),
+            Command::Evaluate(args) => evaluate_command(&args),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The computing half, [`torch`] (what libtorch offers beyond tch), [`model`], [`loss`], [`optimizer`], [`schedule`]
 //! and [`augment`], knows nothing of datasets, runs or files other than weights. The other half brings data to it
 //! ([`dataset`], [`sampler`], [`batch`]), drives it ([`train`], [`validate`], [`embed`]) and keeps what comes of it
-//! ([`checkpoint`], [`run`]).
+//! ([`checkpoint`], [`run`]). [`eval`] judges embeddings, these or any other tool's.
 
 pub mod augment;
 pub mod batch;

@@ -9,6 +9,7 @@
 //!   bootstrap over brands ([`bootstrap`]).
 
 pub mod bootstrap;
+pub mod command;
 pub mod embeddings;
 pub mod episode;
 mod example;

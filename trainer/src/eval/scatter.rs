@@ -18,8 +18,8 @@ pub struct Scatter {
     sizes: Vec<f64>,
     /// Σ ‖x − μ_c‖² per brand, `[B]`.
     within: Vec<f64>,
-    /// Inner products of the brands' means, taken from the overall mean, `[B, B]`.
-    gram: Vec<f64>,
+    /// n_c ‖μ_c − μ‖² per brand, `[B]`.
+    between: Vec<f64>,
     /// Sum of distances over all pairs of two brands, `[B, B]`, filled for a ≤ b; on the diagonal each pair once.
     distances: Vec<f64>,
 }
@@ -28,27 +28,30 @@ impl Scatter {
     /// Computes the statistics: exact, N²·D/2 multiplications.
     pub fn new(roster: &Roster, vectors: &UnitVectors) -> Self {
         let means = brand_means(roster, vectors);
-        let within = roster
-            .brands
-            .par_iter()
-            .zip(&means)
-            .map(|(brand, mean)| {
-                brand
-                    .positions()
-                    .map(|p| squared_distance(vectors.get(p), mean))
-                    .sum()
-            })
-            .collect();
         let sizes: Vec<f64> = roster.brands.iter().map(|b| b.len() as f64).collect();
+        let overall = weighted_mean(&means, &sizes);
         Self {
-            gram: gram(&sizes, means),
+            within: roster
+                .brands
+                .par_iter()
+                .zip(&means)
+                .map(|(brand, mean)| {
+                    let squared =
+                        |p| squared_distance(vectors.get(p).iter().map(|&x| x.into()), mean);
+                    brand.positions().map(squared).sum()
+                })
+                .collect(),
+            between: means
+                .iter()
+                .zip(&sizes)
+                .map(|(mean, n)| n * squared_distance(mean.iter().copied(), &overall))
+                .collect(),
             distances: roster
                 .brands
                 .par_iter()
                 .flat_map_iter(|brand| distance_sums(roster, vectors, brand))
                 .collect(),
             sizes,
-            within,
         }
     }
 
@@ -59,25 +62,20 @@ impl Scatter {
 
     /// Tr(S_b) / Tr(S_w), S_b = Σ_c n_c (μ_c − μ)(μ_c − μ)ᵀ and S_w = Σ_c Σ_x (x − μ_c)(x − μ_c)ᵀ, where brand c
     /// occurs `weights[c]` times. None when embeddings do not spread within their brands.
+    ///
+    /// μ stays the mean of all embeddings: taken anew from each resample it would follow the brands that happen to be
+    /// in it and shrink S_b by (B − 1) / B, and the interval would lie below the value that it belongs to.
     pub fn trace_ratio(&self, weights: &[u32]) -> Option<f64> {
-        let b = self.brands();
-        let weighted = self.weighted_sizes(weights);
-        let total: f64 = weighted.iter().sum();
-        let within: f64 = self
-            .within
-            .iter()
-            .zip(weights)
-            .map(|(s, &w)| s * f64::from(w))
-            .sum();
-        let (mut own, mut cross) = (0.0, 0.0);
-        for (row, &n) in weighted.iter().enumerate().filter(|(_, n)| **n > 0.0) {
-            let gram = &self.gram[row * b..(row + 1) * b];
-            own += n * gram[row];
-            cross += n * gram.iter().zip(&weighted).map(|(g, m)| g * m).sum::<f64>();
-        }
-        // Σ n_c ‖μ_c − μ‖² = Σ n_c ‖μ_c‖² − N ‖μ‖².
-        let between = (own - cross / total).max(0.0);
-        (within > NO_SPREAD * NO_SPREAD * total).then(|| between / within)
+        let total: f64 = self.weighted_sizes(weights).iter().sum();
+        let sum = |parts: &[f64]| -> f64 {
+            parts
+                .iter()
+                .zip(weights)
+                .map(|(s, &w)| s * f64::from(w))
+                .sum()
+        };
+        let within = sum(&self.within);
+        (within > NO_SPREAD * NO_SPREAD * total).then(|| sum(&self.between) / within)
     }
 
     /// Mean Euclidean distance of pairs of different brands / mean distance of pairs of the same brand, where brand c
@@ -132,10 +130,10 @@ fn brand_means(roster: &Roster, vectors: &UnitVectors) -> Vec<Vec<f64>> {
         .collect()
 }
 
-/// Inner products of the means, moved to the overall mean first: less to cancel later.
-fn gram(sizes: &[f64], mut means: Vec<Vec<f64>>) -> Vec<f64> {
+/// The mean of all vectors, `[D]`, from those of the brands.
+fn weighted_mean(means: &[Vec<f64>], sizes: &[f64]) -> Vec<f64> {
     let total: f64 = sizes.iter().sum();
-    let overall: Vec<f64> = (0..means[0].len())
+    (0..means[0].len())
         .map(|d| {
             means
                 .iter()
@@ -144,25 +142,11 @@ fn gram(sizes: &[f64], mut means: Vec<Vec<f64>>) -> Vec<f64> {
                 .sum::<f64>()
                 / total
         })
-        .collect();
-    means
-        .par_iter_mut()
-        .for_each(|mean| mean.iter_mut().zip(&overall).for_each(|(m, o)| *m -= o));
-    means
-        .par_iter()
-        .flat_map_iter(|a| {
-            means
-                .iter()
-                .map(|b| a.iter().zip(b).map(|(x, y)| x * y).sum())
-        })
         .collect()
 }
 
-fn squared_distance(x: &[f32], mean: &[f64]) -> f64 {
-    x.iter()
-        .zip(mean)
-        .map(|(&x, m)| (f64::from(x) - m).powi(2))
-        .sum()
+fn squared_distance(x: impl Iterator<Item = f64>, mean: &[f64]) -> f64 {
+    x.zip(mean).map(|(x, m)| (x - m) * (x - m)).sum()
 }
 
 /// Rows of a brand that one pass over another row serves.
@@ -251,8 +235,8 @@ mod tests {
         (roster, vectors)
     }
 
-    /// Both ratios by their definitions, each brand repeated `weights` times as a class of its own; copies of one
-    /// brand form no negative pair.
+    /// Both ratios by their definitions, each brand repeated `weights` times as a class of its own, around the
+    /// mean of all embeddings; copies of one brand form no negative pair.
     fn by_definition(roster: &Roster, vectors: &UnitVectors, weights: &[u32]) -> (f64, f64) {
         let mut classes: Vec<(usize, Vec<Vec<f64>>)> = Vec::new();
         for (b, brand) in roster.brands.iter().enumerate() {
@@ -271,7 +255,10 @@ mod tests {
         };
         let squared =
             |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>();
-        let all = mean(&classes.iter().flat_map(|c| &c.1).collect::<Vec<_>>());
+        let rows: Vec<Vec<f64>> = (0..roster.len())
+            .map(|p| vectors.get(p).iter().map(|&x| f64::from(x)).collect())
+            .collect();
+        let all = mean(&rows.iter().collect::<Vec<_>>());
         let (mut between, mut within) = (0.0, 0.0);
         let (mut positive, mut negative) = (vec![], vec![]);
         for (i, (brand, rows)) in classes.iter().enumerate() {

@@ -1,0 +1,189 @@
+//! `logodex-train evaluate` on a dataset: how embeddings are matched to it, what is refused and what is left on disk.
+
+#[allow(dead_code)]
+#[path = "fit/support.rs"]
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use logodex_schemas::evaluation::Evaluation;
+use logodex_schemas::split::Fold::{self, Test, Train, Val};
+use logodex_trainer::cli::exit_code;
+use logodex_trainer::eval::EmbeddingSet;
+use logodex_trainer::eval::command::{EvaluateArgs, evaluate_command};
+use logodex_trainer::run::Which;
+use support::Workspace;
+
+const ROWS: usize = 8;
+const FOLDS: [Fold; 9] = [Test, Train, Test, Val, Test, Train, Val, Test, Val];
+
+fn workspace() -> Workspace {
+    Workspace::new(16, &FOLDS.map(|fold| (ROWS, fold)))
+}
+
+/// Embeddings of the brands in `folds` that tell brands apart.
+fn embeddings(folds: &[Fold]) -> EmbeddingSet {
+    let brands: Vec<usize> = (0..FOLDS.len())
+        .filter(|b| folds.contains(&FOLDS[*b]))
+        .collect();
+    let rows: Vec<usize> = brands
+        .iter()
+        .flat_map(|b| b * ROWS..(b + 1) * ROWS)
+        .collect();
+    EmbeddingSet {
+        dim: 4,
+        embeddings: rows
+            .iter()
+            .flat_map(|&row| {
+                let angle = (row / ROWS) as f32 * 0.7 + (row % ROWS) as f32 * 0.08;
+                [angle.cos(), angle.sin(), 0.1 * (row % 3) as f32, -0.2]
+            })
+            .collect(),
+        brand: rows.iter().map(|&row| (row / ROWS) as i64).collect(),
+        row: rows.iter().map(|&row| row as i64).collect(),
+    }
+}
+
+fn args(workspace: &Workspace, files: &[PathBuf]) -> EvaluateArgs {
+    EvaluateArgs {
+        dataset: workspace.dataset.clone(),
+        split: "s".to_owned(),
+        run: None,
+        embeddings: files.to_vec(),
+        name: None,
+        out: workspace.path("out"),
+        checkpoint: Which::Last,
+        seed: 1,
+    }
+}
+
+fn file(workspace: &Workspace, name: &str, set: &EmbeddingSet) -> PathBuf {
+    let path = workspace.path(name);
+    set.write(&path).unwrap();
+    path
+}
+
+fn refusal(args: &EvaluateArgs) -> String {
+    let error = evaluate_command(args).unwrap_err();
+    assert_eq!(exit_code(&error), 2, "{error:#}");
+    format!("{error:#}")
+}
+
+fn result(args: &EvaluateArgs) -> Evaluation {
+    evaluate_command(args).unwrap();
+    serde_json::from_slice(&fs::read(args.out.join("evaluation.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn embeddings_of_any_tool_are_judged_with_the_threshold_of_their_validation_rows() {
+    let workspace = workspace();
+    let test = file(&workspace, "any.safetensors", &embeddings(&[Test]));
+    let val = file(&workspace, "val.safetensors", &embeddings(&[Val]));
+    let all = file(
+        &workspace,
+        "all.safetensors",
+        &embeddings(&[Train, Val, Test]),
+    );
+    let mut args = args(&workspace, &[test, val]);
+    let two_files = result(&args);
+    assert_eq!(
+        (two_files.model.as_str(), two_files.split.as_str()),
+        ("any", "s")
+    );
+    assert_eq!((two_files.test_brands, two_files.test_rows), (4, 32));
+    let manifest = fs::read(workspace.dataset.join("manifest.json")).unwrap();
+    assert_eq!(
+        two_files.manifest_blake3,
+        blake3::hash(&manifest).to_hex().as_str()
+    );
+    assert!(
+        two_files
+            .rows
+            .iter()
+            .any(|r| r.protocol == "paper" && r.metric == "f1")
+    );
+    // Four pictures a brand, of two rows each: five supports need six.
+    assert!(two_files.rows.iter().all(|r| r.shots == 1));
+    assert_eq!(two_files.too_few[1].brands.len(), 4);
+    assert_eq!(two_files.too_few[1].brands[0], "brand 00");
+    for example in &two_files.examples {
+        let png = image::open(args.out.join(&example.positive.picture))
+            .unwrap()
+            .to_rgb8();
+        let row = example.positive.row as usize;
+        assert_eq!(png.into_raw(), support::picture(16, row / ROWS, row));
+        assert_ne!(
+            example.query.row / 2,
+            example.positive.row / 2,
+            "not from the same picture"
+        );
+    }
+
+    args.embeddings = vec![all];
+    args.name = Some("any".to_owned());
+    assert_eq!(result(&args), two_files, "training rows change nothing");
+}
+
+#[test]
+fn a_run_is_embedded_and_judged() {
+    let workspace = workspace();
+    let config = workspace.config(
+        "baseline.toml",
+        "[model]\narch = \"resnet18\"\nhead = \"none\"\n[loss]\nkind = \"norm_softmax\"\ntemperature = 0.05\n[schedule]\nepochs = 0\n",
+    );
+    let output = workspace.fit(&config, "untrained").output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let mut args = args(&workspace, &[]);
+    args.run = Some(workspace.path("untrained"));
+    let evaluation = result(&args);
+    assert_eq!(
+        (evaluation.model.as_str(), evaluation.embedding_dim),
+        ("untrained", 512)
+    );
+    assert!(
+        evaluation
+            .rows
+            .iter()
+            .any(|r| r.model == "untrained" && r.metric == "accuracy" && r.protocol == "paper")
+    );
+}
+
+#[test]
+fn what_does_not_fit_the_dataset_is_refused_by_name() {
+    let workspace = workspace();
+    let refused = |change: &dyn Fn(&mut EmbeddingSet)| {
+        let mut set = embeddings(&[Test]);
+        change(&mut set);
+        refusal(&args(
+            &workspace,
+            &[file(&workspace, "bad.safetensors", &set)],
+        ))
+    };
+    assert!(
+        refused(&|set| set.row[3] = 72)
+            .contains("row 72 is not in the dataset, whose rows are 0 to 71")
+    );
+    let other_brand = refused(&|set| set.brand[9] = 0);
+    assert!(
+        other_brand
+            .contains("row 17 has brand 0, but in the dataset it is of brand 2 (\"brand 02\")"),
+        "{other_brand}"
+    );
+    assert!(refused(&|set| *set = embeddings(&[Train])).contains("belongs to a test brand"));
+    assert!(refused(&|set| *set = set.filter(|i| i < ROWS)).contains("at least two"));
+
+    let twice = file(&workspace, "a.safetensors", &embeddings(&[Test]));
+    assert!(
+        refusal(&args(&workspace, &[twice.clone(), twice])).contains("row 0 occurs more than once")
+    );
+    let missing = workspace.path("missing.safetensors");
+    assert!(refusal(&args(&workspace, &[missing])).contains("cannot read the embedding file"));
+    let mut unknown_split = args(&workspace, &[workspace.path("a.safetensors")]);
+    unknown_split.split = "t".to_owned();
+    assert!(refusal(&unknown_split).contains("no split named"));
+}
