@@ -141,8 +141,9 @@ pub fn set_deterministic(enabled: bool) {
     must(unsafe { shim_set_deterministic(c_int::from(enabled)) });
 }
 
-/// CPU threads of libtorch; 0 is one per core. Sums are split over them, so results are the same bits only for the
-/// same number.
+/// CPU threads that libtorch uses for what the calling thread computes; 0 is one per core. OpenMP keeps the number for
+/// each calling thread, so call it on the thread that trains. Sums are split over them: results are the same bits only
+/// for the same number.
 pub fn set_threads(n: u32) {
     let per_core = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let threads = if n == 0 { per_core() } else { n as usize };

@@ -9,7 +9,7 @@ use logodex_trainer::loss;
 use logodex_trainer::model::weights::{WeightsError, load_backbone};
 use logodex_trainer::model::{EmbeddingNet, Group, Mode, Parameter};
 use logodex_trainer::optimizer::{Optimizer, zero_grad};
-use logodex_trainer::torch::{autocast_bf16, load_tensors, save_tensors};
+use logodex_trainer::torch::{autocast_bf16, load_tensors, save_tensors, set_threads};
 use tch::{Device, Kind, Tensor};
 
 fn config(arch: Arch, head: Head) -> ModelConfig {
@@ -23,6 +23,8 @@ fn config(arch: Arch, head: Head) -> ModelConfig {
 }
 
 fn net(arch: Arch, head: Head, seed: u64) -> EmbeddingNet {
+    // The setting is the calling thread's: tests that run side by side would otherwise wait for each other.
+    set_threads(1);
     EmbeddingNet::new(&config(arch, head), seed, Device::Cpu, true).unwrap()
 }
 

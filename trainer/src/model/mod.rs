@@ -280,7 +280,7 @@ impl Layers {
             running_mean: self.buffer(format!("{name}.running_mean"), zeros()),
             running_var: self.buffer(format!("{name}.running_var"), ones()),
         };
-        self.buffer(format!("{name}.num_batches_tracked"), Tensor::from(0_i64));
+        let _ = self.buffer(format!("{name}.num_batches_tracked"), Tensor::from(0_i64));
         norm
     }
 

@@ -9,11 +9,12 @@ mod schedules;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use logodex_trainer::torch::load_tensors;
+use logodex_trainer::torch::{load_tensors, set_threads};
 use tch::{Kind, Tensor};
 
-/// One of the golden files.
+/// One of the golden files. Every test begins here, and computes on its own thread alone.
 fn golden(name: &str) -> BTreeMap<String, Tensor> {
+    set_threads(1);
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(format!("{name}.safetensors"));

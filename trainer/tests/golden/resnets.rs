@@ -35,7 +35,9 @@ fn filled(config: &ModelConfig, channels_last: bool) -> EmbeddingNet {
                 || (name.ends_with("weight") && !name.contains("fc"))
                 || name == "fc.1.weight"
             {
-                (fill(&name, &size) + 0.5).to_kind(Kind::Float)
+                let last = name.ends_with("bn2.weight") || name.ends_with("bn3.weight");
+                let scale = if last { 0.25 } else { 1.0 };
+                ((fill(&name, &size) + 0.5) * scale).to_kind(Kind::Float)
             } else {
                 centred(&name, &size, 0.1)
             };
@@ -82,8 +84,10 @@ fn training(arch: Arch, head: Head, tag: &str) {
         for (name, expected) in prefixed(format!("{tag}.grad.")) {
             let parameter = net.parameters().iter().find(|p| p.name == name).unwrap();
             let grad = parameter.tensor.grad().contiguous().view([-1]);
-            // Fifty layers of batch statistics amplify the last bit of another convolution algorithm.
-            assert_close(&grad.narrow(0, 0, 64), expected, 1e-3, name);
+            // Torch's own fp32 gradients are this far from double precision: in fifty layers some ReLU falls on the
+            // other side.
+            let tolerance = if arch == Arch::Resnet18 { 1e-5 } else { 5e-3 };
+            assert_close(&grad.narrow(0, 0, 64), expected, tolerance, name);
             compared += 1;
         }
         assert_eq!(compared, 4);
