@@ -27,10 +27,15 @@ pub fn commands(inputs: &Inputs) -> Vec<String> {
         let folder = shell(&format!("RUNS/{}", model.folder));
         let what = match model.is_run {
             true => format!("--run {folder}"),
-            false => format!("--embeddings {}", shell(&format!("{}.safetensors", model.name))),
+            false => "(--run RUN | --embeddings FILE)".to_owned(),
+        };
+        let name = match model.is_run && model.folder == model.name {
+            true => String::new(),
+            false => format!(" --name {}", shell(&model.name)),
         };
         commands.push(format!(
-            "logodex-train evaluate --dataset DATASET --split {split} {what} --out {folder}"
+            "logodex-train evaluate --dataset DATASET --split {split} {what}{name} --out {folder} --seed {}",
+            model.evaluation.seed
         ));
         folders.push(folder);
     }

@@ -132,7 +132,7 @@ fn below_features(inputs: &Inputs, comparisons: &[ComparisonRow], model: &Model)
         .filter_map(|&shots| {
             let below: Vec<String> = METRICS
                 .iter()
-                .filter_map(|(metric, label)| {
+                .filter_map(|(metric, _)| {
                     let row = comparisons.iter().find(|c| {
                         c.model == model.name
                             && c.reference == FEATURES
@@ -146,7 +146,11 @@ fn below_features(inputs: &Inputs, comparisons: &[ComparisonRow], model: &Model)
                     };
                     (row.difference < 0.0).then(|| {
                         let interval = signed_interval(row);
-                        format!("{label} ({} {interval}{unsure})", signed(row.difference))
+                        format!(
+                            "{} ({} {interval}{unsure})",
+                            in_words(metric),
+                            signed(row.difference)
+                        )
                     })
                 })
                 .collect();
@@ -180,7 +184,7 @@ fn below_features(inputs: &Inputs, comparisons: &[ComparisonRow], model: &Model)
 /// Values that doing nothing clever would beat: a sentence per metric and floor.
 fn below_floors(inputs: &Inputs) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (metric, label) in METRICS {
+    for (metric, _) in METRICS {
         for floor in [REJECT_ALL, RANDOM] {
             let parts: Vec<String> = inputs
                 .shots()
@@ -199,7 +203,8 @@ fn below_floors(inputs: &Inputs) -> Vec<Finding> {
             };
             if !parts.is_empty() {
                 found.push(warning(format!(
-                    "The {label} of {}: {meaning}.",
+                    "The {} of {}: {meaning}.",
+                    in_words(metric),
                     parts.join("; that of ")
                 )));
             }
@@ -298,6 +303,14 @@ fn left_out(inputs: &Inputs) -> Vec<Finding> {
         )));
     }
     found
+}
+
+/// A metric within a sentence.
+fn in_words(metric: &str) -> &str {
+    match metric {
+        "accuracy" | "precision" | "recall" => metric,
+        _ => label(metric),
+    }
 }
 
 /// A metric as printed.

@@ -148,7 +148,7 @@ pub fn load(runs: &[PathBuf]) -> Result<Inputs> {
             let (model, its_floors) = read_model(dir)?;
             if let Some(other) = models.iter().find(|other| other.name == model.name) {
                 return usage(format!(
-                    "{shown}: its model is named {:?}, and so is that of {}; a report needs names that differ (the name is the run's folder name or the embedding file's stem)",
+                    "{shown}: its model is named {:?}, and so is that of {}; a report needs names that differ (evaluate one of them again with --name)",
                     model.name, other.folder
                 ));
             }
@@ -276,7 +276,7 @@ fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
     let is_floor = |name: &str| name == RANDOM || name == REJECT_ALL;
     if is_floor(&evaluation.model) {
         return usage(format!(
-            "{}: its model has the name of a floor, {:?}; rename its folder or embedding file and evaluate again",
+            "{}: its model has the name of a floor, {:?}; evaluate again with another --name",
             path.display(),
             evaluation.model
         ));
