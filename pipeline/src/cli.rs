@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::build::{self, BuildOptions};
 use crate::failure::usage;
 use crate::split::{self, SplitOptions};
-use crate::{check, config, consolidate, tables};
+use crate::{check, config, consolidate, stats, tables};
 
 /// Turns a raw LogoDet-3K tree into a dataset that can be trusted.
 #[derive(Debug, Parser)]
@@ -92,6 +92,16 @@ enum Command {
         #[arg(value_name = "DATASET")]
         dataset: PathBuf,
     },
+    /// Describe a dataset: stats.json, the sample sheet and the long tail (the paper's Figures 1 and 2)
+    #[command(after_help = "Example:\n  logodex-data stats data/logodet3k --out runs/dataset")]
+    Stats {
+        /// A dataset
+        #[arg(value_name = "DATASET")]
+        dataset: PathBuf,
+        /// The directory to write; `logodex-train report` takes it
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 /// Does what was asked and returns what to print.
@@ -142,6 +152,7 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             },
         ),
         Command::Check { dataset } => check::check(&dataset),
+        Command::Stats { dataset, out } => stats::stats(&dataset, &out),
     }
 }
 

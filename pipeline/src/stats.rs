@@ -9,25 +9,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use logodex_schemas::dataset::{BrandRow, Manifest, manifest_header};
+use logodex_schemas::dataset::{BrandRow, Manifest};
 use logodex_schemas::stats::{CategoryStats, DatasetStats, stats_header};
 
 use crate::dataset::Dataset;
-use crate::failure::corrupt;
 
-/// Writes `samples.svg`, `long_tail.svg` and, last, `stats.json` into `out`, and prints a line per category.
+/// Writes `samples.svg`, `long_tail.svg` and, last, `stats.json` into `out`; returns a line per category, to print.
 ///
 /// # Errors
 /// No dataset at `dataset` (usage), a damaged one (corrupt), or a file that cannot be written.
-pub fn stats(dataset: &Path, out: &Path) -> Result<()> {
-    let path = dataset.join("manifest.json");
+pub fn stats(dataset: &Path, out: &Path) -> Result<String> {
     let dataset = Dataset::open(dataset)?;
-    let bytes = std::fs::read(&path).with_context(|| format!("{}: cannot read", path.display()))?;
-    let manifest: Manifest = manifest_header()
-        .parse(&bytes)
-        .map_err(|e| corrupt(format!("{}: {e}", path.display())))?;
-    let hash = blake3::hash(&bytes).to_hex().to_string();
-    let stats = describe(dataset.brands(), &manifest, hash)?;
+    let hash = dataset.manifest_blake3().to_owned();
+    let stats = describe(dataset.brands(), dataset.manifest(), hash)?;
     let sheet = samples::sheet(&stats.samples, stats.side, &|row| dataset.image(row))?;
     let tail = long_tail::figure(dataset.brands(), &stats.categories)?;
 
@@ -38,8 +32,7 @@ pub fn stats(dataset: &Path, out: &Path) -> Result<()> {
     let mut json = serde_json::to_vec_pretty(&stats)?;
     json.push(b'\n');
     write(&out.join("stats.json"), &json)?;
-    print!("{}", table(&stats));
-    Ok(())
+    Ok(table(&stats))
 }
 
 /// The numbers of a dataset whose manifest has the hash `manifest_blake3`.
@@ -145,7 +138,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use logodex_schemas::dataset::{AnnotationsEntry, BuildConfig, Counts};
+    use logodex_schemas::dataset::{AnnotationsEntry, BuildConfig, Counts, manifest_header};
 
     use super::*;
 

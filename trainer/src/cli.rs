@@ -10,6 +10,7 @@ use crate::config::UsageError;
 use crate::dataset::DatasetError;
 use crate::eval::command::{EvaluateArgs, evaluate_command};
 use crate::model::weights::WeightsError;
+use crate::report::report_command;
 use crate::run::Which;
 use crate::{embed, train};
 
@@ -73,6 +74,18 @@ enum Command {
     },
     /// Judge a run, or embeddings of any tool, on brands never trained on: the paper's few-shot test.
     Evaluate(EvaluateArgs),
+    /// Gather evaluated runs into one offline page, with Markdown and CSV beside it.
+    #[command(
+        after_help = "Example:\n  logodex-train report --out runs/report runs/dataset runs/contrastive runs/baseline_features"
+    )]
+    Report {
+        /// Directory for report.html, report.md, evaluation.csv and comparisons.csv.
+        #[arg(long)]
+        out: PathBuf,
+        /// Directories that `logodex-train evaluate` wrote, and at most one that `logodex-data stats` wrote.
+        #[arg(required = true, value_name = "RUN")]
+        runs: Vec<PathBuf>,
+    },
 }
 
 fn parse_fold(name: &str) -> Result<Fold, String> {
@@ -105,6 +118,7 @@ impl Cli {
                 checkpoint,
             } => embed::embed_command(&dataset, &split, &run, checkpoint, fold, &out),
             Command::Evaluate(args) => evaluate_command(&args),
+            Command::Report { out, runs } => report_command(&out, &runs),
         }
     }
 }

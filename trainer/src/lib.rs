@@ -19,6 +19,7 @@ pub mod model;
 pub mod optimizer;
 pub mod progress;
 pub mod random;
+pub mod report;
 pub mod run;
 pub mod runtime;
 pub mod sampler;

@@ -58,10 +58,10 @@ fn draw(
         let line = vec![(x(0.0), y(images)), (x(categories.len() as f64), y(images))];
         area.draw(&PathElement::new(line, GRID.stroke_width(FINE as u32)))?;
         let at = (x(0.0) - 6 * FINE, y(images));
-        area.draw(&words(images.to_string(), at, 11, MUTED, HPos::Right, VPos::Center))?;
+        area.draw(&words(images.to_string(), at, 11, &MUTED, HPos::Right, VPos::Center))?;
     }
     let title = (4 * FINE, 4 * FINE);
-    area.draw(&words("images per brand".to_owned(), title, 11, MUTED, HPos::Left, VPos::Top))?;
+    area.draw(&words("images per brand".to_owned(), title, 11, &MUTED, HPos::Left, VPos::Top))?;
 
     // A name may be as wide as its column: about 6 px a character.
     let room = (column / 6.2) as usize;
@@ -83,13 +83,13 @@ fn draw(
         area.draw(&Circle::new(largest, 4 * FINE, MARK.filled()))?;
         let name = shorten(&category.largest_brand, room);
         let above = (largest.0 - 4 * FINE, largest.1 - 7 * FINE);
-        area.draw(&words(name, above, 11, MARK, HPos::Left, VPos::Bottom))?;
+        area.draw(&words(name, above, 11, &MARK, HPos::Left, VPos::Bottom))?;
         let middle = x(i as f64 + 0.5);
         let below = |line: i32| (middle, (HEIGHT - BOTTOM + 8 + line * 16) * FINE);
         let name = shorten(&category.category, room);
-        area.draw(&words(name, below(0), 12, INK, HPos::Center, VPos::Top))?;
+        area.draw(&words(name, below(0), 12, &INK, HPos::Center, VPos::Top))?;
         let brands = format!("{} brands", category.brands);
-        area.draw(&words(brands, below(1), 11, MUTED, HPos::Center, VPos::Top))?;
+        area.draw(&words(brands, below(1), 11, &MUTED, HPos::Center, VPos::Top))?;
     }
     area.present()?;
     Ok(())
@@ -99,14 +99,13 @@ fn words(
     text: String,
     at: (i32, i32),
     size: i32,
-    colour: RGBColor,
+    colour: &'static RGBColor,
     h: HPos,
     v: VPos,
 ) -> Text<'static, (i32, i32), String> {
     // plotters writes font sizes divided by 1.24.
     let font = ("sans-serif", f64::from(size * FINE) * 1.24).into_font();
-    let mut style = TextStyle::from(font).pos(Pos::new(h, v));
-    style.color = colour.to_backend_color();
+    let style = TextStyle::from(font).color(colour).pos(Pos::new(h, v));
     Text::new(text, at, style)
 }
 
@@ -115,7 +114,7 @@ fn tick(most: u64) -> u64 {
     let mut scale = 1;
     loop {
         for step in [1, 2, 5] {
-            if most.div_ceil(step * scale) <= 6 {
+            if most.div_ceil(step * scale) <= 7 {
                 return step * scale;
             }
         }
@@ -143,6 +142,6 @@ mod tests {
 
     #[test]
     fn rules_are_round() {
-        assert_eq!([1, 6, 7, 12, 58, 302, 4000].map(tick), [1, 1, 2, 2, 10, 100, 1000]);
+        assert_eq!([1, 6, 7, 12, 58, 302, 4000].map(tick), [1, 1, 1, 2, 10, 50, 1000]);
     }
 }

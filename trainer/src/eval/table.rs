@@ -10,9 +10,9 @@ use crate::eval::floors::{RANDOM, REJECT_ALL};
 
 /// The rows of Table 5: metric and how it is called in print.
 pub const METRICS: [(&str, &str); 8] = [
-    ("accuracy", "accuracy"),
-    ("precision", "precision"),
-    ("recall", "recall"),
+    ("accuracy", "Accuracy"),
+    ("precision", "Precision"),
+    ("recall", "Recall"),
     ("f1", "F1"),
     ("r_at_95p", "R@95P"),
     ("map", "mAP"),

@@ -1,0 +1,124 @@
+//! Query, positive and negative pictures (the paper's Figure 9), with what every model says of them.
+
+use logodex_schemas::evaluation::{Example, ThresholdKind};
+use serde::Serialize;
+
+use crate::report::html::{data_uri, variable};
+use crate::report::load::{Inputs, Model};
+use crate::report::plain;
+
+/// A query, a positive and a negative, and what each model says of them.
+#[derive(Debug, Serialize)]
+pub struct Triple {
+    /// Query, positive, negative.
+    pub pictures: Vec<ShownPicture>,
+    /// One per model that has these examples.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// A picture with its caption.
+#[derive(Debug, Serialize)]
+pub struct ShownPicture {
+    /// `query`, `positive` or `negative`.
+    pub role: &'static str,
+    /// The picture itself, as a data URI.
+    pub source: String,
+    /// Its brand.
+    pub brand: String,
+    /// Its row of the dataset.
+    pub row: u64,
+}
+
+/// What a model says.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// The model.
+    pub model: String,
+    /// Its colour, for a style.
+    pub colour: String,
+    /// Its threshold as a cosine similarity.
+    pub threshold: String,
+    /// Of query and positive.
+    pub positive: Judged,
+    /// Of query and negative.
+    pub negative: Judged,
+}
+
+/// What a model says of a pair.
+#[derive(Debug, Serialize)]
+pub struct Judged {
+    /// Cosine similarity.
+    pub similarity: String,
+    /// `accepted`, `rejected` or `no threshold`.
+    pub word: &'static str,
+    /// Whether that is right, where there is a threshold.
+    pub right: Option<bool>,
+}
+
+/// The examples of all models, the same three pictures shown once.
+pub fn triples(inputs: &Inputs) -> Vec<Triple> {
+    let mut keys: Vec<[u64; 3]> = Vec::new();
+    let mut triples: Vec<Triple> = Vec::new();
+    for (place, model) in inputs.models.iter().enumerate() {
+        for (example, pictures) in model.evaluation.examples.iter().zip(&model.pictures) {
+            let key = [example.query.row, example.positive.row, example.negative.row];
+            let at = keys.iter().position(|k| *k == key).unwrap_or_else(|| {
+                keys.push(key);
+                triples.push(Triple {
+                    pictures: show_pictures(example, pictures),
+                    verdicts: Vec::new(),
+                });
+                keys.len() - 1
+            });
+            triples[at].verdicts.push(verdict(model, place, example));
+        }
+    }
+    triples
+}
+
+fn show_pictures(example: &Example, pictures: &[Vec<u8>; 3]) -> Vec<ShownPicture> {
+    let shown = [
+        ("query", &example.query),
+        ("positive", &example.positive),
+        ("negative", &example.negative),
+    ];
+    shown
+        .into_iter()
+        .zip(pictures)
+        .map(|((role, picture), png)| ShownPicture {
+            role,
+            source: data_uri("image/png", png),
+            brand: picture.brand.clone(),
+            row: picture.row,
+        })
+        .collect()
+}
+
+fn verdict(model: &Model, place: usize, example: &Example) -> Verdict {
+    let transferred = model.tau(1, ThresholdKind::Transferred).is_some();
+    let known = transferred || model.tau(1, ThresholdKind::Oracle).is_some();
+    let judged = |similarity: f64, positive: bool| {
+        let accepted = similarity >= example.threshold_similarity;
+        Judged {
+            similarity: plain(similarity),
+            word: match (known, accepted) {
+                (false, _) => "no threshold",
+                (true, true) => "accepted",
+                (true, false) => "rejected",
+            },
+            right: known.then_some(accepted == positive),
+        }
+    };
+    let threshold = plain(example.threshold_similarity);
+    Verdict {
+        model: model.name.clone(),
+        colour: variable(place),
+        threshold: match (known, transferred) {
+            (false, _) => "–".to_owned(),
+            (true, true) => threshold,
+            (true, false) => format!("{threshold} (oracle)"),
+        },
+        positive: judged(example.positive_similarity, true),
+        negative: judged(example.negative_similarity, false),
+    }
+}

@@ -1,0 +1,347 @@
+//! The figures of the report, each a [`Panel`]. A model has the same colour in all of them.
+
+use logodex_schemas::evaluation::{ComparisonRow, ThresholdKind};
+
+use crate::eval::PAPER;
+use crate::eval::floors::RANDOM;
+use crate::report::load::{Epoch, Inputs, Model};
+use crate::report::plot::{Axis, Dash, INK, MUTED, Mark, Panel, colour};
+
+/// Sizes of a small panel (three in a row) and of a wide one (two in a row), pixels as shown.
+const SMALL: (u32, u32) = (350, 190);
+const WIDE: u32 = 540;
+/// Height of a line of a list of intervals.
+const LINE: u32 = 21;
+/// Room for words at the left of a list and of an ordinary panel.
+const LIST_LEFT: u32 = 176;
+const LEFT: u32 = 40;
+
+/// A panel with its caption.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// What is shown.
+    pub caption: String,
+    /// The panel.
+    pub panel: Panel,
+}
+
+/// mAP of every model with its interval, the random floor as a line; a panel per number of shots.
+pub fn overview(inputs: &Inputs) -> Vec<Figure> {
+    let panel = |shots| {
+        let rows: Vec<_> = inputs
+            .models
+            .iter()
+            .enumerate()
+            .filter_map(|(i, m)| Some((i, inputs.value(&m.name, PAPER, shots, "map")?)))
+            .collect();
+        if rows.is_empty() {
+            return None;
+        }
+        let floor = inputs.value(RANDOM, PAPER, shots, "map").map(|row| row.mean);
+        let highest = rows.iter().map(|(_, row)| row.ci_high).fold(0.0, f64::max);
+        let place = |line: usize| (rows.len() - line) as f64 - 0.5;
+        let mut marks: Vec<Mark> = floor
+            .map(|mean| Mark::Rule(mean, format!("random {mean:.3}"), MUTED))
+            .into_iter()
+            .collect();
+        marks.extend(rows.iter().enumerate().map(|(line, (i, row))| {
+            Mark::Interval(place(line), row.ci_low, row.mean, row.ci_high, colour(*i))
+        }));
+        let names = rows.iter().enumerate();
+        let ticks = names.map(|(line, (_, row))| (place(line), short(&row.model))).collect();
+        let said: Vec<String> = rows
+            .iter()
+            .map(|(_, row)| format!("{} {:.3}", row.model, row.mean))
+            .collect();
+        Some(Figure {
+            caption: format!("{shots}-shot mAP on unseen brands"),
+            panel: list(
+                Axis::round(0.0, highest.max(floor.unwrap_or(0.0)), 5, true),
+                ticks,
+                rows.len(),
+                marks,
+                format!("{shots}-shot mAP: {}", said.join(", ")),
+            ),
+        })
+    };
+    inputs.shots().into_iter().filter_map(panel).collect()
+}
+
+/// Paired differences in mAP to each baseline; a panel per number of shots.
+pub fn differences(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<Figure> {
+    let panel = |shots| {
+        let rows: Vec<&ComparisonRow> = comparisons
+            .iter()
+            .filter(|c| c.shots == shots && c.protocol == PAPER && c.metric == "map")
+            .collect();
+        let references = inputs.models.iter().map(|m| m.name.as_str());
+        // A line for each baseline's name, then one per model compared with it.
+        let mut lines: Vec<(String, Option<(usize, &ComparisonRow)>)> = Vec::new();
+        for reference in references {
+            let against = rows.iter().filter(|c| c.reference == reference);
+            let against: Vec<_> = against
+                .filter_map(|c| {
+                    let i = inputs.models.iter().position(|m| m.name == c.model)?;
+                    Some((short(&c.model), Some((i, *c))))
+                })
+                .collect();
+            if !against.is_empty() {
+                lines.push((format!("against {}", short(reference)), None));
+                lines.extend(against);
+            }
+        }
+        if lines.is_empty() {
+            return None;
+        }
+        let place = |line: usize| (lines.len() - line) as f64 - 0.5;
+        let low = rows.iter().map(|c| c.ci_low).fold(0.0, f64::min);
+        let high = rows.iter().map(|c| c.ci_high).fold(0.0, f64::max);
+        let mut marks = vec![Mark::Rule(0.0, "no difference".to_owned(), INK)];
+        marks.extend(lines.iter().enumerate().map(|(line, (name, row))| {
+            match row {
+                None => Mark::Heading(place(line), name.clone()),
+                Some((i, c)) => {
+                    Mark::Interval(place(line), c.ci_low, c.difference, c.ci_high, colour(*i))
+                }
+            }
+        }));
+        let ticks = lines
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, row))| row.is_some())
+            .map(|(line, (name, _))| (place(line), name.clone()))
+            .collect();
+        Some(Figure {
+            caption: format!("Paired difference in {shots}-shot mAP to each baseline"),
+            panel: list(
+                Axis::round(low, high, 5, true),
+                ticks,
+                lines.len(),
+                marks,
+                format!("Paired differences in {shots}-shot mAP with 95 % intervals"),
+            ),
+        })
+    };
+    inputs.shots().into_iter().filter_map(panel).collect()
+}
+
+/// Loss, F1 and threshold over the epochs; empty for a model that was not trained.
+pub fn learning(model: &Model, place: usize) -> Vec<Figure> {
+    let Some(training) = &model.training else {
+        return Vec::new();
+    };
+    let series = |value: fn(&Epoch) -> Option<f64>| -> Vec<(f64, f64)> {
+        training
+            .epochs
+            .iter()
+            .filter_map(|e| Some((f64::from(e.epoch), value(e)?)))
+            .filter(|(_, y)| y.is_finite())
+            .collect()
+    };
+    let last = training.epochs.iter().map(|e| e.epoch).max().unwrap_or(0);
+    let x = Axis::round(0.0, f64::from(last.max(1)), last.clamp(1, 6) as usize, false);
+    let unfreeze = training.config.schedule.unfreeze.as_ref();
+    let own = colour(place);
+    let figure = |caption: &str, lines: Vec<Mark>| {
+        let values: Vec<f64> = lines
+            .iter()
+            .flat_map(|mark| match mark {
+                Mark::Line(points, ..) => points.iter().map(|p| p.1).collect(),
+                _ => Vec::new(),
+            })
+            .collect();
+        if values.is_empty() {
+            return None;
+        }
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // Losses and scores start at 0 unless that would flatten what is to be seen.
+        let low = if low > 0.0 && low < 0.6 * high { 0.0 } else { low };
+        let mut marks: Vec<Mark> = unfreeze
+            .map(|u| Mark::Rule(u.epoch.into(), "unfreeze".to_owned(), INK))
+            .into_iter()
+            .collect();
+        marks.extend(lines);
+        Some(Figure {
+            caption: caption.to_owned(),
+            panel: Panel {
+                width: SMALL.0,
+                height: SMALL.1,
+                left: LEFT,
+                x: x.clone(),
+                y: Axis::round(low, high, 4, true),
+                x_title: "epoch".to_owned(),
+                rules_at_y: true,
+                marks,
+                description: format!("{}: {caption} over the epochs", model.name),
+            },
+        })
+    };
+    let solid = |points: Vec<(f64, f64)>| match points.is_empty() {
+        true => None,
+        false => Some(Mark::Line(points, own, Dash::Solid)),
+    };
+    let mut losses = vec![Mark::Line(series(|e| Some(e.train_loss)), MUTED, Dash::Dashed)];
+    losses.extend(solid(series(|e| e.val_loss)));
+    let caption = match losses.len() {
+        1 => "Loss: training (dashed)",
+        _ => "Loss: training (dashed), validation",
+    };
+    [
+        figure(caption, losses),
+        figure("F1 on validation pairs", solid(series(|e| e.f1)).into_iter().collect()),
+        figure("Threshold of that F1", solid(series(|e| e.threshold)).into_iter().collect()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Pooled F1 over τ, on validation and on test brands; a panel per model.
+pub fn threshold_curves(inputs: &Inputs, shots: u32) -> Vec<Figure> {
+    let highest = inputs
+        .models
+        .iter()
+        .flat_map(|m| &m.evaluation.thresholds)
+        .filter(|t| t.shots == shots)
+        .flat_map(|t| t.f1.iter().copied())
+        .fold(0.1, f64::max);
+    let panel = |(place, model): (usize, &Model)| {
+        let mut marks = Vec::new();
+        for kind in [ThresholdKind::Oracle, ThresholdKind::Transferred] {
+            let thresholds = &model.evaluation.thresholds;
+            let Some(t) = thresholds.iter().find(|t| t.shots == shots && t.kind == kind) else {
+                continue;
+            };
+            let (colour, dash) = match kind {
+                ThresholdKind::Transferred => (colour(place), Dash::Solid),
+                ThresholdKind::Oracle => (MUTED, Dash::Dashed),
+            };
+            let grid = (t.f1.len().max(2) - 1) as f64;
+            let at = |i: usize| 2.0 * i as f64 / grid;
+            let points: Vec<(f64, f64)> =
+                t.f1.iter().enumerate().map(|(i, f1)| (at(i), *f1)).collect();
+            let best = t.f1.iter().copied().fold(0.0, f64::max);
+            if kind == ThresholdKind::Transferred {
+                marks.push(Mark::Rule(t.tau, format!("τ = {:.2}", t.tau), colour));
+            }
+            marks.push(Mark::Line(points, colour, dash));
+            marks.push(Mark::Dot(t.tau, best, colour));
+        }
+        (!marks.is_empty()).then(|| Figure {
+            caption: model.name.clone(),
+            panel: Panel {
+                width: SMALL.0,
+                height: SMALL.1,
+                left: LEFT,
+                x: Axis::round(0.0, 2.0, 4, true),
+                y: Axis::round(0.0, highest, 4, true),
+                x_title: "τ, distance to the prototype".to_owned(),
+                rules_at_y: true,
+                marks,
+                description: format!("{}: pooled {shots}-shot F1 over the threshold", model.name),
+            },
+        })
+    };
+    inputs.models.iter().enumerate().filter_map(panel).collect()
+}
+
+/// Cosine similarities of queries to prototypes, as shares of the positives and of the negatives; a panel per model.
+pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
+    let histograms = |model: &Model| {
+        let all = model.evaluation.histograms.iter();
+        all.filter(|h| h.shots == shots && !h.positives.is_empty() && h.positives.len() == h.negatives.len())
+            .cloned()
+            .next()
+    };
+    // One range for all, so that panels can be compared: where anything was counted.
+    let (mut low, mut high) = (1.0f64, -1.0f64);
+    for h in inputs.models.iter().filter_map(histograms) {
+        let bin = 2.0 / h.positives.len() as f64;
+        for (i, n) in h.positives.iter().zip(&h.negatives).map(|(p, n)| p + n).enumerate() {
+            if n > 0 {
+                low = low.min(-1.0 + i as f64 * bin);
+                high = high.max(-1.0 + (i + 1) as f64 * bin);
+            }
+        }
+    }
+    if low >= high {
+        return Vec::new();
+    }
+    let x = Axis::round(low, high, 5, true);
+    let panel = |(place, model): (usize, &Model)| {
+        let h = histograms(model)?;
+        let percent = |counts: &[u64]| -> Vec<f64> {
+            let all = counts.iter().sum::<u64>().max(1) as f64;
+            counts.iter().map(|&n| 100.0 * n as f64 / all).collect()
+        };
+        let bin = 2.0 / h.positives.len() as f64;
+        let from = (((x.low + 1.0) / bin).floor().max(0.0) as usize).min(h.positives.len() - 1);
+        let to = (((x.high + 1.0) / bin).ceil() as usize).clamp(from + 1, h.positives.len());
+        let (x0, x1) = (-1.0 + from as f64 * bin, -1.0 + to as f64 * bin);
+        let positives = percent(&h.positives)[from..to].to_vec();
+        let negatives = percent(&h.negatives)[from..to].to_vec();
+        let most = positives.iter().chain(&negatives).copied().fold(1.0, f64::max);
+        let mut marks = vec![
+            Mark::Steps(x0, x1, negatives, MUTED),
+            Mark::Steps(x0, x1, positives, colour(place)),
+        ];
+        // Only a prototype of one support has length 1, as this turn of a distance into a cosine takes for granted.
+        if shots == 1
+            && let Some(tau) = model.tau(1, ThresholdKind::Transferred)
+        {
+            let cosine = 1.0 - tau * tau / 2.0;
+            if (x.low..=x.high).contains(&cosine) {
+                marks.push(Mark::Rule(cosine, format!("accepted above {}", super::plain(cosine)), INK));
+            }
+        }
+        let (x0, x1) = (x0.min(x.low), x1.max(x.high));
+        Some(Figure {
+            caption: model.name.clone(),
+            panel: Panel {
+                width: SMALL.0,
+                height: SMALL.1,
+                left: LEFT,
+                x: Axis { low: x0, high: x1, ticks: x.ticks.clone() },
+                y: Axis::round(0.0, most, 4, true),
+                x_title: "cosine similarity to the prototype".to_owned(),
+                rules_at_y: true,
+                marks,
+                description: format!(
+                    "{}: {shots}-shot similarities of positives and negatives, percent of each",
+                    model.name
+                ),
+            },
+        })
+    };
+    inputs.models.iter().enumerate().filter_map(panel).collect()
+}
+
+/// A panel whose lines are named at the left.
+fn list(
+    x: Axis,
+    ticks: Vec<(f64, String)>,
+    lines: usize,
+    marks: Vec<Mark>,
+    description: String,
+) -> Panel {
+    Panel {
+        width: WIDE,
+        height: 16 + 22 + lines as u32 * LINE,
+        left: LIST_LEFT,
+        x,
+        y: Axis { low: 0.0, high: lines as f64, ticks },
+        x_title: String::new(),
+        rules_at_y: false,
+        marks,
+        description,
+    }
+}
+
+/// A name that fits beside a list.
+fn short(name: &str) -> String {
+    match name.chars().count() > 25 {
+        true => format!("{}…", name.chars().take(24).collect::<String>()),
+        false => name.to_owned(),
+    }
+}

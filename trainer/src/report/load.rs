@@ -1,0 +1,413 @@
+//! From directories to what the report needs of them, checked once: nothing later asks whether evaluations belong
+//! together.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use logodex_schemas::evaluation::{
+    EpisodeRow, Evaluation, EvaluationRow, ThresholdKind, evaluation_header,
+};
+use logodex_schemas::run::MetricsLine;
+use logodex_schemas::stats::{DatasetStats, stats_header};
+use logodex_schemas::train::TrainConfig;
+use serde::de::DeserializeOwned;
+
+use crate::config::UsageError;
+use crate::eval::floors::{RANDOM, REJECT_ALL};
+
+/// Everything a report is made of.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The models in the order given; at least one.
+    pub models: Vec<Model>,
+    /// The floors' rows, each once.
+    pub floors: Vec<EvaluationRow>,
+    /// What `logodex-data stats` said of the dataset.
+    pub stats: Option<Stats>,
+}
+
+/// One evaluated model.
+#[derive(Debug)]
+pub struct Model {
+    /// Its name.
+    pub name: String,
+    /// Its folder's name.
+    pub folder: String,
+    /// `evaluation.json`.
+    pub evaluation: Evaluation,
+    /// Its own lines of `evaluation.csv`, without the floors.
+    pub rows: Vec<EvaluationRow>,
+    /// `episodes.csv`.
+    pub episodes: Vec<EpisodeRow>,
+    /// The training, for a run of at least one epoch.
+    pub training: Option<Training>,
+    /// Whether the folder holds a run (`config.toml`), of however many epochs.
+    pub is_run: bool,
+    /// The examples' pictures, PNG, in the order query, positive, negative of each example.
+    pub pictures: Vec<[Vec<u8>; 3]>,
+}
+
+/// How a model was trained.
+#[derive(Debug)]
+pub struct Training {
+    /// `config.toml`.
+    pub config: TrainConfig,
+    /// The epochs of `metrics.jsonl`.
+    pub epochs: Vec<Epoch>,
+}
+
+/// An epoch of `metrics.jsonl`, as far as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Epoch {
+    /// 0-based.
+    pub epoch: u32,
+    /// Mean training loss.
+    pub train_loss: f64,
+    /// Mean validation loss, where it is defined.
+    pub val_loss: Option<f64>,
+    /// Best F1 on the validation pairs.
+    pub f1: Option<f64>,
+    /// Its threshold.
+    pub threshold: Option<f64>,
+    /// Training images that could be no anchor.
+    pub skipped_images: u64,
+}
+
+/// What `logodex-data stats` wrote.
+#[derive(Debug)]
+pub struct Stats {
+    /// `stats.json`.
+    pub stats: DatasetStats,
+    /// `samples.svg`.
+    pub samples_svg: Vec<u8>,
+    /// `long_tail.svg`.
+    pub long_tail_svg: Vec<u8>,
+}
+
+impl Inputs {
+    /// The lines of the gathered `evaluation.csv`: the models in order, then the floors.
+    pub fn rows(&self) -> Vec<&EvaluationRow> {
+        self.models
+            .iter()
+            .flat_map(|model| &model.rows)
+            .chain(&self.floors)
+            .collect()
+    }
+
+    /// The numbers of supports, ascending.
+    pub fn shots(&self) -> Vec<u32> {
+        let mut shots: Vec<u32> = self.rows().iter().map(|row| row.shots).collect();
+        shots.sort_unstable();
+        shots.dedup();
+        shots
+    }
+
+    /// A value of a model or floor.
+    pub fn value(
+        &self,
+        model: &str,
+        protocol: &str,
+        shots: u32,
+        metric: &str,
+    ) -> Option<&EvaluationRow> {
+        self.models
+            .iter()
+            .flat_map(|model| &model.rows)
+            .chain(&self.floors)
+            .find(|row| {
+                row.model == model
+                    && row.protocol == protocol
+                    && row.shots == shots
+                    && row.metric == metric
+            })
+    }
+}
+
+impl Model {
+    /// The threshold of that kind.
+    pub fn tau(&self, shots: u32, kind: ThresholdKind) -> Option<f64> {
+        self.evaluation
+            .thresholds
+            .iter()
+            .find(|t| t.shots == shots && t.kind == kind)
+            .map(|t| t.tau)
+    }
+}
+
+/// Reads the directories.
+///
+/// # Errors
+/// [`UsageError`]; see [`super::report_command`].
+pub fn load(runs: &[PathBuf]) -> Result<Inputs> {
+    let mut models: Vec<Model> = Vec::new();
+    let mut floors: Vec<EvaluationRow> = Vec::new();
+    let mut stats: Option<Stats> = None;
+    for dir in runs {
+        let shown = dir.display();
+        if dir.join("evaluation.json").is_file() {
+            let (model, its_floors) = read_model(dir)?;
+            if let Some(other) = models.iter().find(|other| other.name == model.name) {
+                return usage(format!(
+                    "{shown}: its model is named {:?}, and so is that of {}; a report needs names that differ (evaluate one of them again with --name)",
+                    model.name, other.folder
+                ));
+            }
+            if let Some(first) = models.first() {
+                check_comparable(first, &model).map_err(|why| {
+                    UsageError(format!(
+                        "{shown}: cannot be compared with {}: {why}",
+                        first.folder
+                    ))
+                })?;
+            }
+            merge_floors(&mut floors, its_floors).map_err(|row| {
+                UsageError(format!(
+                    "{shown}: its floor {} has another {}-shot {} than the other evaluations', so it was judged on other rows or by another version; evaluate all of them again",
+                    row.model, row.shots, row.metric
+                ))
+            })?;
+            models.push(model);
+        } else if dir.join("stats.json").is_file() {
+            if stats.is_some() {
+                return usage(format!("{shown}: a second dataset description; give one"));
+            }
+            stats = Some(read_stats(dir)?);
+        } else {
+            return usage(format!("{shown}: {}", why_unusable(dir)));
+        }
+    }
+    let Some(first) = models.first() else {
+        return usage(
+            "nothing to report: give at least one directory that `logodex-train evaluate` wrote"
+                .to_owned(),
+        );
+    };
+    if let Some(stats) = &stats
+        && stats.stats.manifest_blake3 != first.evaluation.manifest_blake3
+    {
+        return usage(format!(
+            "the dataset description is of another dataset (manifest {}) than the evaluations (manifest {}); run `logodex-data stats` on theirs",
+            prefix(&stats.stats.manifest_blake3),
+            prefix(&first.evaluation.manifest_blake3)
+        ));
+    }
+    Ok(Inputs {
+        models,
+        floors,
+        stats,
+    })
+}
+
+/// The first characters of a hash, enough to tell two apart by eye.
+pub fn prefix(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
+fn usage<T>(text: String) -> Result<T> {
+    Err(UsageError(text).into())
+}
+
+/// Why a directory is neither an evaluation nor a dataset description, and what to do.
+fn why_unusable(dir: &Path) -> &'static str {
+    if !dir.exists() {
+        "does not exist"
+    } else if !dir.is_dir() {
+        "is no directory"
+    } else if dir.join("config.toml").is_file() {
+        "a run that was not evaluated (no evaluation.json); run `logodex-train evaluate` on it first"
+    } else if dir.join("manifest.json").is_file() {
+        "a dataset (it has manifest.json); give the folder that `logodex-data stats` wrote for it"
+    } else {
+        "holds neither evaluation.json (from `logodex-train evaluate`) nor stats.json (from `logodex-data stats`)"
+    }
+}
+
+/// What must agree before two evaluations stand in one table.
+fn check_comparable(a: &Model, b: &Model) -> Result<(), String> {
+    let (a, b) = (&a.evaluation, &b.evaluation);
+    let differ = |what: &str, a: &str, b: &str| match a == b {
+        true => Ok(()),
+        false => Err(format!("{what} ({} and {})", prefix(a), prefix(b))),
+    };
+    let differ_number = |what: &str, a: u64, b: u64| match a == b {
+        true => Ok(()),
+        false => Err(format!("{what} ({a} and {b})")),
+    };
+    differ(
+        "another dataset, by its manifest",
+        &a.manifest_blake3,
+        &b.manifest_blake3,
+    )?;
+    differ("another split, by its CSV", &a.split_blake3, &b.split_blake3)?;
+    differ_number("another seed of the episodes", a.seed, b.seed)?;
+    differ_number(
+        "another number of episodes",
+        a.episodes.into(),
+        b.episodes.into(),
+    )?;
+    differ_number("another number of test brands", a.test_brands, b.test_brands)?;
+    differ_number("another number of test rows", a.test_rows, b.test_rows)
+}
+
+/// Adds floors not seen yet; an equal one is the same floor.
+fn merge_floors(
+    floors: &mut Vec<EvaluationRow>,
+    more: Vec<EvaluationRow>,
+) -> Result<(), EvaluationRow> {
+    for row in more {
+        let same = floors.iter().find(|known| {
+            (&known.model, &known.protocol, known.shots, &known.metric)
+                == (&row.model, &row.protocol, row.shots, &row.metric)
+        });
+        match same {
+            Some(known) if *known == row => {}
+            Some(_) => return Err(row),
+            None => floors.push(row),
+        }
+    }
+    Ok(())
+}
+
+fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
+    let path = dir.join("evaluation.json");
+    let evaluation: Evaluation = evaluation_header()
+        .parse(&bytes(&path)?)
+        .map_err(|e| UsageError(format!("{}: {e}", path.display())))?;
+    let is_floor = |name: &str| name == RANDOM || name == REJECT_ALL;
+    if is_floor(&evaluation.model) {
+        return usage(format!(
+            "{}: its model has the name of a floor, {:?}; evaluate again with another --name",
+            path.display(),
+            evaluation.model
+        ));
+    }
+    let (floors, rows): (Vec<EvaluationRow>, Vec<_>) = read_csv(&dir.join("evaluation.csv"))?
+        .into_iter()
+        .partition(|row: &EvaluationRow| is_floor(&row.model));
+    if let Some(row) = rows.iter().find(|row| row.model != evaluation.model) {
+        return usage(format!(
+            "{}: names the model {:?}, but evaluation.json beside it {:?}; evaluate again",
+            dir.join("evaluation.csv").display(),
+            row.model,
+            evaluation.model
+        ));
+    }
+    let mut pictures = Vec::new();
+    for example in &evaluation.examples {
+        let picture = |relative: &str| picture(dir, relative);
+        pictures.push([
+            picture(&example.query.picture)?,
+            picture(&example.positive.picture)?,
+            picture(&example.negative.picture)?,
+        ]);
+    }
+    let is_run = dir.join("config.toml").is_file();
+    let model = Model {
+        name: evaluation.model.clone(),
+        folder: folder_name(dir),
+        rows,
+        episodes: read_csv(&dir.join("episodes.csv"))?,
+        training: if is_run { read_training(dir)? } else { None },
+        is_run,
+        pictures,
+        evaluation,
+    };
+    Ok((model, floors))
+}
+
+/// The last part of a path, so that a report does not depend on where its runs lie.
+fn folder_name(dir: &Path) -> String {
+    let full = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    full.file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+fn read_training(dir: &Path) -> Result<Option<Training>> {
+    let path = dir.join("config.toml");
+    let (config, _) = crate::config::read(&path)?;
+    if config.schedule.epochs == 0 {
+        return Ok(None);
+    }
+    let path = dir.join("metrics.jsonl");
+    let mut epochs: Vec<Epoch> = Vec::new();
+    for (number, line) in String::from_utf8_lossy(&bytes(&path)?).lines().enumerate() {
+        let line: MetricsLine = serde_json::from_str(line)
+            .map_err(|e| UsageError(format!("{}: line {}: {e}", path.display(), number + 1)))?;
+        if let MetricsLine::Epoch {
+            epoch,
+            train_loss,
+            val_loss,
+            f1,
+            threshold,
+            skipped_images,
+            ..
+        } = line
+        {
+            epochs.push(Epoch {
+                epoch,
+                train_loss,
+                val_loss,
+                f1,
+                threshold,
+                skipped_images,
+            });
+        }
+    }
+    epochs.sort_by_key(|e| e.epoch);
+    match epochs.is_empty() {
+        true => usage(format!(
+            "{}: holds no completed epoch, but config.toml asks for {}",
+            path.display(),
+            config.schedule.epochs
+        )),
+        false => Ok(Some(Training { config, epochs })),
+    }
+}
+
+fn read_stats(dir: &Path) -> Result<Stats> {
+    let path = dir.join("stats.json");
+    Ok(Stats {
+        stats: stats_header()
+            .parse(&bytes(&path)?)
+            .map_err(|e| UsageError(format!("{}: {e}", path.display())))?,
+        samples_svg: bytes(&dir.join("samples.svg"))?,
+        long_tail_svg: bytes(&dir.join("long_tail.svg"))?,
+    })
+}
+
+/// A picture of an example. It must lie in the evaluation's own directory.
+fn picture(dir: &Path, relative: &str) -> Result<Vec<u8>> {
+    use std::path::Component;
+    let inside = Path::new(relative)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if !inside {
+        return usage(format!(
+            "{}: names a picture outside its directory: {relative:?}",
+            dir.join("evaluation.json").display()
+        ));
+    }
+    let path = dir.join(relative);
+    let png = bytes(&path)?;
+    match png.starts_with(b"\x89PNG\r\n\x1a\n") {
+        true => Ok(png),
+        false => usage(format!("{}: is no PNG", path.display())),
+    }
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| {
+        let what = match e.kind() {
+            std::io::ErrorKind::NotFound => "is missing; evaluate (or describe) again".to_owned(),
+            _ => format!("cannot be read: {e}"),
+        };
+        anyhow!(UsageError(format!("{}: {what}", path.display())))
+    })
+}
+
+fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    csv::Reader::from_reader(bytes(path)?.as_slice())
+        .deserialize()
+        .collect::<Result<Vec<T>, _>>()
+        .map_err(|e| UsageError(format!("{}: {e}", path.display())).into())
+}

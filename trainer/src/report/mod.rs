@@ -1,0 +1,107 @@
+//! One page over several runs: what was judged, how well, how surely, and where the simple baselines win.
+//!
+//! Everything here reads the files that evaluation, training and `logodex-data stats` left on disk ([`load`]); nothing
+//! is computed anew but the paired differences of models ([`compare`]). The page is one offline file; the same tables
+//! and findings go to Markdown, CSV and the terminal.
+
+pub mod commands;
+pub mod compare;
+pub mod examples;
+pub mod figures;
+pub mod findings;
+pub mod html;
+pub mod load;
+pub mod markdown;
+pub mod plot;
+pub mod table;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use logodex_schemas::evaluation::{ComparisonRow, EvaluationRow};
+use serde::Serialize;
+
+use crate::eval::table as terminal;
+use crate::eval::write::write_atomically;
+
+/// Writes `evaluation.csv`, `comparisons.csv`, `report.md` and `report.html` into `out` over the directories `runs`,
+/// and prints the paper's Table 5 in shape.
+///
+/// A directory is told by what it holds: `evaluation.json` (an evaluated run, or the evaluation of an embedding file)
+/// or `stats.json` (from `logodex-data stats`).
+///
+/// # Errors
+/// [`crate::config::UsageError`] for a directory that is neither or lacks a file, two models of one name, or
+/// evaluations that cannot be compared; a file that cannot be written.
+pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
+    let inputs = load::load(runs)?;
+    let comparisons = compare::comparisons(&inputs.models)?;
+    let findings = findings::findings(&inputs, &comparisons);
+    let page = html::render(&inputs, &comparisons, &findings)?;
+    let text = markdown::render(&inputs, &comparisons, &findings);
+
+    std::fs::create_dir_all(out)
+        .with_context(|| format!("{}: cannot make the directory", out.display()))?;
+    let rows = inputs.rows();
+    write_atomically(&out.join("evaluation.csv"), &csv(EVALUATION_HEADER, &rows)?)?;
+    write_atomically(
+        &out.join("comparisons.csv"),
+        &csv(COMPARISON_HEADER, &comparisons)?,
+    )?;
+    write_atomically(&out.join("report.md"), text.as_bytes())?;
+    write_atomically(&out.join("report.html"), page.as_bytes())?;
+
+    let names: Vec<String> = inputs.models.iter().map(|m| m.name.clone()).collect();
+    let rows: Vec<EvaluationRow> = rows.into_iter().cloned().collect();
+    print!("{}", terminal::table(&rows, &names));
+    Ok(())
+}
+
+const EVALUATION_HEADER: &[&str] = &[
+    "model", "protocol", "shots", "metric", "mean", "ci_low", "ci_high",
+];
+const COMPARISON_HEADER: &[&str] = &[
+    "model",
+    "reference",
+    "protocol",
+    "shots",
+    "metric",
+    "difference",
+    "ci_low",
+    "ci_high",
+];
+
+/// A CSV file whose header stands even over no rows.
+fn csv<T: Serialize>(header: &[&str], rows: &[T]) -> Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(Vec::new());
+    writer.write_record(header)?;
+    for row in rows {
+        writer.serialize(row)?;
+    }
+    Ok(writer.into_inner()?)
+}
+
+/// Whether this row's model is a baseline: what a model is measured against.
+fn is_baseline(model: &str) -> bool {
+    model.starts_with("baseline_")
+}
+
+/// A signed number with a true minus.
+fn signed(value: f64) -> String {
+    format!("{value:+.3}").replace('-', "−")
+}
+
+/// A number to three places with a true minus.
+fn plain(value: f64) -> String {
+    format!("{value:.3}").replace('-', "−")
+}
+
+/// `[low, high]` of signed numbers.
+fn signed_interval(row: &ComparisonRow) -> String {
+    format!("[{}, {}]", signed(row.ci_low), signed(row.ci_high))
+}
+
+#[cfg(test)]
+mod tests;
