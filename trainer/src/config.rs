@@ -370,7 +370,10 @@ batch = 8
                     let (_, bytes) = read(&path).expect("accepted");
                     let name = path.file_name().expect("a name").to_string_lossy();
                     let command = format!("--config trainer/{dir}/{name} ");
-                    assert!(String::from_utf8_lossy(&bytes).contains(&command), "{command}");
+                    assert!(
+                        String::from_utf8_lossy(&bytes).contains(&command),
+                        "{command}"
+                    );
                     seen += 1;
                 }
             }
