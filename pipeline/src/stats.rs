@@ -193,11 +193,19 @@ mod tests {
         let stats = describe(&brands(), &manifest(), "hash".to_owned()).unwrap();
         let clothes = &stats.categories[0];
         assert_eq!(
-            (clothes.brands, clothes.images, clothes.min_images, clothes.max_images),
+            (
+                clothes.brands,
+                clothes.images,
+                clothes.min_images,
+                clothes.max_images
+            ),
             (3, 92, 12, 40)
         );
         assert_eq!(clothes.median_images, 40.0);
-        assert_eq!(clothes.largest_brand, "L'OCCITANE <\"x\">", "the first of two");
+        assert_eq!(
+            clothes.largest_brand, "L'OCCITANE <\"x\">",
+            "the first of two"
+        );
         assert_eq!(stats.categories[1].median_images, 48.5);
         assert_eq!(stats.categories[2].category, "Sports");
         assert!(describe(&[], &manifest(), String::new()).is_err());
@@ -211,7 +219,10 @@ mod tests {
         assert_eq!(lines.len(), 5);
         assert!(lines[2].starts_with("Food"));
         assert!(lines[2].contains(" 48.5 "), "{text}");
-        assert_eq!(lines[4].split_whitespace().collect::<Vec<_>>(), ["all", "6", "193"]);
+        assert_eq!(
+            lines[4].split_whitespace().collect::<Vec<_>>(),
+            ["all", "6", "193"]
+        );
     }
 
     #[test]

@@ -58,10 +58,24 @@ fn draw(
         let line = vec![(x(0.0), y(images)), (x(categories.len() as f64), y(images))];
         area.draw(&PathElement::new(line, GRID.stroke_width(FINE as u32)))?;
         let at = (x(0.0) - 6 * FINE, y(images));
-        area.draw(&words(images.to_string(), at, 11, &MUTED, HPos::Right, VPos::Center))?;
+        area.draw(&words(
+            images.to_string(),
+            at,
+            11,
+            &MUTED,
+            HPos::Right,
+            VPos::Center,
+        ))?;
     }
     let title = (4 * FINE, 4 * FINE);
-    area.draw(&words("images per brand".to_owned(), title, 11, &MUTED, HPos::Left, VPos::Top))?;
+    area.draw(&words(
+        "images per brand".to_owned(),
+        title,
+        11,
+        &MUTED,
+        HPos::Left,
+        VPos::Top,
+    ))?;
 
     // A name may be as wide as its column: about 6 px a character.
     let room = (column / 6.2) as usize;
@@ -72,9 +86,8 @@ fn draw(
             .map(|brand| brand.n_images)
             .collect();
         images.sort_unstable_by(|a, b| b.cmp(a));
-        let place = |rank: usize| {
-            i as f64 + 0.06 + 0.88 * rank as f64 / (images.len() - 1).max(1) as f64
-        };
+        let place =
+            |rank: usize| i as f64 + 0.06 + 0.88 * rank as f64 / (images.len() - 1).max(1) as f64;
         for (rank, &n) in images.iter().enumerate().skip(1) {
             let dot = POINT.mix(0.55).filled();
             area.draw(&Circle::new((x(place(rank)), y(n)), 2 * FINE, dot))?;
@@ -89,7 +102,14 @@ fn draw(
         let name = shorten(&category.category, room);
         area.draw(&words(name, below(0), 12, &INK, HPos::Center, VPos::Top))?;
         let brands = format!("{} brands", category.brands);
-        area.draw(&words(brands, below(1), 11, &MUTED, HPos::Center, VPos::Top))?;
+        area.draw(&words(
+            brands,
+            below(1),
+            11,
+            &MUTED,
+            HPos::Center,
+            VPos::Top,
+        ))?;
     }
     area.present()?;
     Ok(())
@@ -132,16 +152,25 @@ mod tests {
         let stats = crate::stats::describe(&brands(), &manifest(), String::new()).unwrap();
         let svg = figure(&brands(), &stats.categories).unwrap();
         assert_eq!(svg.matches("<circle").count(), 6);
-        let marked = svg.lines().filter(|line| line.starts_with("<circle") && line.contains("#C62828"));
+        let marked = svg
+            .lines()
+            .filter(|line| line.starts_with("<circle") && line.contains("#C62828"));
         assert_eq!(marked.count(), 3);
         assert!(svg.contains("L&apos;OCCITANE &lt;&quot;x&quot;&gt;"));
         assert!(svg.contains("Honey Nut Cheerios"));
         assert!(svg.contains("prefers-color-scheme:dark"));
-        assert_eq!(svg.matches("http").count(), 1, "the name of the namespace alone");
+        assert_eq!(
+            svg.matches("http").count(),
+            1,
+            "the name of the namespace alone"
+        );
     }
 
     #[test]
     fn rules_are_round() {
-        assert_eq!([1, 6, 7, 12, 58, 302, 4000].map(tick), [1, 1, 1, 2, 10, 50, 1000]);
+        assert_eq!(
+            [1, 6, 7, 12, 58, 302, 4000].map(tick),
+            [1, 1, 1, 2, 10, 50, 1000]
+        );
     }
 }

@@ -74,7 +74,16 @@ pub fn sheet<'a>(
                     .iter()
                     .filter(|g| g[0].category == group[0].category)
                     .count();
-                text(&mut body, x, top + 18, 14, "600", &hex(INK), &group[0].category, room * 15);
+                text(
+                    &mut body,
+                    x,
+                    top + 18,
+                    14,
+                    "600",
+                    &hex(INK),
+                    &group[0].category,
+                    room * 15,
+                );
             }
             before = Some(&group[0].category);
             for (line, sample) in group.iter().enumerate() {
@@ -89,7 +98,16 @@ pub fn sheet<'a>(
                     escape(&sample.brand),
                     sample.row
                 );
-                text(&mut body, x, y + TILE + 14, 11, "400", &hex(MUTED), &sample.brand, 19);
+                text(
+                    &mut body,
+                    x,
+                    y + TILE + 14,
+                    11,
+                    "400",
+                    &hex(MUTED),
+                    &sample.brand,
+                    19,
+                );
             }
         }
         let lines = band.iter().map(|group| group.len()).max().unwrap_or(0);
@@ -140,7 +158,11 @@ mod tests {
     fn every_category_shows_different_brands() {
         let stats = crate::stats::describe(&brands(), &manifest(), String::new()).unwrap();
         let shown: Vec<&str> = stats.samples.iter().map(|s| s.brand.as_str()).collect();
-        assert_eq!(shown.len(), 6, "three columns per category, but only so many brands");
+        assert_eq!(
+            shown.len(),
+            6,
+            "three columns per category, but only so many brands"
+        );
         let mut distinct = shown.clone();
         distinct.sort_unstable();
         distinct.dedup();
@@ -177,8 +199,15 @@ mod tests {
         assert!(svg.contains("Abercrombie &amp; Fitch"));
         assert!(svg.contains("L&apos;OCCITANE &lt;&quot;x&quot;&gt;"));
         assert!(!svg.contains("Abercrombie & "));
-        assert!(svg.contains(">Honey Nut Cheerios…</text>"), "shortened on the sheet");
-        assert_eq!(svg.matches("http").count(), 1, "the name of the namespace alone");
+        assert!(
+            svg.contains(">Honey Nut Cheerios…</text>"),
+            "shortened on the sheet"
+        );
+        assert_eq!(
+            svg.matches("http").count(),
+            1,
+            "the name of the namespace alone"
+        );
         assert!(sheet(&stats.samples, 9, &|_| Ok(&pixels)).is_err());
     }
 }

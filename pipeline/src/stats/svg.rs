@@ -96,14 +96,19 @@ mod tests {
     #[test]
     fn base64_is_that_of_the_rfc() {
         let cases = ["", "f", "fo", "foo", "foob", "fooba", "foobar"];
-        let coded = ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"];
+        let coded = [
+            "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy",
+        ];
         assert_eq!(cases.map(|c| base64(c.as_bytes())), coded);
         assert_eq!(base64(&[0xFF, 0xFE, 0x00]), "//4A");
     }
 
     #[test]
     fn names_are_escaped_and_shortened() {
-        assert_eq!(escape("A & \"B\" <'c'>\u{0}"), "A &amp; &quot;B&quot; &lt;&apos;c&apos;&gt;");
+        assert_eq!(
+            escape("A & \"B\" <'c'>\u{0}"),
+            "A &amp; &quot;B&quot; &lt;&apos;c&apos;&gt;"
+        );
         assert_eq!(shorten("L'Oréal Paris", 9), "L'Oréal…");
         assert_eq!(shorten("zara", 4), "zara");
     }

@@ -39,7 +39,10 @@ pub fn commands(inputs: &Inputs) -> Vec<String> {
         ));
         folders.push(folder);
     }
-    commands.push(format!("logodex-train report --out REPORT {}", folders.join(" ")));
+    commands.push(format!(
+        "logodex-train report --out REPORT {}",
+        folders.join(" ")
+    ));
     commands
 }
 

@@ -65,7 +65,6 @@ fn metrics(protocol: &str) -> Vec<Metric> {
 /// Ranks are the same under either protocol, so that for them the episodes of either will do.
 fn has(model: &Model, protocol: &str, shots: u32, metric: Metric) -> bool {
     model.episodes.iter().any(|episode| {
-        episode.shots == shots
-            && (episode.protocol == protocol || Metric::RANKED.contains(&metric))
+        episode.shots == shots && (episode.protocol == protocol || Metric::RANKED.contains(&metric))
     })
 }

@@ -61,7 +61,11 @@ pub fn triples(inputs: &Inputs) -> Vec<Triple> {
     let mut triples: Vec<Triple> = Vec::new();
     for (place, model) in inputs.models.iter().enumerate() {
         for (example, pictures) in model.evaluation.examples.iter().zip(&model.pictures) {
-            let key = [example.query.row, example.positive.row, example.negative.row];
+            let key = [
+                example.query.row,
+                example.positive.row,
+                example.negative.row,
+            ];
             let at = keys.iter().position(|k| *k == key).unwrap_or_else(|| {
                 keys.push(key);
                 triples.push(Triple {

@@ -1,6 +1,6 @@
 //! The figures of the report, each a [`Panel`]. A model has the same colour in all of them.
 
-use logodex_schemas::evaluation::{ComparisonRow, ThresholdKind};
+use logodex_schemas::evaluation::{ComparisonRow, SimilarityHistogram, ThresholdKind};
 
 use crate::eval::PAPER;
 use crate::eval::floors::RANDOM;
@@ -37,7 +37,9 @@ pub fn overview(inputs: &Inputs) -> Vec<Figure> {
         if rows.is_empty() {
             return None;
         }
-        let floor = inputs.value(RANDOM, PAPER, shots, "map").map(|row| row.mean);
+        let floor = inputs
+            .value(RANDOM, PAPER, shots, "map")
+            .map(|row| row.mean);
         let highest = rows.iter().map(|(_, row)| row.ci_high).fold(0.0, f64::max);
         let place = |line: usize| (rows.len() - line) as f64 - 0.5;
         let mut marks: Vec<Mark> = floor
@@ -48,7 +50,9 @@ pub fn overview(inputs: &Inputs) -> Vec<Figure> {
             Mark::Interval(place(line), row.ci_low, row.mean, row.ci_high, colour(*i))
         }));
         let names = rows.iter().enumerate();
-        let ticks = names.map(|(line, (_, row))| (place(line), short(&row.model))).collect();
+        let ticks = names
+            .map(|(line, (_, row))| (place(line), short(&row.model)))
+            .collect();
         let said: Vec<String> = rows
             .iter()
             .map(|(_, row)| format!("{} {:.3}", row.model, row.mean))
@@ -97,14 +101,17 @@ pub fn differences(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<Figure
         let low = rows.iter().map(|c| c.ci_low).fold(0.0, f64::min);
         let high = rows.iter().map(|c| c.ci_high).fold(0.0, f64::max);
         let mut marks = vec![Mark::Rule(0.0, "no difference".to_owned(), INK)];
-        marks.extend(lines.iter().enumerate().map(|(line, (name, row))| {
-            match row {
-                None => Mark::Heading(place(line), name.clone()),
-                Some((i, c)) => {
-                    Mark::Interval(place(line), c.ci_low, c.difference, c.ci_high, colour(*i))
-                }
-            }
-        }));
+        marks.extend(
+            lines
+                .iter()
+                .enumerate()
+                .map(|(line, (name, row))| match row {
+                    None => Mark::Heading(place(line), name.clone()),
+                    Some((i, c)) => {
+                        Mark::Interval(place(line), c.ci_low, c.difference, c.ci_high, colour(*i))
+                    }
+                }),
+        );
         let ticks = lines
             .iter()
             .enumerate()
@@ -139,7 +146,12 @@ pub fn learning(model: &Model, place: usize) -> Vec<Figure> {
             .collect()
     };
     let last = training.epochs.iter().map(|e| e.epoch).max().unwrap_or(0);
-    let x = Axis::round(0.0, f64::from(last.max(1)), last.clamp(1, 6) as usize, false);
+    let x = Axis::round(
+        0.0,
+        f64::from(last.max(1)),
+        last.clamp(1, 6) as usize,
+        false,
+    );
     let unfreeze = training.config.schedule.unfreeze.as_ref();
     let own = colour(place);
     let figure = |caption: &str, lines: Vec<Mark>| {
@@ -156,7 +168,11 @@ pub fn learning(model: &Model, place: usize) -> Vec<Figure> {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         // Losses and scores start at 0 unless that would flatten what is to be seen.
-        let low = if low > 0.0 && low < 0.6 * high { 0.0 } else { low };
+        let low = if low > 0.0 && low < 0.6 * high {
+            0.0
+        } else {
+            low
+        };
         let mut marks: Vec<Mark> = unfreeze
             .map(|u| Mark::Rule(u.epoch.into(), "unfreeze".to_owned(), INK))
             .into_iter()
@@ -181,7 +197,11 @@ pub fn learning(model: &Model, place: usize) -> Vec<Figure> {
         true => None,
         false => Some(Mark::Line(points, own, Dash::Solid)),
     };
-    let mut losses = vec![Mark::Line(series(|e| Some(e.train_loss)), MUTED, Dash::Dashed)];
+    let mut losses = vec![Mark::Line(
+        series(|e| Some(e.train_loss)),
+        MUTED,
+        Dash::Dashed,
+    )];
     losses.extend(solid(series(|e| e.val_loss)));
     let caption = match losses.len() {
         1 => "Loss: training (dashed)",
@@ -189,8 +209,14 @@ pub fn learning(model: &Model, place: usize) -> Vec<Figure> {
     };
     [
         figure(caption, losses),
-        figure("F1 on validation pairs", solid(series(|e| e.f1)).into_iter().collect()),
-        figure("Threshold of that F1", solid(series(|e| e.threshold)).into_iter().collect()),
+        figure(
+            "F1 on validation pairs",
+            solid(series(|e| e.f1)).into_iter().collect(),
+        ),
+        figure(
+            "Threshold of that F1",
+            solid(series(|e| e.threshold)).into_iter().collect(),
+        ),
     ]
     .into_iter()
     .flatten()
@@ -210,7 +236,10 @@ pub fn threshold_curves(inputs: &Inputs, shots: u32) -> Vec<Figure> {
         let mut marks = Vec::new();
         for kind in [ThresholdKind::Oracle, ThresholdKind::Transferred] {
             let thresholds = &model.evaluation.thresholds;
-            let Some(t) = thresholds.iter().find(|t| t.shots == shots && t.kind == kind) else {
+            let Some(t) = thresholds
+                .iter()
+                .find(|t| t.shots == shots && t.kind == kind)
+            else {
                 continue;
             };
             let (colour, dash) = match kind {
@@ -220,7 +249,10 @@ pub fn threshold_curves(inputs: &Inputs, shots: u32) -> Vec<Figure> {
             let grid = (t.f1.len().max(2) - 1) as f64;
             let at = |i: usize| 2.0 * i as f64 / grid;
             let points: Vec<(f64, f64)> =
-                t.f1.iter().enumerate().map(|(i, f1)| (at(i), *f1)).collect();
+                t.f1.iter()
+                    .enumerate()
+                    .map(|(i, f1)| (at(i), *f1))
+                    .collect();
             let best = t.f1.iter().copied().fold(0.0, f64::max);
             if kind == ThresholdKind::Transferred {
                 marks.push(Mark::Rule(t.tau, format!("τ = {:.2}", t.tau), colour));
@@ -248,17 +280,30 @@ pub fn threshold_curves(inputs: &Inputs, shots: u32) -> Vec<Figure> {
 
 /// Cosine similarities of queries to prototypes, as shares of the positives and of the negatives; a panel per model.
 pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
-    let histograms = |model: &Model| {
-        let all = model.evaluation.histograms.iter();
-        all.filter(|h| h.shots == shots && !h.positives.is_empty() && h.positives.len() == h.negatives.len())
-            .cloned()
-            .next()
-    };
+    let models: Vec<(usize, &Model, &SimilarityHistogram)> = inputs
+        .models
+        .iter()
+        .enumerate()
+        .filter_map(|(place, model)| {
+            let histogram = model.evaluation.histograms.iter().find(|h| {
+                h.shots == shots
+                    && !h.positives.is_empty()
+                    && h.positives.len() == h.negatives.len()
+            })?;
+            Some((place, model, histogram))
+        })
+        .collect();
     // One range for all, so that panels can be compared: where anything was counted.
     let (mut low, mut high) = (1.0f64, -1.0f64);
-    for h in inputs.models.iter().filter_map(histograms) {
+    for (_, _, h) in &models {
         let bin = 2.0 / h.positives.len() as f64;
-        for (i, n) in h.positives.iter().zip(&h.negatives).map(|(p, n)| p + n).enumerate() {
+        for (i, n) in h
+            .positives
+            .iter()
+            .zip(&h.negatives)
+            .map(|(p, n)| p + n)
+            .enumerate()
+        {
             if n > 0 {
                 low = low.min(-1.0 + i as f64 * bin);
                 high = high.max(-1.0 + (i + 1) as f64 * bin);
@@ -269,8 +314,7 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
         return Vec::new();
     }
     let x = Axis::round(low, high, 5, true);
-    let panel = |(place, model): (usize, &Model)| {
-        let h = histograms(model)?;
+    let panel = |(place, model, h): (usize, &Model, &SimilarityHistogram)| {
         let percent = |counts: &[u64]| -> Vec<f64> {
             let all = counts.iter().sum::<u64>().max(1) as f64;
             counts.iter().map(|&n| 100.0 * n as f64 / all).collect()
@@ -281,7 +325,11 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
         let (x0, x1) = (-1.0 + from as f64 * bin, -1.0 + to as f64 * bin);
         let positives = percent(&h.positives)[from..to].to_vec();
         let negatives = percent(&h.negatives)[from..to].to_vec();
-        let most = positives.iter().chain(&negatives).copied().fold(1.0, f64::max);
+        let most = positives
+            .iter()
+            .chain(&negatives)
+            .copied()
+            .fold(1.0, f64::max);
         let mut marks = vec![
             Mark::Steps(x0, x1, negatives, MUTED),
             Mark::Steps(x0, x1, positives, colour(place)),
@@ -292,17 +340,25 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
         {
             let cosine = 1.0 - tau * tau / 2.0;
             if (x.low..=x.high).contains(&cosine) {
-                marks.push(Mark::Rule(cosine, format!("accepted above {}", super::plain(cosine)), INK));
+                marks.push(Mark::Rule(
+                    cosine,
+                    format!("accepted above {}", super::plain(cosine)),
+                    INK,
+                ));
             }
         }
         let (x0, x1) = (x0.min(x.low), x1.max(x.high));
-        Some(Figure {
+        Figure {
             caption: model.name.clone(),
             panel: Panel {
                 width: SMALL.0,
                 height: SMALL.1,
                 left: LEFT,
-                x: Axis { low: x0, high: x1, ticks: x.ticks.clone() },
+                x: Axis {
+                    low: x0,
+                    high: x1,
+                    ticks: x.ticks.clone(),
+                },
                 y: Axis::round(0.0, most, 4, true),
                 x_title: "cosine similarity to the prototype".to_owned(),
                 rules_at_y: true,
@@ -312,9 +368,9 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
                     model.name
                 ),
             },
-        })
+        }
     };
-    inputs.models.iter().enumerate().filter_map(panel).collect()
+    models.into_iter().map(panel).collect()
 }
 
 /// A panel whose lines are named at the left.
@@ -330,7 +386,11 @@ fn list(
         height: 16 + 22 + lines as u32 * LINE,
         left: LIST_LEFT,
         x,
-        y: Axis { low: 0.0, high: lines as f64, ticks },
+        y: Axis {
+            low: 0.0,
+            high: lines as f64,
+            ticks,
+        },
         x_title: String::new(),
         rules_at_y: false,
         marks,

@@ -122,7 +122,11 @@ fn standing(row: &ComparisonRow) -> &'static str {
 
 /// Where a model falls below the pretrained features. A difference whose interval includes 0 is named as such; the two
 /// ratios, which are over all test embeddings, have no paired interval.
-fn below_features(inputs: &Inputs, comparisons: &[ComparisonRow], model: &Model) -> Option<Finding> {
+fn below_features(
+    inputs: &Inputs,
+    comparisons: &[ComparisonRow],
+    model: &Model,
+) -> Option<Finding> {
     if !inputs.models.iter().any(|m| m.name == FEATURES) {
         return None;
     }
@@ -219,7 +223,12 @@ fn floored(inputs: &Inputs, shots: u32, metric: &str, floor: &str) -> Option<Str
     let judged: Vec<(&str, f64)> = inputs
         .models
         .iter()
-        .filter_map(|m| Some((m.name.as_str(), inputs.value(&m.name, PAPER, shots, metric)?.mean)))
+        .filter_map(|m| {
+            Some((
+                m.name.as_str(),
+                inputs.value(&m.name, PAPER, shots, metric)?.mean,
+            ))
+        })
         .collect();
     let below: Vec<&(&str, f64)> = judged
         .iter()
@@ -233,7 +242,9 @@ fn floored(inputs: &Inputs, shots: u32, metric: &str, floor: &str) -> Option<Str
             format!("every model ({} to {})", plain(low), plain(high))
         }
         _ => {
-            let named = below.iter().map(|(name, mean)| format!("{} ({})", code(name), plain(*mean)));
+            let named = below
+                .iter()
+                .map(|(name, mean)| format!("{} ({})", code(name), plain(*mean)));
             enumerate(&named.collect::<Vec<_>>())
         }
     };
@@ -260,7 +271,11 @@ fn dearest_threshold(inputs: &Inputs) -> Option<Finding> {
         }
     }
     let (price, model, shots) = dearest?;
-    let tau = |kind| model.tau(shots, kind).map_or("–".to_owned(), |t| format!("{t:.2}"));
+    let tau = |kind| {
+        model
+            .tau(shots, kind)
+            .map_or("–".to_owned(), |t| format!("{t:.2}"))
+    };
     Some(note(match price > 0.0 {
         true => format!(
             "A threshold chosen on validation brands costs most for {} at {shots} shot{}: F1 {} lower than with the oracle's (τ = {} instead of {}).",
@@ -278,7 +293,12 @@ fn dearest_threshold(inputs: &Inputs) -> Option<Finding> {
 fn left_out(inputs: &Inputs) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(first) = inputs.models.first() {
-        for few in first.evaluation.too_few.iter().filter(|f| !f.brands.is_empty()) {
+        for few in first
+            .evaluation
+            .too_few
+            .iter()
+            .filter(|f| !f.brands.is_empty())
+        {
             let n = few.brands.len();
             found.push(note(format!(
                 "{n} test brand{} no {}-shot episode: too few images.",

@@ -141,7 +141,10 @@ pub(super) fn variable(place: usize) -> String {
 
 /// Style rules that give each colour of the drawings its value on a light and on a dark page.
 fn colours() -> String {
-    let palette = PALETTE.iter().enumerate().map(|(i, (light, dark))| (format!("c{i}"), *light, *dark));
+    let palette = PALETTE
+        .iter()
+        .enumerate()
+        .map(|(i, (light, dark))| (format!("c{i}"), *light, *dark));
     let plain = DARK.iter().zip(["ink", "muted", "grid"]);
     let all: Vec<_> = palette
         .chain(plain.map(|((light, dark), name)| (name.to_owned(), *light, *dark)))
@@ -155,7 +158,9 @@ fn colours() -> String {
         join(&|(name, _, dark)| format!("--{name}:{dark};")),
         join(&|(name, light, _)| {
             let hex = hex(*light);
-            format!("svg [fill=\"{hex}\"]{{fill:var(--{name})}}svg [stroke=\"{hex}\"]{{stroke:var(--{name})}}\n")
+            format!(
+                "svg [fill=\"{hex}\"]{{fill:var(--{name})}}svg [stroke=\"{hex}\"]{{stroke:var(--{name})}}\n"
+            )
         }),
     )
 }
@@ -170,7 +175,11 @@ fn facts(model: &Model) -> String {
         name(&config.model.arch),
         format!("{} head", name(&config.model.head)),
         name(&config.loss),
-        format!("{} at {}", name(&config.optimizer.kind), config.optimizer.lr),
+        format!(
+            "{} at {}",
+            name(&config.optimizer.kind),
+            config.optimizer.lr
+        ),
         format!("batch {}", config.data.batch),
         format!("{} epochs", training.epochs.len()),
     ];
@@ -218,7 +227,12 @@ fn prose(text: &str) -> minijinja::Value {
     for (i, part) in text.split('`').enumerate() {
         let part = minijinja::HtmlEscape(part).to_string();
         match i % 2 {
-            0 => html += &part.replace(", −", ",\u{a0}−").replace(", +", ",\u{a0}+").replace(" [", "\u{a0}["),
+            0 => {
+                html += &part
+                    .replace(", −", ",\u{a0}−")
+                    .replace(", +", ",\u{a0}+")
+                    .replace(" [", "\u{a0}[")
+            }
             _ => html += &format!("<code>{part}</code>"),
         }
     }
@@ -267,7 +281,13 @@ mod tests {
     fn small_things_are_written_right() {
         assert_eq!(base64(b"fooba"), "Zm9vYmE=");
         assert_eq!(base64(b"foobar"), "Zm9vYmFy");
-        assert_eq!([7, 999, 1000, 158_654].map(thousands), ["7", "999", "1,000", "158,654"]);
-        assert_eq!(prose("`a<b` & c").to_string(), "<code>a&lt;b</code> &amp; c");
+        assert_eq!(
+            [7, 999, 1000, 158_654].map(thousands),
+            ["7", "999", "1,000", "158,654"]
+        );
+        assert_eq!(
+            prose("`a<b` & c").to_string(),
+            "<code>a&lt;b</code> &amp; c"
+        );
     }
 }

@@ -238,14 +238,22 @@ fn check_comparable(a: &Model, b: &Model) -> Result<(), String> {
         &a.manifest_blake3,
         &b.manifest_blake3,
     )?;
-    differ("another split, by its CSV", &a.split_blake3, &b.split_blake3)?;
+    differ(
+        "another split, by its CSV",
+        &a.split_blake3,
+        &b.split_blake3,
+    )?;
     differ_number("another seed of the episodes", a.seed, b.seed)?;
     differ_number(
         "another number of episodes",
         a.episodes.into(),
         b.episodes.into(),
     )?;
-    differ_number("another number of test brands", a.test_brands, b.test_brands)?;
+    differ_number(
+        "another number of test brands",
+        a.test_brands,
+        b.test_brands,
+    )?;
     differ_number("another number of test rows", a.test_rows, b.test_rows)
 }
 

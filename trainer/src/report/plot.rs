@@ -94,7 +94,8 @@ impl Axis {
             true => ((low / step).floor(), (high / step - 1e-9).ceil()),
             false => ((low / step - 1e-9).ceil(), (high / step + 1e-9).floor()),
         };
-        let places = usize::from(step < 0.99) + usize::from(step < 0.099) + usize::from(step < 0.0099);
+        let places =
+            usize::from(step < 0.99) + usize::from(step < 0.099) + usize::from(step < 0.0099);
         let ticks = (first as i64..=last as i64)
             .map(|i| {
                 let value = i as f64 * step;
@@ -217,7 +218,15 @@ impl Panel {
             if self.rules_at_y {
                 line(area, vec![(left, y), (right, y)], GRID, 1.0)?;
             }
-            text(area, word, (px(f.left - 6.0), y), 11.0, MUTED, HPos::Right, VPos::Center)?;
+            text(
+                area,
+                word,
+                (px(f.left - 6.0), y),
+                11.0,
+                MUTED,
+                HPos::Right,
+                VPos::Center,
+            )?;
         }
         for (value, word) in &self.x.ticks {
             let x = f.x(*value);
@@ -225,13 +234,29 @@ impl Panel {
                 true => line(area, vec![(x, bottom), (x, bottom + px(4.0))], MUTED, 1.0)?,
                 false => line(area, vec![(x, top), (x, bottom)], GRID, 1.0)?,
             }
-            text(area, word, (x, bottom + px(6.0)), 11.0, MUTED, HPos::Center, VPos::Top)?;
+            text(
+                area,
+                word,
+                (x, bottom + px(6.0)),
+                11.0,
+                MUTED,
+                HPos::Center,
+                VPos::Top,
+            )?;
         }
         if self.rules_at_y {
             line(area, vec![(left, bottom), (right, bottom)], MUTED, 1.0)?;
         }
         let at = ((left + right) / 2, bottom + px(21.0));
-        text(area, &self.x_title, at, 11.0, MUTED, HPos::Center, VPos::Top)
+        text(
+            area,
+            &self.x_title,
+            at,
+            11.0,
+            MUTED,
+            HPos::Center,
+            VPos::Top,
+        )
     }
 }
 
@@ -271,7 +296,15 @@ fn draw_mark(
             dot(area, (f.x(*mean), y), 4.0, *colour)?;
         }
         Mark::Heading(y, word) => {
-            text(area, word, (0, f.y(*y)), 11.0, INK, HPos::Left, VPos::Center)?;
+            text(
+                area,
+                word,
+                (0, f.y(*y)),
+                11.0,
+                INK,
+                HPos::Left,
+                VPos::Center,
+            )?;
         }
         Mark::Rule(x, word, colour) => {
             let x = f.x(*x);
@@ -338,9 +371,18 @@ mod tests {
     #[test]
     fn ticks_are_round_and_words_have_the_places_they_need() {
         let words = |axis: Axis| -> Vec<String> { axis.ticks.into_iter().map(|t| t.1).collect() };
-        assert_eq!(words(Axis::round(0.0, 1.0, 5, true)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(words(Axis::round(0.0, 29.0, 6, false)), ["0", "5", "10", "15", "20", "25"]);
-        assert_eq!(words(Axis::round(-0.07, 0.26, 4, true)), ["−0.1", "0.0", "0.1", "0.2", "0.3"]);
+        assert_eq!(
+            words(Axis::round(0.0, 1.0, 5, true)),
+            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
+        );
+        assert_eq!(
+            words(Axis::round(0.0, 29.0, 6, false)),
+            ["0", "5", "10", "15", "20", "25"]
+        );
+        assert_eq!(
+            words(Axis::round(-0.07, 0.26, 4, true)),
+            ["−0.1", "0.0", "0.1", "0.2", "0.3"]
+        );
         let flat = Axis::round(0.4, 0.4, 4, true);
         assert!(flat.high > flat.low && flat.ticks.len() >= 2);
     }
@@ -363,7 +405,12 @@ mod tests {
             description: "it's \"so\" & <so>".to_owned(),
         };
         let svg = panel.svg().unwrap();
-        assert!(svg.starts_with("<svg role=\"img\" aria-label=\"it&#x27;s &quot;so&quot; &amp; &lt;so&gt;\""), "{svg}");
+        assert!(
+            svg.starts_with(
+                "<svg role=\"img\" aria-label=\"it&#x27;s &quot;so&quot; &amp; &lt;so&gt;\""
+            ),
+            "{svg}"
+        );
         assert!(svg.contains("viewBox=\"0 0 1200 720\""));
         assert!(svg.contains("a &lt; b &amp; &quot;c&quot;"));
         assert!(svg.contains("#0072B2") && svg.contains("#D55E00"));

@@ -164,10 +164,16 @@ pub fn threshold_lines(inputs: &Inputs) -> Vec<ThresholdLine> {
                 inputs
                     .value(&model.name, protocol, shots, "f1")
                     .map_or_else(none, |row| {
-                        format!("{} [{}, {}]", plain(row.mean), plain(row.ci_low), plain(row.ci_high))
+                        format!(
+                            "{} [{}, {}]",
+                            plain(row.mean),
+                            plain(row.ci_low),
+                            plain(row.ci_high)
+                        )
                     })
             };
-            let (transferred, oracle) = (tau(ThresholdKind::Transferred), tau(ThresholdKind::Oracle));
+            let (transferred, oracle) =
+                (tau(ThresholdKind::Transferred), tau(ThresholdKind::Oracle));
             if transferred.is_some() || oracle.is_some() {
                 lines.push(ThresholdLine {
                     model: model.name.clone(),
