@@ -105,7 +105,7 @@ fn resizing_does_not_depend_on_the_processor() {
         let detected = resized(&mut Resizer::new());
         let mut plain = Resizer::new();
         // SAFETY: no extension at all is supported by every processor.
-        unsafe { plain.set_cpu_extensions(fast_image_resize::CpuExtensions::None) };
+        unsafe { plain.set_cpu_extensions(CpuExtensions::None) };
         assert!(detected == resized(&mut plain), "side {side}");
     }
 }
