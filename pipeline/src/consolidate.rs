@@ -1,7 +1,7 @@
 //! Which folders are one brand and which images are copies, decided by content, image by image.
 //!
-//! Names bring folders together ([`naming`]), a person may overrule them ([`overrides`]), hashes find the copies
-//! ([`copies`]). The outcome is a plan that a person can read, and [`apply`] trusts the plan for nothing that it can
+//! Names bring folders together (`naming`), a person may overrule them (`overrides`), hashes find the copies
+//! (`copies`). The outcome is a plan that a person can read, and [`apply`] trusts the plan for nothing that it can
 //! check against the tree.
 
 use std::collections::{BTreeMap, BTreeSet};

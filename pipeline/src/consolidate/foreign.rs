@@ -72,30 +72,38 @@ impl<'a> Names<'a> {
     }
 }
 
+/// What the objects of a folder say.
+#[derive(Default)]
+struct Said<'a> {
+    /// Whether one names the folder's own brand.
+    own: bool,
+    /// How many say what else.
+    others: BTreeMap<&'a str, u64>,
+}
+
 /// Every foreign name, sorted by category, folder and name. Objects that are refused and images that a person left out
 /// do not count.
 pub fn foreign_names(scan: &Scan, layout: &Layout) -> Vec<ForeignName> {
     let names = Names::new(layout);
-    // Per (category, folder): does an object name its own brand, and the others' counts.
-    let mut found: BTreeMap<(&str, &str), (bool, BTreeMap<&str, u64>)> = BTreeMap::new();
+    let mut found: BTreeMap<(&str, &str), Said> = BTreeMap::new();
     for (sample, fate) in scan.samples.iter().zip(&layout.fates) {
         let key = (sample.category.clone(), sample.folder.clone());
         let Some(&brand) = layout.folders.get(&key).filter(|_| *fate != Fate::LeftOut) else {
             continue;
         };
         let (category, folder) = (sample.category.as_str(), sample.folder.as_str());
-        let (own, others) = found.entry((category, folder)).or_default();
+        let said = found.entry((category, folder)).or_default();
         for name in object_names(sample) {
             if names.is_own(brand, category, folder, name) {
-                *own = true;
+                said.own = true;
             } else {
-                *others.entry(name).or_default() += 1;
+                *said.others.entry(name).or_default() += 1;
             }
         }
     }
     let mut list = Vec::new();
-    for ((category, folder), (own, others)) in found {
-        for (name, objects) in others {
+    for ((category, folder), said) in found {
+        for (name, objects) in said.others {
             let brand = names.resolve(category, name);
             list.push(ForeignName {
                 category: category.to_owned(),
@@ -103,7 +111,7 @@ pub fn foreign_names(scan: &Scan, layout: &Layout) -> Vec<ForeignName> {
                 name: name.to_owned(),
                 objects,
                 brand: brand.map(|b| layout.brands[b as usize].name.clone()),
-                whole_folder: !own,
+                whole_folder: !said.own,
             });
         }
     }

@@ -33,7 +33,7 @@ fn write_summary(plan: &ConsolidationPlan, out: &mut String) -> std::fmt::Result
         (GroupRule::SuffixFamily, "suffix families"),
         (
             GroupRule::FoldedName,
-            "names joined but for case and punctuation",
+            "names that differ in case and punctuation only",
         ),
         (GroupRule::SuffixFamilyAndFoldedName, "joined by both rules"),
         (GroupRule::Override, "formed by the overrides"),
@@ -41,7 +41,7 @@ fn write_summary(plan: &ConsolidationPlan, out: &mut String) -> std::fmt::Result
     ] {
         let n = plan.groups.iter().filter(|g| g.rule == rule).count();
         if n > 0 {
-            writeln!(out, "  {n} {what}")?;
+            writeln!(out, "  {what}: {n}")?;
         }
     }
 
