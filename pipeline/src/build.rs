@@ -1,4 +1,8 @@
 //! `logodex-data build`: a raw tree becomes a dataset directory, from top to bottom.
+//!
+//! An image that cannot be decoded is refused: no row, no annotation. With `region = "object"` an image whose boxes are
+//! all refused or too small is kept: it has its indexed annotation and counts in `brands.csv` and in the manifest's
+//! `images`, but it has no row, and so no number in the catalog.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

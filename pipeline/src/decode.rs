@@ -9,6 +9,8 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+#[cfg(test)]
+use fast_image_resize::CpuExtensions;
 use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::jpeg::JpegDecoder;
@@ -253,5 +255,4 @@ fn locked(name: &str) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "decode_tests.rs"]
 mod tests;

@@ -89,6 +89,27 @@ fn resizes_as_pillow_does_on_the_same_pixels() {
     }
 }
 
+/// Datasets built on different processors are the same bytes: every instruction set rounds alike.
+#[test]
+fn resizing_does_not_depend_on_the_processor() {
+    let picture = decode(&golden("baseline_444.jpg")).unwrap();
+    let source =
+        ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3).unwrap();
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    for side in [7, 24, 224] {
+        let resized = |resizer: &mut Resizer| {
+            let mut target = Image::new(side, side, PixelType::U8x3);
+            resizer.resize(&source, &mut target, &options).unwrap();
+            target.into_vec()
+        };
+        let detected = resized(&mut Resizer::new());
+        let mut plain = Resizer::new();
+        // SAFETY: no extension at all is supported by every processor.
+        unsafe { plain.set_cpu_extensions(CpuExtensions::None) };
+        assert!(detected == resized(&mut plain), "side {side}");
+    }
+}
+
 #[test]
 fn a_cut_file_is_refused_or_whole() {
     for case in cases() {
