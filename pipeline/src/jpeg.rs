@@ -88,9 +88,11 @@ pub fn complete(bytes: &[u8]) -> Result<bool, Defect> {
                 _ => return broken("the restart interval is not two bytes long"),
             },
             0xc0..=0xcf if !matches!(marker, 0xc8 | 0xcc) => {
-                if decoder.replace(parse_frame(marker, body)?).is_some() {
+                let scanner = parse_frame(marker, body)?;
+                if decoder.is_some() {
                     return broken("there are two frame headers");
                 }
+                decoder = Some(scanner);
             }
             SOS => {
                 let Some(scanner) = decoder.as_mut() else {
