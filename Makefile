@@ -23,7 +23,7 @@ setup: ## fetch libtorch (543 MB, once, checksummed); a LIBTORCH already set is 
 	@[ -n "$$LIBTORCH" ] || scripts/fetch_libtorch.sh
 
 build: setup ## build the three programs in release mode
-	$(CARGO) build --release --locked --bins
+	$(CARGO) build --release --locked --workspace --bins
 
 demo: build ## everything on generated data: tree, dataset, training, evaluation, report (at most 8 minutes)
 	scripts/demo.sh $(BIN) $(DEMO) runs/demo
@@ -51,10 +51,8 @@ report: build ## gather every evaluated run in runs/ into runs/report
 	$(BIN)/logodex-train report --out runs/report $$(ls -d runs/dataset 2>/dev/null) $$(ls -d runs/*/evaluation.json | xargs -n1 dirname)
 
 test: setup ## every test
-	$(CARGO) build --release --locked --bins
-	$(CARGO) test --release --locked --workspace --doc
-	$(CARGO) test --release --locked --workspace --exclude logodex-tests --lib --bins --tests
-	$(CARGO) test --release --locked -p logodex-tests
+	$(CARGO) build --release --locked --workspace --bins
+	$(CARGO) test --release --locked --workspace
 
 check: setup ## formatting and lints, warnings refused
 	$(CARGO) fmt --all --check

@@ -238,9 +238,9 @@ fn a_brand_with_one_image_is_skipped_and_said_and_nothing_but_such_brands_is_an_
         "split --dataset d2 --name s --seed 1 --test 0.2 --val 0.3",
     );
     let error = workspace.fails(
-        1,
+        USAGE,
         "logodex-train",
         "fit --dataset d2 --split s --config fit.toml --run r2",
     );
-    assert!(error.contains("one image"), "{error}");
+    assert!(error.contains("only one"), "{error}");
 }
