@@ -15,7 +15,7 @@ step() {
 }
 
 rm -rf "$data" "$runs"
-step "$bin/logodex-fixtures" tree --out "$data/raw" --brands 300 --images-per-brand 12 --seed 42
+step "$bin/logodex-fixtures" tree --out "$data/raw" --brands 300 --images-per-brand 12 --seed 42 --quirks --defects
 step "$bin/logodex-data" build --raw "$data/raw" --out "$data/dataset" --config pipeline/configs/demo.toml
 step "$bin/logodex-data" check "$data/dataset"
 step "$bin/logodex-data" split --dataset "$data/dataset" --name demo --seed 42 --test 0.2 --val 0.1
@@ -24,7 +24,7 @@ for model in $trained $baselines; do
   step "$bin/logodex-train" fit --dataset "$data/dataset" --split demo --config "$configs/$model.toml" --run "$runs/$model"
 done
 for model in $trained $baselines; do
-  step "$bin/logodex-train" evaluate --dataset "$data/dataset" --split demo --run "$runs/$model" --out "$runs/$model"
+  step "$bin/logodex-train" evaluate --dataset "$data/dataset" --split demo --run "$runs/$model" --out "$runs/$model" >/dev/null
 done
 reports=()
 for model in $trained $baselines; do reports+=("$runs/$model"); done
