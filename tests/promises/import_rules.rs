@@ -107,6 +107,17 @@ fn each_heavy_library_has_one_door() {
         "fast_image_resize",
         &["pipeline/src/decode.rs"],
     );
+    // Figures encode their pictures as PNG; every JPEG goes through one decoder.
+    only(
+        "pipeline/src",
+        "image",
+        &["pipeline/src/decode", "pipeline/src/stats"],
+    );
+    only(
+        "trainer/src",
+        "image",
+        &["trainer/src/eval/write.rs", "trainer/src/report/tests"],
+    );
     only(
         "pipeline/src",
         "polars",

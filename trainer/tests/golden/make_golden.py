@@ -1,6 +1,6 @@
 """Makes the golden files beside it, which the Rust tests in this folder compare with.
 
-    python3 -m pip install torch==2.11.0 torchvision==0.26.0 pytorch-metric-learning==2.9.0 safetensors==0.8.0 numpy
+    python3 -m pip install torch==2.11.0 torchvision==0.26.0 pytorch-metric-learning==2.9.0 safetensors==0.8.0 numpy==2.4.6
     python3 trainer/tests/golden/make_golden.py
 
 Weights and inputs come from `fill`, a formula that both sides compute, so only results are stored.
