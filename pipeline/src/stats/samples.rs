@@ -5,12 +5,14 @@ use std::fmt::Write;
 use std::io::Cursor;
 
 use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use image::imageops::{FilterType, resize};
 use image::{ImageFormat, RgbImage};
 use logodex_schemas::dataset::BrandRow;
 use logodex_schemas::stats::SampleRow;
 
-use crate::stats::svg::{INK, MUTED, base64, escape, hex, shorten, style};
+use crate::stats::svg::{INK, MUTED, escape, hex, shorten, style};
 
 /// Columns of the sheet.
 const COLUMNS: usize = 9;
@@ -94,7 +96,7 @@ pub fn sheet<'a>(
                     body,
                     "<image x=\"{x}\" y=\"{y}\" width=\"{TILE}\" height=\"{TILE}\" preserveAspectRatio=\"none\" \
                      href=\"data:image/png;base64,{}\"><title>{} (row {})</title></image>",
-                    base64(&png),
+                    STANDARD.encode(&png),
                     escape(&sample.brand),
                     sample.row
                 );

@@ -72,36 +72,9 @@ pub fn shorten(text: &str, length: usize) -> String {
     }
 }
 
-/// RFC 4648, padded.
-pub fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for place in 0..4 {
-            match place <= chunk.len() {
-                true => out.push(ALPHABET[(bits >> (18 - 6 * place) & 63) as usize].into()),
-                false => out.push('='),
-            }
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_that_of_the_rfc() {
-        let cases = ["", "f", "fo", "foo", "foob", "fooba", "foobar"];
-        let coded = [
-            "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy",
-        ];
-        assert_eq!(cases.map(|c| base64(c.as_bytes())), coded);
-        assert_eq!(base64(&[0xFF, 0xFE, 0x00]), "//4A");
-    }
 
     #[test]
     fn names_are_escaped_and_shortened() {

@@ -2,6 +2,8 @@
 //! drawn here is inserted as it is.
 
 use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use logodex_schemas::evaluation::ComparisonRow;
 use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
@@ -253,24 +255,7 @@ pub fn thousands(number: u64) -> String {
 }
 
 pub(super) fn data_uri(kind: &str, bytes: &[u8]) -> String {
-    format!("data:{kind};base64,{}", base64(bytes))
-}
-
-/// RFC 4648, padded.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for place in 0..4 {
-            match place <= chunk.len() {
-                true => out.push(ALPHABET[(bits >> (18 - 6 * place) & 63) as usize].into()),
-                false => out.push('='),
-            }
-        }
-    }
-    out
+    format!("data:{kind};base64,{}", STANDARD.encode(bytes))
 }
 
 #[cfg(test)]
@@ -279,8 +264,10 @@ mod tests {
 
     #[test]
     fn small_things_are_written_right() {
-        assert_eq!(base64(b"fooba"), "Zm9vYmE=");
-        assert_eq!(base64(b"foobar"), "Zm9vYmFy");
+        assert_eq!(
+            data_uri("image/png", b"fooba"),
+            "data:image/png;base64,Zm9vYmE="
+        );
         assert_eq!(
             [7, 999, 1000, 158_654].map(thousands),
             ["7", "999", "1,000", "158,654"]
