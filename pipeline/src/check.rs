@@ -29,8 +29,9 @@ pub fn check(root: &Path) -> anyhow::Result<String> {
     let mut problems = Vec::new();
     let files = list(root, root)?;
 
-    let catalog = check_listed(root, &manifest, &mut problems);
-    let brands = match read_brands(root, &manifest) {
+    let read = read_brands(root, &manifest);
+    let catalog = check_listed(root, &manifest, read.as_deref().ok(), &mut problems);
+    let brands = match read {
         Ok(brands) => brands,
         // `check_listed` has named a damaged file already.
         Err(error) => {
@@ -111,9 +112,9 @@ fn is_unknown(file: &str, manifest: &Manifest) -> bool {
         |rest: &str| !rest.contains('/') && (rest.ends_with(".csv") || rest.ends_with(".json"));
     !(file == MANIFEST
         || file == MARKER
+        || file.starts_with("annotations/") // first of the many: one per image
         || manifest.files.contains_key(file)
         || manifest.shards.iter().any(|shard| shard.path == file)
-        || file.starts_with("annotations/")
         || file.strip_prefix("splits/").is_some_and(split))
 }
 
@@ -121,6 +122,7 @@ fn is_unknown(file: &str, manifest: &Manifest) -> bool {
 fn check_listed(
     root: &Path,
     manifest: &Manifest,
+    brands: Option<&[BrandRow]>,
     problems: &mut Vec<String>,
 ) -> Option<Vec<CatalogRow>> {
     let mut catalog = None;
@@ -134,8 +136,8 @@ fn check_listed(
         let path = root.join(name);
         let parsed = read_listed(root, manifest, name).and_then(|bytes| {
             match name {
-                "catalog.parquet" => catalog = Some(parquet::read_catalog(&path)?),
-                "brand_to_index.csv" => check_lookup(root, manifest, &parse_csv(&path, &bytes)?)?,
+                "catalog.parquet" => catalog = Some(parquet::parse_catalog(&path, bytes)?),
+                "brand_to_index.csv" => check_lookup(brands, &parse_csv(&path, &bytes)?)?,
                 "rejects.jsonl" => {
                     let lines = bytes
                         .split(|&byte| byte == b'\n')
@@ -167,14 +169,14 @@ fn check_listed(
 }
 
 /// `brand_to_index.csv` says the same as `brands.csv`.
-fn check_lookup(root: &Path, manifest: &Manifest, lookup: &[BrandIndexRow]) -> anyhow::Result<()> {
+fn check_lookup(brands: Option<&[BrandRow]>, lookup: &[BrandIndexRow]) -> anyhow::Result<()> {
     // A damaged brands.csv is named elsewhere.
-    if let Ok(brands) = read_brands(root, manifest) {
+    if let Some(brands) = brands {
         let same = |(row, brand): (&BrandIndexRow, &BrandRow)| {
             row.index == brand.index && row.brand == brand.brand
         };
         anyhow::ensure!(
-            lookup.len() == brands.len() && lookup.iter().zip(&brands).all(same),
+            lookup.len() == brands.len() && lookup.iter().zip(brands).all(same),
             "brand_to_index.csv and brands.csv name different brands"
         );
     }

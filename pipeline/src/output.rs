@@ -206,6 +206,19 @@ impl Output {
     }
 }
 
+/// Writes a file under a hidden name beside it, syncs it and renames it: a reader sees the old file or the new one.
+///
+/// # Errors
+/// The file cannot be written; names it.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.tmp"));
+    std::fs::write(&temporary, bytes)
+        .and_then(|()| File::open(&temporary)?.sync_all())
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
 impl Drop for Output {
     fn drop(&mut self) {
         if !self.published {

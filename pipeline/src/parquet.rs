@@ -73,8 +73,16 @@ pub fn catalog_bytes(rows: &[CatalogRow]) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// A file that cannot be read, is no Parquet, or lacks a column of [`CatalogRow`] in its type.
 pub fn read_catalog(path: &Path) -> anyhow::Result<Vec<CatalogRow>> {
-    let file = std::fs::File::open(path).with_context(|| format!("{}", path.display()))?;
-    let frame = ParquetReader::new(file)
+    let bytes = std::fs::read(path).with_context(|| format!("{}", path.display()))?;
+    parse_catalog(path, bytes)
+}
+
+/// As [`read_catalog`], of bytes that were read already; `path` is for the error.
+///
+/// # Errors
+/// Bytes that are no Parquet, or lack a column of [`CatalogRow`] in its type.
+pub fn parse_catalog(path: &Path, bytes: Vec<u8>) -> anyhow::Result<Vec<CatalogRow>> {
+    let frame = ParquetReader::new(std::io::Cursor::new(bytes))
         .set_rechunk(true)
         .finish()
         .with_context(|| format!("{} is not a readable Parquet file", path.display()))?;

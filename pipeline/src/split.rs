@@ -13,6 +13,7 @@ use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
 
 use crate::dataset::{parse_csv, read_brands, read_manifest};
 use crate::failure::usage;
+use crate::output::write_whole;
 use crate::tables::{csv_bytes, json_bytes};
 
 /// What `split` is asked to draw.
@@ -85,11 +86,7 @@ pub fn split(dataset: &Path, options: &SplitOptions) -> anyhow::Result<String> {
         if path.exists() {
             continue;
         }
-        let temporary = folder.join(format!(".{}.{extension}.tmp", options.name));
-        std::fs::write(&temporary, bytes)
-            .and_then(|()| std::fs::File::open(&temporary)?.sync_all())
-            .and_then(|()| std::fs::rename(&temporary, &path))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write_whole(&path, bytes)?;
     }
     Ok(table(&record))
 }

@@ -13,6 +13,7 @@ use logodex_schemas::dataset::{BrandRow, Manifest};
 use logodex_schemas::stats::{CategoryStats, DatasetStats, stats_header};
 
 use crate::dataset::Dataset;
+use crate::output::write_whole;
 
 /// Writes `samples.svg`, `long_tail.svg` and, last, `stats.json` into `out`; returns a line per category, to print.
 ///
@@ -27,11 +28,11 @@ pub fn stats(dataset: &Path, out: &Path) -> Result<String> {
 
     std::fs::create_dir_all(out)
         .with_context(|| format!("{}: cannot make the directory", out.display()))?;
-    write(&out.join("samples.svg"), sheet.as_bytes())?;
-    write(&out.join("long_tail.svg"), tail.as_bytes())?;
+    write_whole(&out.join("samples.svg"), sheet.as_bytes())?;
+    write_whole(&out.join("long_tail.svg"), tail.as_bytes())?;
     let mut json = serde_json::to_vec_pretty(&stats)?;
     json.push(b'\n');
-    write(&out.join("stats.json"), &json)?;
+    write_whole(&out.join("stats.json"), &json)?;
     Ok(table(&stats))
 }
 
@@ -128,14 +129,6 @@ fn table(stats: &DatasetStats) -> String {
     text
 }
 
-/// Under a temporary name and then by rename, so that a reader never sees half a file.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_extension("partial");
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .with_context(|| format!("{}: cannot write", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use logodex_schemas::dataset::{AnnotationsEntry, BuildConfig, Counts, manifest_header};
@@ -229,7 +222,7 @@ mod tests {
     fn the_same_dataset_gives_the_same_bytes_and_nothing_is_left_half_written() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("stats.json");
-        write(&path, b"{}").unwrap();
+        write_whole(&path, b"{}").unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         let one = describe(&brands(), &manifest(), String::new()).unwrap();
         let mut shuffled = brands();

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use logodex_schemas::run::{RunState, run_header};
 use tch::Tensor;
 
+use crate::durable::sync_dir;
 use crate::torch;
 
 /// The parameters and buffers, by torchvision's names; a loss's own weights under `loss.*`.
@@ -233,16 +234,6 @@ fn remove_if_exists(path: &Path) -> Result<()> {
         Err(_) => {}
     }
     Ok(())
-}
-
-/// Makes renames and new names in `dir` durable.
-///
-/// # Errors
-/// The disk.
-pub fn sync_dir(dir: &Path) -> Result<()> {
-    File::open(dir)
-        .and_then(|d| d.sync_all())
-        .with_context(|| dir.display().to_string())
 }
 
 #[cfg(test)]

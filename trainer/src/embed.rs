@@ -5,13 +5,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use logodex_schemas::split::Fold;
 use logodex_schemas::train::ModelConfig;
-use safetensors::tensor::{Dtype, TensorView};
 use tch::Kind;
 
 use crate::augment::{normalize, to_float};
 use crate::batch::{BatchPlan, prefetch};
 use crate::config::UsageError;
 use crate::dataset::{Dataset, Split};
+use crate::eval::EmbeddingSet;
 use crate::learner::network_state;
 use crate::model::{EmbeddingNet, Mode};
 use crate::progress::Progress;
@@ -21,19 +21,6 @@ use crate::torch;
 
 /// Rows per forward pass. Fixed, so that the same rows give the same embeddings whatever the run's batch size.
 const BATCH: usize = 64;
-
-/// What `embed` writes, by rows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Embeddings {
-    /// `[N, dim]`, row-major.
-    pub vectors: Vec<f32>,
-    /// Size of an embedding.
-    pub dim: usize,
-    /// The brand index of each.
-    pub brand: Vec<i64>,
-    /// The dataset's row of each.
-    pub row: Vec<i64>,
-}
 
 /// `logodex-train embed`: embeds a fold with a checkpoint of a run and writes the file.
 ///
@@ -51,6 +38,9 @@ pub fn embed_command(
     let split = dataset.split(split)?;
     let (net, runtime) = open_network(run, which, &dataset, &split)?;
     let embeddings = embed_fold(&net, &runtime, &dataset, &split, fold)?;
+    if let Some(parent) = out.parent() {
+        std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+    }
     embeddings.write(out)?;
     println!(
         "{}: {} embeddings of {} numbers",
@@ -109,7 +99,7 @@ pub fn embed_fold(
     dataset: &Dataset,
     split: &Split,
     fold: Fold,
-) -> Result<Embeddings> {
+) -> Result<EmbeddingSet> {
     let brands = dataset.fold(split, fold);
     let rows: Vec<u64> = brands
         .iter()
@@ -124,11 +114,11 @@ pub fn embed_fold(
         .into());
     }
     let mut progress = Progress::start("embedding", rows.len() as u64, 0);
-    let vectors = embed_rows(net, runtime, dataset, &rows, Some(&mut progress))?;
+    let embeddings = embed_rows(net, runtime, dataset, &rows, Some(&mut progress))?;
     progress.finish();
-    Ok(Embeddings {
-        vectors,
+    Ok(EmbeddingSet {
         dim: net.embedding_dim() as usize,
+        embeddings,
         brand: brands
             .iter()
             .flat_map(|b| std::iter::repeat_n(i64::from(b.index), b.n_rows as usize))
@@ -188,39 +178,4 @@ pub fn embed_rows(
         }
         Ok(all)
     })
-}
-
-impl Embeddings {
-    /// Writes a safetensors file: `embeddings` F32 `[N, D]`, `brand` I64 `[N]`, `row` I64 `[N]`.
-    ///
-    /// # Errors
-    /// The disk.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let n = self.row.len();
-        let vectors: Vec<u8> = self.vectors.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let bytes =
-            |column: &[i64]| -> Vec<u8> { column.iter().flat_map(|x| x.to_le_bytes()).collect() };
-        let (brand, row) = (bytes(&self.brand), bytes(&self.row));
-        let tensors = [
-            (
-                "embeddings",
-                TensorView::new(Dtype::F32, vec![n, self.dim], &vectors)?,
-            ),
-            ("brand", TensorView::new(Dtype::I64, vec![n], &brand)?),
-            ("row", TensorView::new(Dtype::I64, vec![n], &row)?),
-        ];
-        let file = safetensors::serialize(tensors, None)?;
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-        }
-        run::write_whole(path, &file).with_context(|| path.display().to_string())
-    }
-
-    /// One embedding.
-    ///
-    /// # Panics
-    /// If `i` is not below the number of rows.
-    pub fn vector(&self, i: usize) -> &[f32] {
-        &self.vectors[i * self.dim..(i + 1) * self.dim]
-    }
 }

@@ -8,8 +8,9 @@ use anyhow::{Context, Result};
 use logodex_schemas::run::MetricsLine;
 use logodex_schemas::train::TrainConfig;
 
-use crate::checkpoint::{self, Checkpoint, sync_dir};
+use crate::checkpoint::{self, Checkpoint};
 use crate::config::{self, UsageError};
+use crate::durable::write_whole;
 
 /// Which checkpoint of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -211,22 +212,4 @@ pub fn open(dir: &Path, which: Which) -> Result<(TrainConfig, Checkpoint)> {
     // Resolved once, so that a run still going on cannot swap the folder between two reads.
     let path = fs::canonicalize(&path).with_context(|| path.display().to_string())?;
     Ok((config, Checkpoint::open(&path)?))
-}
-
-/// Writes a file under a hidden name, syncs it and renames it into place.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path
-        .file_name()
-        .context("a file has a name")?
-        .to_string_lossy();
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
-    let hidden = dir.join(format!(".{name}.writing"));
-    let mut file = File::create(&hidden)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&hidden, path)?;
-    sync_dir(dir)
 }

@@ -13,7 +13,7 @@ use logodex_schemas::split::Fold;
 use logodex_schemas::train::{LossConfig, TrainConfig};
 use tch::Tensor;
 
-use crate::batch::{Batch, BatchPlan, Samples, n_batches, prefetch};
+use crate::batch::{Batch, BatchPlan, Samples, prefetch};
 use crate::checkpoint::publish;
 use crate::config::{self, UsageError};
 use crate::dataset::{Dataset, Split};
@@ -83,8 +83,11 @@ pub fn fit(
 
     // What there is to learn from.
     let (train, val) = folds(&dataset, &split, &config);
-    let samples_per_epoch = samples_per_epoch(&train, &config.loss);
-    let steps_per_epoch = n_batches(samples_per_epoch, config.data.batch as usize) as u64;
+    // Every epoch has the same size, whatever it draws.
+    let plans =
+        Samples::draw(&config.loss, &train, config.seed, 0).batches(config.data.batch as usize);
+    let steps_per_epoch = plans.len() as u64;
+    let images_per_epoch: u64 = plans.iter().map(|plan| plan.rows.len() as u64).sum();
     let skipped_images = match config.loss {
         LossConfig::NormSoftmax { .. } => 0,
         _ => train.n_single(),
@@ -128,11 +131,6 @@ pub fn fit(
     }
 
     let total_steps = u64::from(config.schedule.epochs) * steps_per_epoch;
-    let images_per_epoch: u64 = {
-        let plans =
-            Samples::draw(&config.loss, &train, config.seed, 0).batches(config.data.batch as usize);
-        plans.iter().map(|plan| plan.rows.len() as u64).sum()
-    };
     let mut progress = Progress::start(
         "training",
         u64::from(config.schedule.epochs) * images_per_epoch,
@@ -313,11 +311,6 @@ fn folds(dataset: &Dataset, split: &Split, config: &TrainConfig) -> (FoldRows, F
             config.seed,
         ),
     }
-}
-
-/// The same in every epoch: each row that can be visited is visited once.
-fn samples_per_epoch(train: &FoldRows, loss: &LossConfig) -> usize {
-    Samples::draw(loss, train, 0, 0).len()
 }
 
 fn check_samples(

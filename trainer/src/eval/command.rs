@@ -8,7 +8,7 @@ use logodex_schemas::split::Fold;
 
 use crate::config::UsageError;
 use crate::dataset::{Dataset, Split};
-use crate::embed::{Embeddings, embed_fold, open_network};
+use crate::embed::{embed_fold, open_network};
 use crate::eval::{EmbeddingSet, Outcome, Picture, Settings, evaluate, table, write_outcome};
 use crate::run::Which;
 
@@ -129,24 +129,12 @@ fn embed(run: &Path, which: Which, dataset: &Dataset, split: &Split) -> Result<R
             .iter()
             .any(|brand| brand.n_rows > 0)
     };
-    let embed =
-        |fold: Fold| embed_fold(&net, &runtime, dataset, split, fold).map(EmbeddingSet::from);
+    let embed = |fold: Fold| embed_fold(&net, &runtime, dataset, split, fold);
     Ok(Rows {
         test: embed(Fold::Test)?,
         val: has_rows(Fold::Val).then(|| embed(Fold::Val)).transpose()?,
         notices: vec![],
     })
-}
-
-impl From<Embeddings> for EmbeddingSet {
-    fn from(embeddings: Embeddings) -> Self {
-        Self {
-            dim: embeddings.dim,
-            embeddings: embeddings.vectors,
-            brand: embeddings.brand,
-            row: embeddings.row,
-        }
-    }
 }
 
 /// Reads embedding files, puts them together and matches their rows to the dataset.

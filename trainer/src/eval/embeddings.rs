@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::eval::write::write_atomically;
+use crate::durable::write_whole;
 
 /// The embeddings of some rows of a dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,7 +87,7 @@ impl EmbeddingSet {
             ("brand", TensorView::new(Dtype::I64, vec![n], &brand)?),
             ("row", TensorView::new(Dtype::I64, vec![n], &row)?),
         ];
-        write_atomically(path, &safetensors::serialize(tensors, None)?)
+        write_whole(path, &safetensors::serialize(tensors, None)?)
     }
 
     /// Whether every number can be used: sizes agree, brands and rows are not negative, no row occurs twice, every

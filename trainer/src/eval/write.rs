@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use image::{ImageFormat, RgbImage};
 use serde::Serialize;
 
+use crate::durable::write_whole;
 use crate::eval::Outcome;
 
 /// A square picture of a dataset row.
@@ -34,31 +35,14 @@ pub fn write_outcome(
         for shown in [&example.query, &example.positive, &example.negative] {
             let png = png(picture(shown.row)?)
                 .with_context(|| format!("picture of row {}", shown.row))?;
-            write_atomically(&out.join(&shown.picture), &png)?;
+            write_whole(&out.join(&shown.picture), &png)?;
         }
     }
-    write_atomically(&out.join("episodes.csv"), &csv(&outcome.episodes)?)?;
-    write_atomically(&out.join("evaluation.csv"), &csv(&outcome.evaluation.rows)?)?;
+    write_whole(&out.join("episodes.csv"), &csv(&outcome.episodes)?)?;
+    write_whole(&out.join("evaluation.csv"), &csv(&outcome.evaluation.rows)?)?;
     let mut json = serde_json::to_vec_pretty(&outcome.evaluation)?;
     json.push(b'\n');
-    write_atomically(&out.join("evaluation.json"), &json)
-}
-
-/// Writes a file under a temporary name beside it and renames it: a reader sees the old file or the new one.
-///
-/// # Errors
-/// The file cannot be written; names it.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path
-        .file_name()
-        .with_context(|| format!("{}: names no file", path.display()))?;
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(".partial");
-    let temporary = path.with_file_name(temporary);
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .with_context(|| format!("{}: cannot write", path.display()))
+    write_whole(&out.join("evaluation.json"), &json)
 }
 
 fn csv<T: Serialize>(rows: &[T]) -> Result<Vec<u8>> {

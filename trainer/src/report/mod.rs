@@ -21,8 +21,8 @@ use anyhow::{Context, Result};
 use logodex_schemas::evaluation::{ComparisonRow, EvaluationRow};
 use serde::Serialize;
 
+use crate::durable::write_whole;
 use crate::eval::table as terminal;
-use crate::eval::write::write_atomically;
 
 /// Writes `evaluation.csv`, `comparisons.csv`, `report.md` and `report.html` into `out` over the directories `runs`,
 /// and prints the paper's Table 5 in shape.
@@ -43,13 +43,13 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
     std::fs::create_dir_all(out)
         .with_context(|| format!("{}: cannot make the directory", out.display()))?;
     let rows = inputs.rows();
-    write_atomically(&out.join("evaluation.csv"), &csv(EVALUATION_HEADER, &rows)?)?;
-    write_atomically(
+    write_whole(&out.join("evaluation.csv"), &csv(EVALUATION_HEADER, &rows)?)?;
+    write_whole(
         &out.join("comparisons.csv"),
         &csv(COMPARISON_HEADER, &comparisons)?,
     )?;
-    write_atomically(&out.join("report.md"), text.as_bytes())?;
-    write_atomically(&out.join("report.html"), page.as_bytes())?;
+    write_whole(&out.join("report.md"), text.as_bytes())?;
+    write_whole(&out.join("report.html"), page.as_bytes())?;
 
     let names: Vec<String> = inputs.models.iter().map(|m| m.name.clone()).collect();
     let rows: Vec<EvaluationRow> = rows.into_iter().cloned().collect();
