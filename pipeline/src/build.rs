@@ -21,6 +21,7 @@ use crate::failure::{Failure, usage};
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::render::{self, Rendered, ShardPlan};
+use crate::resize;
 use crate::review;
 use crate::scan::{self, Scan, ScanError};
 use crate::shard::{self, ShardRows};
@@ -132,7 +133,7 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
         header: manifest_header(),
         created_by: format!("logodex-data {}", env!("CARGO_PKG_VERSION")),
         decoder: decode::decoder_version(),
-        resizer: decode::resizer_version(),
+        resizer: resize::resizer_version(),
         counts: Counts {
             brands: catalog.brands.len() as u64,
             categories: catalog

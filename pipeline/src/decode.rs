@@ -1,4 +1,4 @@
-//! JPEG bytes → RGB pixels → a square crop: the only door to `image` and `fast_image_resize`.
+//! JPEG bytes → RGB pixels: the only door to `image`. What is done with the pixels is `resize`'s.
 //!
 //! The decoder behind `image` forgives what it should not: it paints missing rows grey and succeeds. So every file
 //! first passes [`crate::jpeg`], which reads all of its entropy-coded data. EXIF orientation is not applied: no file of
@@ -9,10 +9,6 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-#[cfg(test)]
-use fast_image_resize::CpuExtensions;
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::codecs::jpeg::JpegDecoder;
 use image::{ColorType, ImageDecoder};
 use logodex_schemas::dataset::RejectReason;
@@ -62,45 +58,6 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// A rectangle of source pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Crop {
-    /// Left edge.
-    pub x: u32,
-    /// Top edge.
-    pub y: u32,
-    /// Width, at least 1.
-    pub width: u32,
-    /// Height, at least 1.
-    pub height: u32,
-}
-
-impl Crop {
-    /// The whole picture.
-    pub fn whole(picture: &Picture) -> Self {
-        Self {
-            x: 0,
-            y: 0,
-            width: picture.width,
-            height: picture.height,
-        }
-    }
-
-    /// A box `[x0, y0, x1, y1)` that lies in the picture, with `context` times its width added on the left and on the
-    /// right and `context` times its height above and below (rounded to whole pixels), clipped to the picture.
-    pub fn with_context([x0, y0, x1, y1]: [u32; 4], context: f32, picture: &Picture) -> Self {
-        let margin = |length: u32| (f64::from(length) * f64::from(context)).round() as u32;
-        let (dx, dy) = (margin(x1 - x0), margin(y1 - y0));
-        let (x, y) = (x0.saturating_sub(dx), y0.saturating_sub(dy));
-        Self {
-            x,
-            y,
-            width: x1.saturating_add(dx).min(picture.width) - x,
-            height: y1.saturating_add(dy).min(picture.height) - y,
-        }
-    }
-}
-
 /// What a thread keeps from one image to the next.
 #[derive(Default)]
 struct Buffers {
@@ -110,7 +67,6 @@ struct Buffers {
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
-    static RESIZER: RefCell<Resizer> = RefCell::default();
 }
 
 /// Decodes a JPEG into a buffer that the thread keeps, and shows it to `look`. Grey and CMYK images become RGB.
@@ -200,21 +156,6 @@ fn read_pixels(
     Ok(())
 }
 
-/// Crops and squashes to a square: bilinear with a support that grows with the reduction (antialiased), as Pillow's
-/// `crop(...).resize((side, side), BILINEAR)` and torchvision's `Resize`. Writes `out`, `[side, side, 3]`.
-///
-/// # Errors
-/// A crop that does not lie in the picture, or an `out` of another length: a mistake of the caller.
-pub fn resize_into(picture: &Picture, crop: Crop, side: u32, out: &mut [u8]) -> anyhow::Result<()> {
-    let source = ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3)?;
-    // A cropped view, not the resizer's crop box: that one lets the filter reach beyond the crop's edges.
-    let view = CroppedImage::new(&source, crop.x, crop.y, crop.width, crop.height)?;
-    let mut target = Image::from_slice_u8(side, side, out, PixelType::U8x3)?;
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    RESIZER.with_borrow_mut(|resizer| resizer.resize(&view, &mut target, &options))?;
-    Ok(())
-}
-
 /// BLAKE3 of an image's size and pixels: equal for two files that decode to the same picture. None where the file
 /// cannot be read or decoded.
 pub fn pixel_hash(path: &Path) -> Option<blake3::Hash> {
@@ -238,16 +179,8 @@ pub fn decoder_version() -> String {
     )
 }
 
-/// Name, filter and version of the resizer, for the manifest.
-pub fn resizer_version() -> String {
-    format!(
-        "fast_image_resize {}, bilinear convolution",
-        locked("fast_image_resize")
-    )
-}
-
 /// The version of a crate in `Cargo.lock`: what this program was really built with.
-fn locked(name: &str) -> &'static str {
+pub(crate) fn locked(name: &str) -> &'static str {
     let lock = include_str!("../../Cargo.lock");
     lock.split_once(&format!("name = \"{name}\"\nversion = \""))
         .and_then(|(_, rest)| rest.split_once('"'))

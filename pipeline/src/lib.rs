@@ -19,6 +19,7 @@ pub mod output;
 pub mod parquet;
 pub mod progress;
 pub mod render;
+pub mod resize;
 pub mod review;
 pub mod scan;
 pub mod shard;

@@ -9,7 +9,8 @@ use logodex_schemas::dataset::{BuildConfig, Region, Reject};
 use rayon::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::decode::{Crop, DecodeError, Picture, resize_into, with_picture};
+use crate::decode::{DecodeError, Picture, with_picture};
+use crate::resize::{Crop, resize_into};
 use crate::scan::{RawSample, Scan};
 
 /// What a shard is made of.

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{CpuExtensions, FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
 use super::*;
+use crate::resize::{Crop, resize_into};
 
 fn golden(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
