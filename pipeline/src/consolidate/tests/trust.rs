@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::annotation::{Annotation, BBox, Object};
+use crate::decode::Seen;
 use crate::scan::RawSample;
 
 #[test]
@@ -130,6 +131,11 @@ fn the_real_tree_keeps_151442_images() {
                 image_blake3: hash,
                 annotation_blake3: hash,
                 image_bytes: 1,
+                seen: Seen {
+                    width: 100,
+                    height: 100,
+                    phash: 0,
+                },
                 parsed: Annotation {
                     objects: vec![object(named)],
                 },
