@@ -10,7 +10,7 @@ use std::sync::mpsc;
 
 use anyhow::Context;
 use logodex_schemas::dataset::{
-    BuildConfig, CatalogRow, Counts, Manifest, Reject, ShardEntry, manifest_header,
+    BuildConfig, CatalogRow, Counts, Encoding, Manifest, Reject, ShardEntry, manifest_header,
 };
 use logodex_schemas::plan::{ConsolidationPlan, Overrides};
 
@@ -18,9 +18,10 @@ use crate::catalog::Catalog;
 use crate::consolidate;
 use crate::decode;
 use crate::failure::{Failure, usage};
-use crate::output::{self, Output};
+use crate::freshness;
+use crate::output::{self, Finished, Output};
 use crate::progress::Progress;
-use crate::render::{self, Rendered, ShardPlan};
+use crate::render::{self, Outcome, ShardPlan};
 use crate::resize;
 use crate::review;
 use crate::scan::{self, Scan, ScanError};
@@ -76,11 +77,13 @@ pub fn propose(
     )
 }
 
-/// Builds a dataset and returns what to print. Works on the current rayon pool.
+/// Builds a dataset, or brings the one that is there up to date, and returns what to print. Works on the current rayon
+/// pool.
 ///
 /// # Errors
 /// Usage (nothing to scan, an `out` that may not be written), too many rejects, a plan that differs from the reviewed
-/// one, a tree that changes meanwhile, a full disk. The directory is then as it was before.
+/// one, a tree that changes meanwhile, a full disk. A dataset that was there is there still; finished shards are kept for
+/// the next build.
 pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     let BuildOptions {
         raw,
@@ -89,12 +92,18 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
         ..
     } = options;
     output::inspect(out, raw)?;
-    let scan = scan_raw(raw)?;
     let mut config = options.config.clone();
+    if let Some(reviewed) = reviewed {
+        config.consolidate = reviewed.rules.clone();
+    }
+    let listed = freshness::listed(raw, &config, reviewed.as_ref())?;
+    if let Some(up_to_date) = freshness::up_to_date(out, &listed)? {
+        return Ok(up_to_date);
+    }
+    let scan = scan_raw(raw)?;
     let plan = match reviewed {
         None => propose(&scan, &config, &Overrides::default())?,
         Some(reviewed) => {
-            config.consolidate = reviewed.rules.clone();
             let plan = propose(&scan, &config, &reviewed.overrides)?;
             review::compare(reviewed, &plan)?;
             plan
@@ -102,13 +111,24 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     };
     let catalog = consolidate::apply(&scan, &plan)?;
     refuse_unsafe_names(&catalog)?;
-    let shards = render::plan_shards(&scan, &catalog, &config);
+    let encoding = render::resolve_encoding(&scan, &catalog, &config);
+    let shards = render::plan_shards(&scan, &catalog, &config, encoding);
     if options.dry_run {
-        return Ok(dry_run_summary(&plan, &catalog, &shards, &config, &scan));
+        let summary = dry_run_summary(&plan, &catalog, &shards, &config, encoding, &scan);
+        return Ok(summary);
+    }
+    if scan.rejects.len() as u64 > config.max_rejects {
+        return Err(refuse(out, &scan.rejects, &config, catalog.samples.len())?);
     }
 
     let output = Output::claim(out)?;
-    let built = write_shards(&scan, &catalog, &config, &shards, output.dir())?;
+    let line = Line {
+        scan: &scan,
+        catalog: &catalog,
+        config: &config,
+        encoding,
+    };
+    let built = write_shards(&line, &shards, &output)?;
     let mut rejects = [scan.rejects.as_slice(), &built.rejects].concat();
     rejects.sort();
     if rejects.len() as u64 > config.max_rejects || built.rows.is_empty() {
@@ -116,7 +136,7 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
         return Err(refuse(out, &rejects, &config, built.rows.len())?);
     }
 
-    let annotations = tables::write_annotations(&scan, &catalog, &built.images, output.dir())?;
+    let (annotations, paths) = tables::write_annotations(&scan, &catalog, &built.images, &output)?;
     let brands = tables::brand_rows(&scan, &catalog, &built);
     let mut files = BTreeMap::new();
     for (name, bytes) in [
@@ -133,9 +153,11 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     }
     let manifest = Manifest {
         header: manifest_header(),
-        created_by: format!("logodex-data {}", env!("CARGO_PKG_VERSION")),
+        created_by: created_by(),
         decoder: decode::decoder_version(),
         resizer: resize::resizer_version(),
+        encoding,
+        encoder: (encoding == Encoding::Jpeg).then(decode::encoder_version),
         counts: Counts {
             brands: catalog.brands.len() as u64,
             categories: catalog
@@ -151,25 +173,28 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
             rejects: rejects.len() as u64,
         },
         config,
-        shards: built.shards,
+        shards: built.shards.iter().map(|s| s.entry.clone()).collect(),
         files,
         annotations,
+        seal: String::new(),
     };
-    output.publish(&manifest)?;
-    Ok(summary(
-        out,
-        &plan,
-        &manifest,
-        &rejects,
-        built.small_objects,
-    ))
+    output.publish(&manifest, &built.shards, &paths)?;
+    freshness::note(out, &listed)?;
+    Ok(summary(out, &plan, &manifest, &rejects, &built))
+}
+
+/// Program and version, for the manifest.
+pub fn created_by() -> String {
+    format!("logodex-data {}", env!("CARGO_PKG_VERSION"))
 }
 
 /// What the shards hold, and what is known of it.
 #[derive(Debug, Default)]
 pub struct Built {
-    /// The shards written.
-    pub shards: Vec<ShardEntry>,
+    /// The shards, in order.
+    pub shards: Vec<Finished>,
+    /// How many of them an earlier build had finished.
+    pub reused: usize,
     /// A line per row.
     pub rows: Vec<CatalogRow>,
     /// The catalog's samples that were decoded: those that are kept.
@@ -180,56 +205,140 @@ pub struct Built {
     pub small_objects: u64,
 }
 
-/// Renders and writes the shards: while one is written, the next is rendered, so that two are in memory.
-fn write_shards(
-    scan: &Scan,
-    catalog: &Catalog,
-    config: &BuildConfig,
-    plans: &[ShardPlan],
-    dir: &Path,
-) -> anyhow::Result<Built> {
+/// What a row is made from.
+struct Line<'a> {
+    scan: &'a Scan,
+    catalog: &'a Catalog,
+    config: &'a BuildConfig,
+    encoding: Encoding,
+}
+
+/// Renders and writes the shards: while one is written, the next is rendered, so that two are in memory. What an earlier
+/// build finished from the same content is used again.
+fn write_shards(line: &Line, plans: &[ShardPlan], output: &Output) -> anyhow::Result<Built> {
+    let Line {
+        scan,
+        catalog,
+        config,
+        encoding,
+    } = *line;
     let progress = Progress::new("decode");
     let total = catalog.samples.len() as u64;
-    let side = config.side;
+    let stage = output.stage();
+    let mut journal = output.journal()?;
     let mut built = Built::default();
     std::thread::scope(|scope| {
-        let (to_writer, shards) = mpsc::sync_channel::<(String, ShardRows)>(0);
+        let (to_writer, shards) = mpsc::sync_channel::<(ShardRows, Finished)>(0);
         let (give_back, buffers) = mpsc::channel::<Vec<u8>>();
         let writer = scope.spawn(move || {
-            let mut entries = Vec::new();
-            for (path, mut rows) in shards {
-                entries.push(shard::write(dir, &path, &rows, side)?);
+            let mut written = Vec::new();
+            for (mut rows, mut finished) in shards {
+                let path = &finished.entry.path;
+                finished.entry = shard::write(&stage, path, &rows, config.side)?;
+                journal.note(&finished)?;
+                written.push(finished);
                 // The renderer may have ended already; then nobody needs the buffer.
-                let _ = give_back.send(std::mem::take(&mut rows.images));
+                let _ = give_back.send(std::mem::take(&mut rows.stored));
             }
-            anyhow::Ok(entries)
+            anyhow::Ok(written)
         });
         let mut refused = scan.rejects.len() as u64;
+        let mut reused = Vec::new();
         let mut next = 0;
         for plan in plans {
+            let path = shard_path(next);
+            let key = shard_key(line, plan, &built);
+            let first_sample = plan.samples.start;
+            if let Some(mut found) = output.reuse(&path, &key) {
+                for image in &mut found.outcome.images {
+                    image.sample = image.sample - found.first_sample + first_sample;
+                }
+                found.first_sample = first_sample;
+                number(&mut built, next, scan, catalog, &found.outcome);
+                refused += found.outcome.rejects.len() as u64;
+                for _ in plan.samples.clone() {
+                    progress.step(total);
+                }
+                reused.push(found);
+                next += 1;
+                continue;
+            }
             let buffer = buffers.try_recv().unwrap_or_default();
-            let rendered = render::render(scan, catalog, config, plan, buffer, &|| {
+            let rendered = render::render(scan, catalog, config, encoding, plan, buffer, &|| {
                 progress.step(total)
             })?;
-            refused += rendered.rejects.len() as u64;
+            refused += rendered.outcome.rejects.len() as u64;
             // An over-full list ends in an error, which names them all: decode on, write no more.
             let doomed = refused > config.max_rejects;
-            let rows = number(&mut built, next, scan, catalog, rendered);
+            let mut rows = number(&mut built, next, scan, catalog, &rendered.outcome);
             if rows.row.is_empty() || doomed {
                 continue;
             }
-            if to_writer.send((shard_path(next), rows)).is_err() {
+            rows.stored = rendered.stored;
+            rows.offsets = rendered.offsets;
+            let entry = ShardEntry {
+                path,
+                first_row: 0,
+                n_rows: 0,
+                bytes: 0,
+                blake3: String::new(),
+            };
+            let finished = Finished {
+                key,
+                first_sample,
+                entry,
+                outcome: rendered.outcome,
+            };
+            if to_writer.send((rows, finished)).is_err() {
                 break; // The writer failed, and says why below.
             }
             next += 1;
         }
         drop(to_writer);
-        built.shards = match writer.join() {
-            Ok(entries) => entries?,
+        built.reused = reused.len();
+        built.shards = reused;
+        built.shards.extend(match writer.join() {
+            Ok(written) => written?,
             Err(panic) => std::panic::resume_unwind(panic),
-        };
+        });
+        built.shards.sort_by(|a, b| a.entry.path.cmp(&b.entry.path));
         Ok(built)
     })
+}
+
+/// Hash of all that a shard's bytes and rows depend on.
+fn shard_key(line: &Line, plan: &ShardPlan, before: &Built) -> String {
+    let config = line.config;
+    let made_as = serde_json::json!([
+        config.side,
+        config.region,
+        config.fit,
+        line.encoding,
+        config.jpeg_quality,
+        config.context,
+        config.min_object_px,
+        decode::decoder_version(),
+        decode::encoder_version(),
+        resize::resizer_version(),
+        before.rows.len(),
+        next_image(before),
+    ]);
+    let mut hasher = blake3::Hasher::new_derive_key("logodex shard 2");
+    hasher.update(made_as.to_string().as_bytes());
+    for sample in &line.catalog.samples[plan.samples.clone()] {
+        let raw = &line.scan.samples[sample.raw];
+        hasher.update(raw.image_blake3.as_bytes());
+        hasher.update(raw.annotation_blake3.as_bytes());
+        hasher.update(&sample.brand.to_le_bytes());
+        hasher.update(raw.image.as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The number of the next source image that has a row.
+fn next_image(built: &Built) -> u64 {
+    built.rows.last().map_or(0, |row| row.image + 1)
 }
 
 /// The path of a shard relative to the dataset.
@@ -243,17 +352,14 @@ fn number(
     shard: u32,
     scan: &Scan,
     catalog: &Catalog,
-    rendered: Rendered,
+    outcome: &Outcome,
 ) -> ShardRows {
-    let mut rows = ShardRows {
-        images: rendered.pixels,
-        ..ShardRows::default()
-    };
-    for image in &rendered.images {
+    let mut rows = ShardRows::default();
+    for image in &outcome.images {
         let sample = &catalog.samples[image.sample];
         let raw = &scan.samples[sample.raw];
         let brand = &catalog.brands[sample.brand as usize];
-        let number = built.rows.last().map_or(0, |row| row.image + 1);
+        let number = next_image(built);
         for row in &image.rows {
             let name = raw.parsed.objects.get(row.object.unwrap_or(0) as usize);
             let row_number = built.rows.len() as u64;
@@ -282,11 +388,12 @@ fn number(
             rows.brand.push(i64::from(sample.brand));
             rows.row.push(row_number as i64);
             rows.image.push(number as i64);
+            rows.object.push(row.object.map_or(-1, i64::from));
         }
         built.images.push(image.sample);
     }
-    built.rejects.extend(rendered.rejects);
-    built.small_objects += rendered.small_objects;
+    built.rejects.extend(outcome.rejects.iter().cloned());
+    built.small_objects += outcome.small_objects;
     rows
 }
 
@@ -358,12 +465,17 @@ fn dry_run_summary(
     catalog: &Catalog,
     shards: &[ShardPlan],
     config: &BuildConfig,
+    encoding: Encoding,
     scan: &Scan,
 ) -> String {
     let slots: usize = shards.iter().map(|shard| shard.slots).sum();
-    let mib = (slots * render::row_bytes(config.side)) >> 20;
+    let raw_mib = (slots * render::row_bytes(config.side)) >> 20;
+    let size = match encoding {
+        Encoding::Jpeg => format!("of JPEG, about a tenth of {raw_mib} MiB"),
+        _ => format!("of about {raw_mib} MiB"),
+    };
     format!(
-        "{}\nwould build {} brands, {} images, at most {slots} rows in {} shards, about {mib} MiB; {} files refused so far",
+        "{}\nwould build {} brands, {} images, at most {slots} rows in {} shards {size}; {} files refused so far",
         consolidate::summarize(plan).trim_end(),
         catalog.brands.len(),
         catalog.samples.len(),
@@ -377,7 +489,7 @@ fn summary(
     plan: &ConsolidationPlan,
     manifest: &Manifest,
     rejects: &[Reject],
-    small_objects: u64,
+    built: &Built,
 ) -> String {
     let counts = &manifest.counts;
     let mut lines = vec![
@@ -392,10 +504,17 @@ fn summary(
             manifest.shards.len()
         ),
     ];
-    if small_objects > 0 {
+    if built.reused > 0 {
         lines.push(format!(
-            "{small_objects} objects are smaller than {} px and make no row",
-            manifest.config.min_object_px
+            "{} of {} shards were finished by an earlier build and used again",
+            built.reused,
+            built.shards.len()
+        ));
+    }
+    if built.small_objects > 0 {
+        lines.push(format!(
+            "{} objects are smaller than {} px and make no row",
+            built.small_objects, manifest.config.min_object_px
         ));
     }
     if !rejects.is_empty() {

@@ -5,16 +5,16 @@ use std::path::Path;
 
 use anyhow::Context;
 use logodex_schemas::dataset::{
-    AnnotationsEntry, BrandIndexRow, BrandRow, CatalogRow, Manifest, Region, Reject,
+    AnnotationsEntry, BrandIndexRow, BrandRow, CatalogRow, Manifest, Reject,
 };
 use logodex_schemas::plan::{ConsolidationPlan, plan_header};
 use rayon::prelude::*;
 
 use crate::dataset::{Shard, parse_csv, read_brands, read_listed, read_manifest};
 use crate::failure::corrupt;
-use crate::output::{FILES, MANIFEST, MARKER};
+use crate::output::{FILES, MANIFEST, WORK};
 use crate::progress::Progress;
-use crate::render::row_bytes;
+use crate::shard::Column;
 use crate::{parquet, split, tables};
 
 /// Of many problems of one kind in one file, this many are named.
@@ -111,7 +111,7 @@ fn is_unknown(file: &str, manifest: &Manifest) -> bool {
     let split =
         |rest: &str| !rest.contains('/') && (rest.ends_with(".csv") || rest.ends_with(".json"));
     !(file == MANIFEST
-        || file == MARKER
+        || file.starts_with(&format!("{WORK}/")) // what makes the next build fast
         || file.starts_with("annotations/") // first of the many: one per image
         || manifest.files.contains_key(file)
         || manifest.shards.iter().any(|shard| shard.path == file)
@@ -235,7 +235,10 @@ fn check_catalog(
             None => expect(false, "its shard is not in the manifest"),
         }
         expect(
-            row.object.is_some() == (manifest.config.region == Region::Object),
+            match row.object {
+                None => manifest.config.region.images(),
+                Some(_) => manifest.config.region.objects(),
+            },
             "it shows another region than the configuration says",
         );
         let inside = |start: u32, length: u32, whole: u32| {
@@ -259,9 +262,8 @@ fn check_shards(
     problems: &mut Vec<String>,
 ) {
     let progress = Progress::new("check");
-    let row = row_bytes(manifest.config.side);
     for entry in &manifest.shards {
-        let shard = match Shard::open(root, entry, manifest.config.side) {
+        let shard = match Shard::open(root, entry, manifest) {
             Ok(shard) => shard,
             Err(error) => {
                 problems.push(format!("{error:#}"));
@@ -273,24 +275,26 @@ fn check_shards(
             .filter_map(|position| {
                 progress.step(manifest.counts.rows);
                 let number = entry.first_row + position as u64;
-                if !shard.is_intact(position, row) {
+                if !shard.is_intact(position) {
                     return Some(format!(
                         "{}: row {number} does not have its CRC-32",
                         entry.path
                     ));
                 }
-                if shard.number(3, position) != number as i64 {
+                if shard.number(Column::Row, position) != number as i64 {
                     return Some(format!(
                         "{}: its row tensor is not dense at row {number}",
                         entry.path
                     ));
                 }
                 let expected = catalog?.get(number as usize)?;
-                let same = shard.number(2, position) == i64::from(expected.brand_index)
-                    && shard.number(4, position) == expected.image as i64;
+                let object = expected.object.map_or(-1, i64::from);
+                let same = shard.number(Column::Brand, position) == i64::from(expected.brand_index)
+                    && shard.number(Column::Image, position) == expected.image as i64
+                    && shard.number(Column::Object, position) == object;
                 (!same).then(|| {
                     format!(
-                        "{}: row {number} has another brand or image than the catalog",
+                        "{}: row {number} has another brand, image or object than the catalog",
                         entry.path
                     )
                 })

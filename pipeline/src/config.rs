@@ -34,6 +34,11 @@ pub fn invalid(config: &BuildConfig) -> Option<String> {
             "shard_mib = {}: it must be 1 to 4096",
             config.shard_mib
         ))
+    } else if !(1..=100).contains(&config.jpeg_quality) {
+        Some(format!(
+            "jpeg_quality = {}: it must be 1 to 100",
+            config.jpeg_quality
+        ))
     } else {
         None
     }
@@ -99,6 +104,7 @@ mod tests {
         assert!(error_of("context = nan\n").contains("context"));
         assert!(error_of("context = 2.5\n").contains("context"));
         assert!(error_of("shard_mib = 0\n").contains("shard_mib"));
+        assert!(error_of("jpeg_quality = 0\n").contains("jpeg_quality"));
         assert!(error_of("side = \"big\"\n").contains("side"));
         assert!(error_of("region = \"box\"\n").contains("box"));
         let missing = build_config(Some(Path::new("absent.toml"))).unwrap_err();

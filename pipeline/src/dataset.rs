@@ -1,20 +1,25 @@
 //! Reading a dataset: shards by memory map, lengths and headers checked before, each row's checksum on first touch.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use logodex_schemas::FormatError;
-use logodex_schemas::dataset::{BrandRow, FileEntry, Manifest, ShardEntry, manifest_header};
+use logodex_schemas::dataset::{
+    BrandRow, Encoding, FileEntry, Manifest, ShardEntry, manifest_header,
+};
+use logodex_schemas::header::is_sealed;
 use memmap2::Mmap;
 use serde::de::DeserializeOwned;
 
 use crate::config;
+use crate::decode::decode;
 use crate::failure::{corrupt, usage};
 use crate::output::MANIFEST;
 use crate::render::row_bytes;
-use crate::shard::{self, Layout};
+use crate::shard::{self, Column, Layout};
 
 /// An open dataset.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub(crate) struct Shard {
     entry: ShardEntry,
     map: Mmap,
     layout: Layout,
+    /// Of a raw row.
+    row_bytes: usize,
     /// A bit per row: its checksum was found right.
     checked: Vec<AtomicU64>,
 }
@@ -57,6 +64,12 @@ pub fn read_manifest(root: &Path) -> anyhow::Result<(Manifest, String)> {
         };
         corrupt(format!("{}: {error}{hint}", path.display()))
     })?;
+    if !is_sealed(&json) {
+        return Err(corrupt(format!(
+            "{}: its seal is broken: the manifest was changed or is damaged; build again",
+            path.display()
+        )));
+    }
     let lie = |what: String| Err(corrupt(format!("{}: {what}", path.display())));
     if let Some(problem) = config::invalid(&manifest.config) {
         return lie(problem);
@@ -165,7 +178,11 @@ impl Shard {
     ///
     /// # Errors
     /// Corrupt: it is missing, of another length, or its header is not that of its rows.
-    pub(crate) fn open(root: &Path, entry: &ShardEntry, side: u32) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        root: &Path,
+        entry: &ShardEntry,
+        manifest: &Manifest,
+    ) -> anyhow::Result<Self> {
         let path = root.join(&entry.path);
         let wrong = |what: String| corrupt(format!("{}: {what}", path.display()));
         let file = File::open(&path).map_err(|error| wrong(error.to_string()))?;
@@ -183,7 +200,9 @@ impl Shard {
         // process to truncate it, reading would raise SIGBUS, not give a wrong value.
         let map = unsafe { Mmap::map(&file) }
             .with_context(|| format!("cannot map {}", path.display()))?;
-        let layout = shard::read_layout(&map, entry.n_rows, side).map_err(wrong)?;
+        let layout =
+            shard::read_layout(&map, entry.n_rows, manifest.config.side, manifest.encoding)
+                .map_err(wrong)?;
         let checked = (0..entry.n_rows.div_ceil(64))
             .map(|_| AtomicU64::new(0))
             .collect();
@@ -191,6 +210,7 @@ impl Shard {
             entry: entry.clone(),
             map,
             layout,
+            row_bytes: row_bytes(manifest.config.side),
             checked,
         })
     }
@@ -200,26 +220,31 @@ impl Shard {
         &self.map
     }
 
-    /// The bytes of the row at a position, unchecked.
-    fn raw_row(&self, position: usize, row: usize) -> &[u8] {
-        let (begin, _) = self.layout[0];
-        &self.map[begin + position * row..begin + (position + 1) * row]
+    /// The row at a position as stored, unchecked.
+    pub(crate) fn stored(&self, position: usize) -> &[u8] {
+        let rows = self.layout.rows;
+        match self.layout.offsets {
+            None => &self.map[rows + position * self.row_bytes..][..self.row_bytes],
+            Some(at) => {
+                let offset = |i: usize| shard::u64_at(&self.map, at + i * 8) as usize;
+                &self.map[rows + offset(position)..rows + offset(position + 1)]
+            }
+        }
     }
 
     fn crc32(&self, position: usize) -> u32 {
-        let begin = self.layout[1].0 + position * 4;
-        u32::from_le_bytes([0, 1, 2, 3].map(|i| self.map[begin + i]))
+        let begin = self.layout.crc32 + position * 4;
+        u32::from_le_bytes(std::array::from_fn(|i| self.map[begin + i]))
     }
 
-    /// An entry of `brand` (2), `row` (3) or `image` (4).
-    pub(crate) fn number(&self, tensor: usize, position: usize) -> i64 {
-        let begin = self.layout[tensor].0 + position * 8;
-        i64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|i| self.map[begin + i]))
+    /// An entry of a column.
+    pub(crate) fn number(&self, column: Column, position: usize) -> i64 {
+        shard::u64_at(&self.map, self.layout.column(column) + position * 8) as i64
     }
 
     /// Whether the row at a position has its checksum.
-    pub(crate) fn is_intact(&self, position: usize, row: usize) -> bool {
-        crc32fast::hash(self.raw_row(position, row)) == self.crc32(position)
+    pub(crate) fn is_intact(&self, position: usize) -> bool {
+        crc32fast::hash(self.stored(position)) == self.crc32(position)
     }
 }
 
@@ -235,7 +260,7 @@ impl Dataset {
         let shards = manifest
             .shards
             .iter()
-            .map(|entry| Shard::open(root, entry, manifest.config.side))
+            .map(|entry| Shard::open(root, entry, &manifest))
             .collect::<anyhow::Result<_>>()?;
         Ok(Self {
             root: root.to_owned(),
@@ -276,22 +301,21 @@ impl Dataset {
         self.len() == 0
     }
 
-    /// The pixels of a row, `[side, side, 3]` RGB. Its checksum is checked when it is first touched.
+    /// A row as stored: pixels or a JPEG. Its checksum is checked when it is first touched.
     ///
     /// # Errors
     /// Corrupt: the bytes do not have their checksum; names the shard and the row. A row that is not there.
-    pub fn image(&self, row: u64) -> anyhow::Result<&[u8]> {
+    pub fn stored(&self, row: u64) -> anyhow::Result<&[u8]> {
         anyhow::ensure!(row < self.len(), "row {row} of {}", self.len());
         let shard = &self.shards[self
             .shards
             .partition_point(|shard| shard.entry.first_row <= row)
             - 1];
         let position = (row - shard.entry.first_row) as usize;
-        let bytes = row_bytes(self.manifest.config.side);
         let (word, bit) = (&shard.checked[position / 64], 1u64 << (position % 64));
         // Relaxed: the bit guards no other memory; at worst a row is checked twice.
         if word.load(Ordering::Relaxed) & bit == 0 {
-            if !shard.is_intact(position, bytes) {
+            if !shard.is_intact(position) {
                 return Err(corrupt(format!(
                     "{}: row {row} does not have its CRC-32; restore the file or build again",
                     self.root.join(&shard.entry.path).display()
@@ -299,6 +323,28 @@ impl Dataset {
             }
             word.fetch_or(bit, Ordering::Relaxed);
         }
-        Ok(shard.raw_row(position, bytes))
+        Ok(shard.stored(position))
+    }
+
+    /// The pixels of a row, `[side, side, 3]` RGB.
+    ///
+    /// # Errors
+    /// As [`Dataset::stored`]; a JPEG that cannot be decoded.
+    pub fn image(&self, row: u64) -> anyhow::Result<Cow<'_, [u8]>> {
+        let stored = self.stored(row)?;
+        if self.manifest.encoding != Encoding::Jpeg {
+            return Ok(Cow::Borrowed(stored));
+        }
+        let side = self.manifest.config.side;
+        match decode(stored) {
+            Ok(picture) if (picture.width, picture.height) == (side, side) => {
+                Ok(Cow::Owned(picture.rgb))
+            }
+            Ok(picture) => Err(corrupt(format!(
+                "row {row} is {} × {} pixels, not {side} × {side}",
+                picture.width, picture.height
+            ))),
+            Err(error) => Err(corrupt(format!("row {row}: {}", error.detail))),
+        }
     }
 }

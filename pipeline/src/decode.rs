@@ -9,8 +9,8 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use image::codecs::jpeg::JpegDecoder;
-use image::{ColorType, ImageDecoder};
+use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
+use image::{ColorType, ExtendedColorType, ImageDecoder};
 use logodex_schemas::dataset::RejectReason;
 
 use crate::jpeg::{self, Eighth};
@@ -222,6 +222,26 @@ pub fn pixel_hash(path: &Path) -> Option<blake3::Hash> {
         hasher.finalize()
     })
     .ok()
+}
+
+/// A row's pixels, `[side, side, 3]`, as a JPEG without chroma subsampling.
+///
+/// # Errors
+/// Pixels of another length: a mistake of the caller.
+pub fn encode(pixels: &[u8], side: u32, quality: u8) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, quality).encode(
+        pixels,
+        side,
+        side,
+        ExtendedColorType::Rgb8,
+    )?;
+    Ok(bytes)
+}
+
+/// Name and version of the encoder of JPEG shards, for the manifest.
+pub fn encoder_version() -> String {
+    format!("image {}, 4:4:4", locked("image"))
 }
 
 /// Name and version of the decoder, for the manifest.

@@ -14,6 +14,7 @@ pub mod consolidate;
 pub mod dataset;
 pub mod decode;
 pub mod failure;
+pub mod freshness;
 pub mod jpeg;
 pub mod output;
 pub mod parquet;

@@ -5,12 +5,13 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context;
-use logodex_schemas::dataset::{BuildConfig, Region, Reject};
+use logodex_schemas::dataset::{BuildConfig, Encoding, Region, Reject};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
-use crate::decode::{DecodeError, Picture, with_seen_picture};
-use crate::resize::{Crop, resize_into};
+use crate::decode::{DecodeError, Picture, encode, with_seen_picture};
+use crate::resize::{Crop, resize_into, shown};
 use crate::scan::{RawSample, Scan};
 
 /// What a shard is made of.
@@ -23,18 +24,18 @@ pub struct ShardPlan {
 }
 
 /// A row as rendered: what it shows, and the checksum of its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RenderedRow {
     /// The object's position in its annotation; none for the whole image.
     pub object: Option<u32>,
     /// The source pixels shown.
     pub crop: Crop,
-    /// CRC-32 of the row's bytes.
+    /// CRC-32 of the row's stored bytes.
     pub crc32: u32,
 }
 
 /// An image that was decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RenderedImage {
     /// Its position in the catalog's samples.
     pub sample: usize,
@@ -49,8 +50,17 @@ pub struct RenderedImage {
 /// A shard as rendered, not yet numbered.
 #[derive(Debug, Default)]
 pub struct Rendered {
-    /// `[n, side, side, 3]`, RGB.
-    pub pixels: Vec<u8>,
+    /// The rows as stored, one after the other.
+    pub stored: Vec<u8>,
+    /// JPEG rows: where each begins, and where the last ends.
+    pub offsets: Vec<u64>,
+    /// All else.
+    pub outcome: Outcome,
+}
+
+/// What became of a shard's samples, pixels aside: enough to number its rows a second time.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
     /// The images that were decoded, in the order of the catalog.
     pub images: Vec<RenderedImage>,
     /// Images and objects that were refused.
@@ -66,20 +76,42 @@ pub fn row_bytes(side: u32) -> usize {
 
 /// Rows that a sample makes if nothing is refused.
 fn slots(sample: &RawSample, region: Region) -> usize {
-    match region {
-        Region::Image => 1,
-        Region::Object => sample
-            .parsed
-            .objects
-            .iter()
-            .filter(|object| object.bbox.is_ok())
-            .count(),
+    let objects = sample.parsed.objects.iter();
+    let objects = || objects.filter(|object| object.bbox.is_ok()).count();
+    usize::from(region.images()) + if region.objects() { objects() } else { 0 }
+}
+
+/// JPEG shards hold this many times more rows than raw ones of the same size, about.
+const JPEG_RATIO: usize = 8;
+
+/// With `auto`, raw shards may take this many bytes together.
+const AUTO_RAW_BYTES: usize = 4 << 30;
+
+/// What `encoding = "auto"` comes to for this catalog.
+pub fn resolve_encoding(scan: &Scan, catalog: &Catalog, config: &BuildConfig) -> Encoding {
+    let rows = catalog.samples.iter();
+    let rows = rows.map(|sample| slots(&scan.samples[sample.raw], config.region));
+    match config.encoding {
+        Encoding::Auto if rows.sum::<usize>() * row_bytes(config.side) > AUTO_RAW_BYTES => {
+            Encoding::Jpeg
+        }
+        Encoding::Auto => Encoding::Raw,
+        encoding => encoding,
     }
 }
 
 /// Cuts the catalog into shards of about `shard_mib`, whole images each, in the order of the catalog.
-pub fn plan_shards(scan: &Scan, catalog: &Catalog, config: &BuildConfig) -> Vec<ShardPlan> {
-    let capacity = ((config.shard_mib as usize) << 20) / row_bytes(config.side);
+pub fn plan_shards(
+    scan: &Scan,
+    catalog: &Catalog,
+    config: &BuildConfig,
+    encoding: Encoding,
+) -> Vec<ShardPlan> {
+    let rows = match encoding {
+        Encoding::Jpeg => JPEG_RATIO,
+        _ => 1,
+    };
+    let capacity = rows * ((config.shard_mib as usize) << 20) / row_bytes(config.side);
     let mut shards: Vec<ShardPlan> = Vec::new();
     for (i, sample) in catalog.samples.iter().enumerate() {
         let n = slots(&scan.samples[sample.raw], config.region);
@@ -97,13 +129,6 @@ pub fn plan_shards(scan: &Scan, catalog: &Catalog, config: &BuildConfig) -> Vec<
     shards
 }
 
-/// What became of one sample.
-struct Outcome {
-    image: Option<RenderedImage>,
-    rejects: Vec<Reject>,
-    small_objects: u64,
-}
-
 /// Renders a shard into `buffer`, which is reused whatever it holds. Runs on the current rayon pool; the result does
 /// not depend on its size. `progress` is called once per image.
 ///
@@ -113,45 +138,123 @@ pub fn render(
     scan: &Scan,
     catalog: &Catalog,
     config: &BuildConfig,
+    encoding: Encoding,
+    plan: &ShardPlan,
+    buffer: Vec<u8>,
+    progress: &(dyn Fn() + Sync),
+) -> anyhow::Result<Rendered> {
+    match encoding {
+        Encoding::Jpeg => render_jpeg(scan, catalog, config, plan, buffer, progress),
+        _ => render_raw(scan, catalog, config, plan, buffer, progress),
+    }
+}
+
+/// Every row straight into its place; what was refused is compacted away.
+fn render_raw(
+    scan: &Scan,
+    catalog: &Catalog,
+    config: &BuildConfig,
     plan: &ShardPlan,
     mut buffer: Vec<u8>,
     progress: &(dyn Fn() + Sync),
 ) -> anyhow::Result<Rendered> {
     let row = row_bytes(config.side);
     buffer.resize(plan.slots * row, 0);
+    let slots = |i: usize| slots(&scan.samples[catalog.samples[i].raw], config.region);
     let mut places = Vec::with_capacity(plan.samples.len());
     let mut rest = buffer.as_mut_slice();
     for i in plan.samples.clone() {
-        let n = slots(&scan.samples[catalog.samples[i].raw], config.region);
-        let (place, after) = rest.split_at_mut(n * row);
+        let (place, after) = rest.split_at_mut(slots(i) * row);
         places.push((i, place));
         rest = after;
     }
     let outcomes: Vec<Outcome> = places
         .into_par_iter()
         .map(|(i, place)| {
-            let outcome = render_sample(scan, catalog, config, i, place);
+            let mut rows = place.chunks_exact_mut(row);
+            let outcome = render_sample(scan, catalog, config, i, &mut |picture, crop| {
+                // A sample has at most as many rows as slots.
+                let out = rows.next().context("a row without a place")?;
+                resize_into(picture, crop, config.fit, config.side, out)?;
+                Ok(crc32fast::hash(out))
+            });
             progress();
             outcome
         })
         .collect::<anyhow::Result<_>>()?;
 
-    let mut rendered = Rendered::default();
     let (mut filled, mut slot) = (0, 0);
-    for (i, outcome) in plan.samples.clone().zip(outcomes) {
-        let n = outcome.image.as_ref().map_or(0, |image| image.rows.len());
+    for (i, outcome) in plan.samples.clone().zip(&outcomes) {
+        let n = outcome
+            .images
+            .iter()
+            .map(|image| image.rows.len())
+            .sum::<usize>();
         if filled != slot {
             buffer.copy_within(slot * row..(slot + n) * row, filled * row);
         }
         filled += n;
-        slot += slots(&scan.samples[catalog.samples[i].raw], config.region);
-        rendered.images.extend(outcome.image);
-        rendered.rejects.extend(outcome.rejects);
-        rendered.small_objects += outcome.small_objects;
+        slot += slots(i);
     }
     buffer.truncate(filled * row);
-    rendered.pixels = buffer;
-    Ok(rendered)
+    Ok(Rendered {
+        stored: buffer,
+        offsets: Vec::new(),
+        outcome: joined(outcomes),
+    })
+}
+
+/// Every row encoded on its own, then all put together.
+fn render_jpeg(
+    scan: &Scan,
+    catalog: &Catalog,
+    config: &BuildConfig,
+    plan: &ShardPlan,
+    mut buffer: Vec<u8>,
+    progress: &(dyn Fn() + Sync),
+) -> anyhow::Result<Rendered> {
+    let rendered: Vec<(Vec<Vec<u8>>, Outcome)> = plan
+        .samples
+        .clone()
+        .into_par_iter()
+        .map_init(
+            || vec![0; row_bytes(config.side)],
+            |pixels, i| {
+                let mut jpegs = Vec::new();
+                let outcome = render_sample(scan, catalog, config, i, &mut |picture, crop| {
+                    resize_into(picture, crop, config.fit, config.side, pixels)?;
+                    let jpeg = encode(pixels, config.side, config.jpeg_quality)?;
+                    let crc32 = crc32fast::hash(&jpeg);
+                    jpegs.push(jpeg);
+                    Ok(crc32)
+                })?;
+                progress();
+                Ok((jpegs, outcome))
+            },
+        )
+        .collect::<anyhow::Result<_>>()?;
+    buffer.clear();
+    let mut offsets = vec![0];
+    let (jpegs, outcomes): (Vec<_>, Vec<_>) = rendered.into_iter().unzip();
+    for jpeg in jpegs.into_iter().flatten() {
+        buffer.extend_from_slice(&jpeg);
+        offsets.push(buffer.len() as u64);
+    }
+    Ok(Rendered {
+        stored: buffer,
+        offsets,
+        outcome: joined(outcomes),
+    })
+}
+
+fn joined(outcomes: Vec<Outcome>) -> Outcome {
+    let mut all = Outcome::default();
+    for outcome in outcomes {
+        all.images.extend(outcome.images);
+        all.rejects.extend(outcome.rejects);
+        all.small_objects += outcome.small_objects;
+    }
+    all
 }
 
 /// Reads a file of the raw tree and makes sure that it is the one that was scanned.
@@ -175,30 +278,27 @@ pub fn read_unchanged(
     Ok(bytes)
 }
 
+/// Decodes one image and hands each of its rows to `put`, which stores it and returns its checksum.
 fn render_sample(
     scan: &Scan,
     catalog: &Catalog,
     config: &BuildConfig,
     index: usize,
-    place: &mut [u8],
+    put: &mut dyn FnMut(&Picture, Crop) -> anyhow::Result<u32>,
 ) -> anyhow::Result<Outcome> {
     let sample = &scan.samples[catalog.samples[index].raw];
     let bytes = read_unchanged(&scan.root, &sample.image, sample.image_blake3)?;
-    let mut rejects = Vec::new();
-    let mut small_objects = 0;
+    let mut outcome = Outcome::default();
     let rendered = with_seen_picture(&bytes, |picture| {
-        let crops = crops(sample, config, picture, &mut rejects, &mut small_objects);
-        let mut rows = Vec::with_capacity(crops.len());
-        for ((object, crop), out) in crops
-            .into_iter()
-            .zip(place.chunks_exact_mut(row_bytes(config.side)))
-        {
-            resize_into(picture, crop, config.side, out)
-                .with_context(|| format!("cannot resize {} to {}", sample.image, config.side))?;
+        let mut rows = Vec::new();
+        for (object, crop) in crops(sample, config, picture, &mut outcome) {
+            let crc32 = put(picture, crop)
+                .with_context(|| format!("cannot fit {} to {} px", sample.image, config.side))?;
+            let crop = shown(crop, config.fit);
             rows.push(RenderedRow {
                 object,
                 crop,
-                crc32: crc32fast::hash(out),
+                crc32,
             });
         }
         anyhow::Ok(RenderedImage {
@@ -208,23 +308,16 @@ fn render_sample(
             rows,
         })
     });
-    let image = match rendered {
-        Ok(image) => Some(image?),
-        Err(DecodeError { reason, detail }) => {
-            rejects.push(Reject {
-                path: sample.image.clone(),
-                object: None,
-                reason,
-                detail,
-            });
-            None
-        }
-    };
-    Ok(Outcome {
-        image,
-        rejects,
-        small_objects,
-    })
+    match rendered {
+        Ok(image) => outcome.images.push(image?),
+        Err(DecodeError { reason, detail }) => outcome.rejects.push(Reject {
+            path: sample.image.clone(),
+            object: None,
+            reason,
+            detail,
+        }),
+    }
+    Ok(outcome)
 }
 
 /// The crops of an image's rows. Boxes outside the image are listed, whatever the region.
@@ -232,26 +325,25 @@ fn crops(
     sample: &RawSample,
     config: &BuildConfig,
     picture: &Picture,
-    rejects: &mut Vec<Reject>,
-    small_objects: &mut u64,
+    outcome: &mut Outcome,
 ) -> Vec<(Option<u32>, Crop)> {
     let mut crops = Vec::new();
-    if config.region == Region::Image {
+    if config.region.images() {
         crops.push((None, Crop::whole(picture)));
     }
     for (position, object) in (0u32..).zip(&sample.parsed.objects) {
         // The scan has listed the boxes that are wrong in themselves; only the picture tells whether one lies in it.
         let Ok(bbox) = &object.bbox else { continue };
         match bbox.clip(picture.width, picture.height) {
-            Err(defect) => rejects.push(Reject {
+            Err(defect) => outcome.rejects.push(Reject {
                 path: sample.annotation.clone(),
                 object: Some(position),
                 reason: defect.reason,
                 detail: defect.detail,
             }),
-            Ok(_) if config.region == Region::Image => {}
+            Ok(_) if !config.region.objects() => {}
             Ok([x0, y0, x1, y1]) if (x1 - x0).min(y1 - y0) < config.min_object_px => {
-                *small_objects += 1;
+                outcome.small_objects += 1;
             }
             Ok(bbox) => crops.push((
                 Some(position),

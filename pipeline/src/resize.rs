@@ -5,10 +5,13 @@ use std::cell::RefCell;
 use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
+use logodex_schemas::dataset::Fit;
+use serde::{Deserialize, Serialize};
+
 use crate::decode::{Picture, locked};
 
 /// A rectangle of source pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crop {
     /// Left edge.
     pub x: u32,
@@ -50,16 +53,73 @@ thread_local! {
     static RESIZER: RefCell<Resizer> = RefCell::default();
 }
 
-/// Crops and squashes to a square: bilinear with a support that grows with the reduction (antialiased), as Pillow's
-/// `crop(...).resize((side, side), BILINEAR)` and torchvision's `Resize`. Writes `out`, `[side, side, 3]`.
+/// The colour around a letterboxed picture: the ImageNet mean, so that normalisation makes it about 0.
+const FILL: [u8; 3] = [124, 116, 104];
+
+/// The part of a crop that a fit shows: all of it, but for `cover`.
+pub fn shown(crop: Crop, fit: Fit) -> Crop {
+    if fit != Fit::Cover {
+        return crop;
+    }
+    let side = crop.width.min(crop.height);
+    Crop {
+        x: crop.x + (crop.width - side) / 2,
+        y: crop.y + (crop.height - side) / 2,
+        width: side,
+        height: side,
+    }
+}
+
+/// Crops and fits to a square: bilinear with a support that grows with the reduction (antialiased), as Pillow's
+/// `crop(...).resize(size, BILINEAR)` and torchvision's `Resize`. Writes `out`, `[side, side, 3]`. With `letterbox` the
+/// longer side becomes `side`, the shorter is rounded, at least 1, and centred (the odd line below or to the right).
 ///
 /// # Errors
 /// A crop that does not lie in the picture, or an `out` of another length: a mistake of the caller.
-pub fn resize_into(picture: &Picture, crop: Crop, side: u32, out: &mut [u8]) -> anyhow::Result<()> {
+pub fn resize_into(
+    picture: &Picture,
+    crop: Crop,
+    fit: Fit,
+    side: u32,
+    out: &mut [u8],
+) -> anyhow::Result<()> {
+    let crop = shown(crop, fit);
+    if fit != Fit::Letterbox || crop.width == crop.height {
+        return squash_into(picture, crop, (side, side), out);
+    }
+    let longer = f64::from(crop.width.max(crop.height));
+    let scaled = |length: u32| {
+        let exact = f64::from(length) * f64::from(side) / longer;
+        (exact.round() as u32).clamp(1, side)
+    };
+    let (width, height) = (scaled(crop.width), scaled(crop.height));
+    anyhow::ensure!(
+        out.len() == side as usize * side as usize * 3,
+        "out is no square"
+    );
+    let mut inner = vec![0; width as usize * height as usize * 3];
+    squash_into(picture, crop, (width, height), &mut inner)?;
+    for pixel in out.chunks_exact_mut(3) {
+        pixel.copy_from_slice(&FILL);
+    }
+    let (left, top) = ((side - width) / 2, (side - height) / 2);
+    let lines = inner.chunks_exact(width as usize * 3);
+    for (line, row) in lines.zip(out.chunks_exact_mut(side as usize * 3).skip(top as usize)) {
+        row[left as usize * 3..][..line.len()].copy_from_slice(line);
+    }
+    Ok(())
+}
+
+fn squash_into(
+    picture: &Picture,
+    crop: Crop,
+    (width, height): (u32, u32),
+    out: &mut [u8],
+) -> anyhow::Result<()> {
     let source = ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3)?;
     // A cropped view, not the resizer's crop box: that one lets the filter reach beyond the crop's edges.
     let view = CroppedImage::new(&source, crop.x, crop.y, crop.width, crop.height)?;
-    let mut target = Image::from_slice_u8(side, side, out, PixelType::U8x3)?;
+    let mut target = Image::from_slice_u8(width, height, out, PixelType::U8x3)?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     RESIZER.with_borrow_mut(|resizer| resizer.resize(&view, &mut target, &options))?;
     Ok(())
@@ -71,4 +131,70 @@ pub fn resizer_version() -> String {
         "fast_image_resize {}, bilinear convolution",
         locked("fast_image_resize")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Red grows to the right, green downwards.
+    fn gradient(width: u32, height: u32) -> Picture {
+        let pixel = |i: u32| [(i % width * 2) as u8, (i / width * 2) as u8, 50];
+        Picture {
+            width,
+            height,
+            rgb: (0..width * height).flat_map(pixel).collect(),
+        }
+    }
+
+    fn fitted(picture: &Picture, fit: Fit) -> Vec<u8> {
+        let mut out = vec![1; 20 * 20 * 3];
+        resize_into(picture, Crop::whole(picture), fit, 20, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn letterbox_keeps_the_aspect_and_fills_the_rest() {
+        let (wide, tall) = (gradient(80, 40), gradient(40, 80));
+        let (out, turned) = (fitted(&wide, Fit::Letterbox), fitted(&tall, Fit::Letterbox));
+        let at = |out: &[u8], x: usize, y: usize| -> [u8; 3] {
+            std::array::from_fn(|c| out[(y * 20 + x) * 3 + c])
+        };
+        for x in 0..20 {
+            for y in (0..5).chain(15..20) {
+                assert_eq!(at(&out, x, y), FILL);
+                assert_eq!(at(&turned, y, x), FILL);
+            }
+            for y in 5..15 {
+                assert_eq!(at(&out, x, y)[2], 50);
+                assert_eq!(at(&turned, y, x)[2], 50);
+            }
+        }
+        let mut inner = vec![0; 20 * 10 * 3];
+        squash_into(&wide, Crop::whole(&wide), (20, 10), &mut inner).unwrap();
+        assert_eq!(&out[5 * 60..15 * 60], inner);
+        // A line of one pixel does not vanish, and a square needs no box.
+        assert!(fitted(&gradient(100, 1), Fit::Letterbox).contains(&50));
+        let square = gradient(40, 40);
+        assert_eq!(
+            fitted(&square, Fit::Letterbox),
+            fitted(&square, Fit::Squash)
+        );
+    }
+
+    #[test]
+    fn cover_is_the_squash_of_the_centred_square() {
+        let wide = gradient(81, 40);
+        let centre = Crop {
+            x: 20,
+            y: 0,
+            width: 40,
+            height: 40,
+        };
+        assert_eq!(shown(Crop::whole(&wide), Fit::Cover), centre);
+        let mut expected = vec![0; 20 * 20 * 3];
+        squash_into(&wide, centre, (20, 20), &mut expected).unwrap();
+        assert_eq!(fitted(&wide, Fit::Cover), expected);
+        assert_ne!(fitted(&wide, Fit::Cover), fitted(&wide, Fit::Squash));
+    }
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use logodex_schemas::dataset::{Reject, RejectReason};
 use rayon::prelude::*;
@@ -188,6 +190,71 @@ pub fn scan(
         samples,
         rejects,
         raw_blake3,
+    })
+}
+
+/// The files of a tree, as directories tell of them: no file is read.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The folder that holds the categories, absolute.
+    pub root: PathBuf,
+    /// Hash over every image's and annotation's path, length, times of change and inode.
+    pub hash: blake3::Hash,
+    /// The latest of those times.
+    pub newest: SystemTime,
+}
+
+/// Lists a tree without reading it.
+///
+/// # Errors
+/// As [`scan`].
+pub fn listing(raw: &Path) -> Result<Listed, ScanError> {
+    let root = locate(raw)?;
+    let root = root.canonicalize().unwrap_or(root);
+    let Listing { folders, rejects } = list(&root)?;
+    let folders: Vec<_> = folders.into_iter().collect();
+    let hashes: Vec<(blake3::Hash, (i64, i64))> = folders
+        .par_iter()
+        .map(|((category, folder), files)| {
+            let mut hasher = blake3::Hasher::new();
+            let mut newest = (0, 0);
+            let mut names: Vec<&str> = files.iter().map(|f| f.name.as_str()).collect();
+            names.sort_unstable();
+            for name in names {
+                let path = root.join(category).join(folder).join(name);
+                hasher.update(format!("{category}/{folder}/{name}\0").as_bytes());
+                // What cannot be looked at is part of the list all the same.
+                let Ok(found) = path.symlink_metadata() else {
+                    continue;
+                };
+                let (modified, changed) = (
+                    (found.mtime(), found.mtime_nsec()),
+                    (found.ctime(), found.ctime_nsec()),
+                );
+                newest = newest.max(modified).max(changed);
+                for number in [modified.0, modified.1, changed.0, changed.1] {
+                    hasher.update(&number.to_le_bytes());
+                }
+                hasher.update(&found.len().to_le_bytes());
+                hasher.update(&found.ino().to_le_bytes());
+            }
+            (hasher.finalize(), newest)
+        })
+        .collect();
+    let mut hasher = blake3::Hasher::new();
+    for reject in &rejects {
+        hasher.update(format!("{}\0", reject.path).as_bytes());
+    }
+    let mut newest = (0, 0);
+    for (hash, time) in hashes {
+        hasher.update(hash.as_bytes());
+        newest = newest.max(time);
+    }
+    let (secs, nanos) = newest;
+    Ok(Listed {
+        root,
+        hash: hasher.finalize(),
+        newest: SystemTime::UNIX_EPOCH + Duration::new(secs.max(0) as u64, nanos as u32),
     })
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::annotation;
 use crate::build::Built;
 use crate::catalog::{Brand, Catalog};
+use crate::output::Output;
 use crate::progress::Progress;
 use crate::render::read_unchanged;
 use crate::scan::Scan;
@@ -20,7 +21,8 @@ pub fn annotation_path(brand: &Brand, stem: &str) -> String {
     format!("annotations/{}/{}/{stem}.xml", brand.category, brand.name)
 }
 
-/// Writes the indexed annotation of every image kept, without a sync for each.
+/// Prepares the indexed annotation of every image kept, without a sync for each; one that the directory has already, byte
+/// for byte, is not written again. Returns their entry and their paths.
 ///
 /// # Errors
 /// A source that changed since the scan, or what the file system reports.
@@ -28,17 +30,25 @@ pub fn write_annotations(
     scan: &Scan,
     catalog: &Catalog,
     images: &[usize],
-    dir: &Path,
-) -> anyhow::Result<AnnotationsEntry> {
+    output: &Output,
+) -> anyhow::Result<(AnnotationsEntry, BTreeSet<String>)> {
+    let stage = output.stage();
+    let has_some = output.dir().join("annotations").exists();
     let brands: BTreeSet<u32> = images
         .iter()
         .map(|&image| catalog.samples[image].brand)
         .collect();
     for brand in brands {
         let Brand { category, name } = &catalog.brands[brand as usize];
-        let folder = dir.join("annotations").join(category).join(name);
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot make {}", folder.display()))?;
+        let folder = Path::new("annotations").join(category).join(name);
+        for root in [&stage, output.dir()]
+            .iter()
+            .take(1 + usize::from(has_some))
+        {
+            let folder = root.join(&folder);
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
+        }
     }
     let progress = Progress::new("annotate");
     let mut written: Vec<(String, u64, blake3::Hash)> = images
@@ -50,14 +60,18 @@ pub fn write_annotations(
             let indexed = annotation::with_indices(&source, &sample.object_indices)
                 .with_context(|| raw.annotation.clone())?;
             let path = annotation_path(&catalog.brands[sample.brand as usize], &sample.stem);
-            let target = dir.join(&path);
-            std::fs::write(&target, &indexed)
-                .with_context(|| format!("cannot write {}", target.display()))?;
+            let there = || std::fs::read(output.dir().join(&path)).is_ok_and(|old| old == indexed);
+            if !(has_some && there()) {
+                let target = stage.join(&path);
+                std::fs::write(&target, &indexed)
+                    .with_context(|| format!("cannot write {}", target.display()))?;
+            }
             progress.step(images.len() as u64);
             Ok((path, indexed.len() as u64, blake3::hash(&indexed)))
         })
         .collect::<anyhow::Result<_>>()?;
-    Ok(annotations_entry(&mut written))
+    let entry = annotations_entry(&mut written);
+    Ok((entry, written.into_iter().map(|(path, ..)| path).collect()))
 }
 
 /// The manifest's entry of annotation files given by path, length and hash, in any order.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::header::Header;
 
 /// The dataset layout that this crate describes.
-pub const DATASET_VERSION: u32 = 1;
+pub const DATASET_VERSION: u32 = 2;
 
 /// The header of `manifest.json`.
 pub fn manifest_header() -> Header {
@@ -21,12 +21,18 @@ pub fn manifest_header() -> Header {
 pub struct BuildConfig {
     /// Side of the square stored images, pixels, 8 to 1024. Default 224.
     pub side: u32,
-    /// What a row shows: the whole image (the paper) or one annotated object. Default `image`.
+    /// What a row shows: the whole image (the paper), one annotated object, or rows of both kinds. Default `image`.
     pub region: Region,
-    /// With `region = "object"`: context added on each side of a box, as a fraction of that side's length, 0 to 2.
+    /// How a region becomes a square. Default `squash`.
+    pub fit: Fit,
+    /// How the shards store a row. Default `raw`.
+    pub encoding: Encoding,
+    /// With JPEG shards: quality, 1 to 100. Default 90.
+    pub jpeg_quality: u8,
+    /// With objects: context added on each side of a box, as a fraction of that side's length, 0 to 2.
     /// Default 0.1.
     pub context: f32,
-    /// With `region = "object"`: boxes whose shorter side is below this many source pixels make no row. Default 8.
+    /// With objects: boxes whose shorter side is below this many source pixels make no row. Default 8.
     pub min_object_px: u32,
     /// Target size of one shard file, MiB, 1 to 4096. Default 64.
     pub shard_mib: u32,
@@ -41,6 +47,9 @@ impl Default for BuildConfig {
         Self {
             side: 224,
             region: Region::Image,
+            fit: Fit::Squash,
+            encoding: Encoding::Raw,
+            jpeg_quality: 90,
             context: 0.1,
             min_object_px: 8,
             shard_mib: 64,
@@ -54,10 +63,50 @@ impl Default for BuildConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Region {
-    /// The whole picture, squashed to the square (torchvision's `Resize((side, side))`).
+    /// The whole picture.
     Image,
-    /// One box with its context, cropped from the original pixels and squashed to the square.
+    /// One box with its context, cropped from the original pixels.
     Object,
+    /// The whole picture, then each of its boxes, from one decode.
+    Both,
+}
+
+impl Region {
+    /// Whether whole pictures make rows.
+    pub fn images(self) -> bool {
+        self != Self::Object
+    }
+
+    /// Whether objects make rows.
+    pub fn objects(self) -> bool {
+        self != Self::Image
+    }
+}
+
+/// How a region of any shape becomes a square. All three are bilinear with antialiasing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// Both sides scaled to the square's, whatever the aspect (the paper; torchvision's `Resize((side, side))`).
+    Squash,
+    /// The longer side scaled to the square's, the rest filled with the ImageNet mean colour (124, 116, 104), which
+    /// normalisation turns into about 0.
+    Letterbox,
+    /// The largest centred square of the region (torchvision's `Resize(side)` and `CenterCrop(side)`).
+    Cover,
+}
+
+/// How the shards store a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Pixels.
+    Raw,
+    /// JPEG, 4:4:4, of `jpeg_quality`: about a tenth of the bytes, decoded at each reading.
+    Jpeg,
+    /// `raw` where the shards stay below 4 GiB, else `jpeg`. It depends on the data alone, never on the machine; the
+    /// manifest says what it came to.
+    Auto,
 }
 
 /// The rules of consolidation, each on by default.
@@ -93,6 +142,11 @@ pub struct Manifest {
     pub decoder: String,
     /// Resizer, its filter and its version.
     pub resizer: String,
+    /// How the shards store a row: `raw` or `jpeg`, as `config.encoding` came to.
+    pub encoding: Encoding,
+    /// JPEG encoder and its version, where the shards are JPEG.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub encoder: Option<String>,
     /// Sizes.
     pub counts: Counts,
     /// The shards in row order.
@@ -101,6 +155,8 @@ pub struct Manifest {
     pub files: BTreeMap<String, FileEntry>,
     /// The annotations: their number, bytes, and the BLAKE3 over the lines `<blake3>  <path>\n`, sorted by path.
     pub annotations: AnnotationsEntry,
+    /// BLAKE3 of this file with this value replaced by zeros: see [`crate::header::seal`].
+    pub seal: String,
 }
 
 /// How much a dataset holds.
@@ -124,10 +180,12 @@ pub struct Counts {
 
 /// One shard of a dataset: a safetensors file.
 ///
-/// Tensors, in this order: `images` U8 `[n, side, side, 3]` (RGB), `crc32` U32 `[n]` (CRC-32/ISO-HDLC of each image's
-/// bytes), `brand` I64 `[n]`, `row` I64 `[n]`, `image` I64 `[n]` (the source image's number: two rows with the same
-/// number were cut from the same picture). The header is padded with spaces so that `images` begins at a multiple of
-/// 4,096 bytes.
+/// Its first tensor holds the rows: `images` U8 `[n, side, side, 3]` (RGB), or, in JPEG shards, `blob` U8 `[bytes]` and
+/// `offsets` U64 `[n + 1]` (row `i` is `blob[offsets[i]..offsets[i + 1]]`; the blob is padded to a multiple of 8). Then
+/// `crc32` U32 `[n]` (CRC-32/ISO-HDLC of each row's stored bytes), `brand` I64 `[n]`, `row` I64 `[n]`, `image` I64 `[n]`
+/// (the source image's number: two rows with the same number were cut from the same picture), `object` I64 `[n]` (its
+/// position in the annotation, -1 for the whole picture). The header is padded with spaces so that the first tensor
+/// begins at a multiple of 4,096 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShardEntry {
     /// Path relative to the dataset.

@@ -1,5 +1,6 @@
 //! The sample sheet (the paper's Figure 1): a column of brands per category.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::Cursor;
@@ -54,7 +55,7 @@ pub fn choose(by_category: &BTreeMap<&str, Vec<&BrandRow>>) -> Vec<SampleRow> {
 pub fn sheet<'a>(
     samples: &[SampleRow],
     side: u32,
-    image: &dyn Fn(u64) -> Result<&'a [u8]>,
+    image: &dyn Fn(u64) -> Result<Cow<'a, [u8]>>,
 ) -> Result<String> {
     let mut groups: Vec<&[SampleRow]> = samples
         .chunk_by(|a, b| a.category == b.category)
@@ -90,7 +91,7 @@ pub fn sheet<'a>(
             before = Some(&group[0].category);
             for (line, sample) in group.iter().enumerate() {
                 let y = top + HEADING + line * PITCH_Y;
-                let png = png(image(sample.row)?, side)
+                let png = png(&image(sample.row)?, side)
                     .with_context(|| format!("picture of row {}", sample.row))?;
                 let _ = writeln!(
                     body,
