@@ -84,6 +84,9 @@ enum Command {
         /// Fraction of the remaining brands for validation
         #[arg(long, value_name = "F", default_value_t = 0.2)]
         val: f64,
+        /// Draw it even if images of two folds are the same or look the same; their number is recorded
+        #[arg(long)]
+        allow_duplicates: bool,
     },
     /// Prove a dataset whole: every byte, every sample, every table
     #[command(after_help = "Example:\n  logodex-data check data/logodet3k")]
@@ -142,6 +145,7 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             seed,
             test,
             val,
+            allow_duplicates,
         } => split::split(
             &dataset,
             &SplitOptions {
@@ -149,6 +153,7 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
                 seed,
                 test,
                 val,
+                allow_duplicates,
             },
         ),
         Command::Check { dataset } => check::check(&dataset),

@@ -1,11 +1,12 @@
 //! The quirks of the real tree in small.
 
-use logodex_schemas::plan::{RenamedImage, Sameness};
+use logodex_schemas::plan::{BoxStats, RenamedImage, Sameness};
 
 use super::*;
 use crate::catalog::Catalog;
 use crate::scan::raw_tree::{RawTree, pixel_hash};
 
+mod alike;
 mod person;
 mod trust;
 
@@ -20,7 +21,12 @@ fn plan_with(tree: &RawTree, overrides: &str) -> ConsolidationPlan {
 fn try_plan(tree: &RawTree, overrides: &str) -> anyhow::Result<ConsolidationPlan> {
     let overrides: Overrides = toml::from_str(overrides).expect("TOML");
     let rules = ConsolidateConfig::default();
-    propose(&tree.scan(), &rules, &overrides, &pixel_hash)
+    propose(&tree.scan(), &rules, &overrides, &pixel_hash, &no_look)
+}
+
+/// For trees without perceptual hashes, where nothing is looked at twice.
+fn no_look(path: &Path) -> Option<Look> {
+    panic!("{} is looked at twice", path.display())
 }
 
 fn catalog(tree: &RawTree, plan: &ConsolidationPlan) -> Catalog {
@@ -91,6 +97,21 @@ fn copies_in_a_family_are_dropped_once_and_nothing_unique_is_lost() {
     );
     let overlap = &group.overlap[0];
     assert_eq!((overlap.same_bytes, overlap.same_pixels), (2, 3));
+    let stats = |per_image| BoxStats {
+        per_image,
+        median_width: 8.0,
+        median_height: 8.0,
+        median_area: 64.0,
+    };
+    let boxes: Vec<_> = group.members.iter().map(|m| m.boxes).collect();
+    assert_eq!(boxes, [Some(stats(1.0)), Some(stats(1.5))]);
+    let effect = Effect {
+        kept: 4,
+        dropped: 3,
+        renamed: 0,
+        relabelled: 4,
+    };
+    assert_eq!(group.effect, effect, "no object names gree");
     let copy = |i, same| {
         let path = |folder: &str| format!("Electronic/{folder}/{i}.jpg");
         (path("gree-10"), path("gree-2"), same)
@@ -270,6 +291,7 @@ fn copies_within_one_folder_and_across_brands() {
         &ConsolidateConfig::default(),
         &Overrides::default(),
         &counted,
+        &no_look,
     )
     .expect("a plan");
     assert_eq!(calls.into_inner(), 0, "single folders are not decoded");
@@ -327,6 +349,8 @@ fn foreign_names_get_the_index_of_the_brand_they_name_unless_the_folder_is_wholl
             ("x", "same", None, false),
         ]
     );
+    let alcatel = plan.groups.iter().find(|g| g.brand == "Alcatel").unwrap();
+    assert_eq!(alcatel.effect.relabelled, 2, "Alcatel-1 and Alcatel-2");
     let catalog = catalog(&tree, &plan);
     let names: Vec<&str> = catalog.brands.iter().map(|b| b.name.as_str()).collect();
     assert_eq!(

@@ -130,6 +130,7 @@ fn the_real_tree_keeps_151442_images() {
                 image_blake3: hash,
                 annotation_blake3: hash,
                 image_bytes: 1,
+                phash: None,
                 parsed: Annotation {
                     objects: vec![object(named)],
                 },
@@ -142,6 +143,7 @@ fn the_real_tree_keeps_151442_images() {
         &ConsolidateConfig::default(),
         &Overrides::default(),
         &pixels,
+        &no_look,
     )
     .expect("a plan");
     let s = &plan.summary;

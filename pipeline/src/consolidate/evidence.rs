@@ -1,0 +1,131 @@
+//! What a person judges a group by: what each of its folders says of itself, what the group does, and how to undo it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use logodex_schemas::plan::{
+    BoxStats, Effect, ForeignName, Group, GroupRule, KeepApartOverride, Member,
+};
+
+use super::brands::{self, BrandFolders};
+use super::layout::{Fate, Layout};
+use crate::scan::{RawSample, Scan};
+
+/// What each folder of a brand says of itself.
+pub fn members(scan: &Scan, brand: &BrandFolders, samples: &[usize]) -> Vec<Member> {
+    let own: BTreeSet<&str> = brand.folders.iter().map(String::as_str).collect();
+    let mut by_folder: BTreeMap<&str, Vec<&RawSample>> = BTreeMap::new();
+    for &i in samples {
+        let sample = &scan.samples[i];
+        by_folder.entry(&sample.folder).or_default().push(sample);
+    }
+    let member = |folder: &String| {
+        let samples = by_folder.remove(folder.as_str()).unwrap_or_default();
+        let mut member = Member {
+            folder: folder.clone(),
+            images: samples.len() as u64,
+            objects: 0,
+            named_as_folder: 0,
+            named_as_family: 0,
+            boxes: box_stats(&samples),
+        };
+        for name in samples.iter().flat_map(|s| brands::object_names(s)) {
+            member.objects += 1;
+            if name == folder {
+                member.named_as_folder += 1;
+            } else if name == brand.brand || own.contains(name) {
+                member.named_as_family += 1;
+            }
+        }
+        member
+    };
+    brand.folders.iter().map(member).collect()
+}
+
+/// The boxes of these samples, if there are any.
+fn box_stats(samples: &[&RawSample]) -> Option<BoxStats> {
+    let objects = samples.iter().flat_map(|s| &s.parsed.objects);
+    let boxes: Vec<(f64, f64)> = objects
+        .filter_map(|o| o.bbox.as_ref().ok())
+        .map(|b| (b.xmax - b.xmin, b.ymax - b.ymin))
+        .collect();
+    Some(BoxStats {
+        per_image: boxes.len() as f64 / samples.len() as f64,
+        median_width: median(boxes.iter().map(|b| b.0))?,
+        median_height: median(boxes.iter().map(|b| b.1))?,
+        median_area: median(boxes.iter().map(|b| b.0 * b.1))?,
+    })
+}
+
+/// The middle value, or the mean of the two in the middle.
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(values[middle]),
+        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+    }
+}
+
+/// Counts what each group does to its images and objects.
+pub fn effects(groups: &mut [Group], scan: &Scan, layout: &Layout, foreign: &[ForeignName]) {
+    // Objects that get another brand's index than their folder's.
+    let elsewhere: BTreeSet<(&str, &str, &str)> = foreign
+        .iter()
+        .filter(|f| f.brand.is_some() && !f.whole_folder)
+        .map(|f| (f.category.as_str(), f.folder.as_str(), f.name.as_str()))
+        .collect();
+    let mut kept: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
+    for (sample, fate) in scan.samples.iter().zip(&layout.fates) {
+        let Fate::Kept(brand, _) = fate else { continue };
+        let brand = &layout.brands[*brand as usize];
+        let relabelled = |name: &&str| {
+            let key = (sample.category.as_str(), sample.folder.as_str(), *name);
+            *name != brand.name && !elsewhere.contains(&key)
+        };
+        let counts = kept.entry((&brand.category, &brand.name)).or_default();
+        counts.0 += 1;
+        counts.1 += brands::object_names(sample).filter(relabelled).count() as u64;
+    }
+    for group in groups {
+        let key = (group.category.as_str(), group.brand.as_str());
+        let (kept, relabelled) = kept.get(&key).copied().unwrap_or_default();
+        group.effect = Effect {
+            kept,
+            dropped: group.dropped.len() as u64,
+            renamed: group.renamed.len() as u64,
+            relabelled,
+        };
+    }
+}
+
+/// The entry of the overrides that undoes a group, or why there is none, as a comment.
+pub fn undo(brand: &BrandFolders) -> String {
+    #[derive(serde::Serialize)]
+    struct Undo {
+        keep_apart: [KeepApartOverride; 1],
+    }
+    match brand.rule {
+        GroupRule::Folder => {
+            "# the copies lie in one folder: there is nothing to keep apart\n".to_owned()
+        }
+        GroupRule::Override => {
+            let (category, name) = (&brand.category, &brand.brand);
+            format!("# remove the [[merge]] or [[rename]] that makes {category}/{name}\n")
+        }
+        _ => {
+            let entry = KeepApartOverride {
+                category: brand.category.clone(),
+                folders: brand.folders.clone(),
+                reason: "these are different brands".to_owned(),
+            };
+            let undo = Undo {
+                keep_apart: [entry],
+            };
+            // Strings and lists of strings always have a form in TOML.
+            toml::to_string(&undo).unwrap_or_default()
+        }
+    }
+}
+
