@@ -48,10 +48,12 @@ pub struct BuildOptions {
 /// Usage: there is nothing to scan.
 pub fn scan_raw(raw: &Path) -> anyhow::Result<Scan> {
     let progress = Progress::new("scan");
-    scan::scan(raw, &|done, total| progress.set(done, total)).map_err(|error| match error {
-        ScanError::Unreadable { .. } => error.into(),
-        ScanError::Missing(_) | ScanError::NotAFolder(_) | ScanError::NoImages(_) => {
-            usage(error.to_string())
+    scan::scan(raw, &decode::look, &|done, total| progress.set(done, total)).map_err(|error| {
+        match error {
+            ScanError::Unreadable { .. } => error.into(),
+            ScanError::Missing(_) | ScanError::NotAFolder(_) | ScanError::NoImages(_) => {
+                usage(error.to_string())
+            }
         }
     })
 }
@@ -70,7 +72,7 @@ pub fn propose(
         &config.consolidate,
         overrides,
         &decode::pixel_hash,
-        &consolidate::look,
+        &consolidate::thumbnail,
     );
     propose.map_err(
         |error| match error.downcast_ref::<consolidate::OverrideError>() {

@@ -29,7 +29,7 @@ mod summary;
 
 pub use apply::apply;
 pub use layout::PlanMismatch;
-pub use near::{Look, Looker, look};
+pub use near::{Thumbnail, Thumbnailer, thumbnail};
 pub use overrides::OverrideError;
 pub use summary::summarize;
 
@@ -39,7 +39,7 @@ pub type PixelHash<'a> = &'a (dyn Fn(&Path) -> Option<blake3::Hash> + Sync);
 /// Proposes what to join, drop and rename. The same tree, rules and overrides give the same plan.
 ///
 /// `pixel_hash` is called, from many threads, only for images of brands with more than one folder whose bytes equal no
-/// earlier image's; `look`, likewise, for images whose perceptual hash is near another brand's.
+/// earlier image's; `thumbnail`, likewise, for images whose perceptual hash is near another brand's.
 ///
 /// # Errors
 /// [`OverrideError`] when the overrides name what the tree does not have, or contradict each other.
@@ -48,7 +48,7 @@ pub fn propose(
     rules: &ConsolidateConfig,
     overrides: &Overrides,
     pixel_hash: PixelHash<'_>,
-    look: Looker<'_>,
+    thumbnail: Thumbnailer<'_>,
 ) -> anyhow::Result<ConsolidationPlan> {
     overrides::check(scan, overrides)?;
     let brands = brands::form(scan, rules, overrides)?;
@@ -93,7 +93,7 @@ pub fn propose(
     let foreign_names = foreign::foreign_names(scan, &layout);
     evidence::effects(&mut groups, scan, &layout, &foreign_names);
     let copies = across::copies(scan, &layout);
-    let (near_images, crowded_images) = across::near_images(scan, &layout, look);
+    let (near_images, crowded_images) = across::near_images(scan, &layout, thumbnail);
     let shared = across::shared(&layout, &copies, &near_images);
     Ok(ConsolidationPlan {
         header: plan_header(),

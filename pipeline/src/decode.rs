@@ -13,7 +13,8 @@ use image::codecs::jpeg::JpegDecoder;
 use image::{ColorType, ImageDecoder};
 use logodex_schemas::dataset::RejectReason;
 
-use crate::jpeg;
+use crate::jpeg::{self, Eighth};
+use crate::perception;
 
 /// The most pixels that an image may have: 64 Mi, which is 192 MiB of RGB.
 pub const MAX_PIXELS: u64 = 64 << 20;
@@ -75,8 +76,15 @@ thread_local! {
 /// [`DecodeError`]: empty, truncated, broken, or more than [`MAX_PIXELS`] as told by the header, before anything is
 /// allocated.
 pub fn with_picture<R>(bytes: &[u8], look: impl FnOnce(&Picture) -> R) -> Result<R, DecodeError> {
+    let frame = gate(bytes)?;
+    let closed = if jpeg::walk(bytes)?.closed {
+        None
+    } else {
+        // Without the marker the decoder would drop the last row, although it is there.
+        Some([bytes, &EOI].concat())
+    };
     BUFFERS.with_borrow_mut(|buffers| {
-        decode_into(bytes, buffers)?;
+        decode_into(closed.as_deref().unwrap_or(bytes), frame, buffers)?;
         Ok(look(&buffers.picture))
     })
 }
@@ -89,7 +97,56 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
     with_picture(bytes, Picture::clone)
 }
 
-fn decode_into(bytes: &[u8], buffers: &mut Buffers) -> Result<(), DecodeError> {
+/// What is known of an image file without keeping its pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Width, pixels.
+    pub width: u32,
+    /// Height, pixels.
+    pub height: u32,
+    /// [`perception::phash`] of the picture.
+    pub phash: u64,
+}
+
+/// Looks at an image file: is it whole, how large is it, what does it look like? A sequential JPEG is not decoded for it.
+///
+/// # Errors
+/// As [`with_picture`], but for what only the decoder itself can find.
+pub fn look(bytes: &[u8]) -> Result<Seen, DecodeError> {
+    let frame = gate(bytes)?;
+    let seen = |picture: &Eighth| Seen {
+        width: frame.width,
+        height: frame.height,
+        phash: perception::phash(picture),
+    };
+    match jpeg::walk(bytes)?.eighth {
+        Some(eighth) => Ok(seen(&eighth)),
+        None => with_picture(bytes, |picture| seen(&perception::eighth(picture))),
+    }
+}
+
+/// As [`with_picture`], for bytes that [`look`] has found whole: a sequential JPEG is not walked a second time.
+///
+/// # Errors
+/// What only the decoder itself can find.
+pub fn with_seen_picture<R>(
+    bytes: &[u8],
+    look: impl FnOnce(&Picture) -> R,
+) -> Result<R, DecodeError> {
+    if !bytes.ends_with(&EOI) {
+        return with_picture(bytes, look);
+    }
+    BUFFERS.with_borrow_mut(|buffers| {
+        decode_into(bytes, gate(bytes)?, buffers)?;
+        Ok(look(&buffers.picture))
+    })
+}
+
+/// The marker that closes a JPEG.
+const EOI: [u8; 2] = [0xff, 0xd9];
+
+/// What the header alone can tell.
+fn gate(bytes: &[u8]) -> Result<jpeg::Frame, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError {
             reason: RejectReason::ImageEmpty,
@@ -107,13 +164,10 @@ fn decode_into(bytes: &[u8], buffers: &mut Buffers) -> Result<(), DecodeError> {
             ),
         });
     }
-    let closed = if jpeg::complete(bytes)? {
-        None
-    } else {
-        // Without the marker the decoder would drop the last row, although it is there.
-        Some([bytes, &[0xff, 0xd9]].concat())
-    };
-    let bytes = closed.as_deref().unwrap_or(bytes);
+    Ok(frame)
+}
+
+fn decode_into(bytes: &[u8], frame: jpeg::Frame, buffers: &mut Buffers) -> Result<(), DecodeError> {
     // A panic of the decoder on one hostile file must not end a build of many.
     catch_unwind(AssertUnwindSafe(|| {
         read_pixels(bytes, (frame.width, frame.height), buffers)

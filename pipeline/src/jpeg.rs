@@ -5,7 +5,7 @@
 //! structure: every marker segment must be whole and the end-of-image marker present. Terms and table numbers are those
 //! of ITU-T T.81.
 
-use huffman::{Tables, unstuff, walk_stretch};
+use huffman::{Block, Tables, unstuff, walk_stretch};
 
 mod huffman;
 
@@ -62,13 +62,33 @@ pub fn frame(bytes: &[u8]) -> Result<Frame, Defect> {
     }
 }
 
-/// Walks the whole file. `Ok(true)`: complete, closed by an end-of-image marker. `Ok(false)`: every block is there and
-/// only that marker is missing.
+/// What a walk through a whole file found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walked {
+    /// Whether an end-of-image marker closes the file. Where not, every block is there and only the marker is missing.
+    pub closed: bool,
+    /// The first component at an eighth of its size, as far as DC coefficients give it; none for progressive files.
+    pub eighth: Option<Eighth>,
+}
+
+/// A picture at an eighth of its size: a mean per block of 8 × 8 pixels, in the units of the file's DC coefficients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Eighth {
+    /// Blocks per row, at least 1.
+    pub width: usize,
+    /// Rows of blocks, at least 1.
+    pub height: usize,
+    /// Row by row, `[height, width]`.
+    pub means: Vec<i32>,
+}
+
+/// Walks the whole file.
 ///
 /// # Errors
 /// [`Defect`] when a block is missing or a code is none of its table's.
-pub fn complete(bytes: &[u8]) -> Result<bool, Defect> {
+pub fn walk(bytes: &[u8]) -> Result<Walked, Defect> {
     let mut at = start(bytes)?;
+    let mut eighth = None;
     let mut decoder: Option<Scanner> = None;
     let mut tables = Tables::default();
     let mut unstuffed = Vec::new();
@@ -77,7 +97,10 @@ pub fn complete(bytes: &[u8]) -> Result<bool, Defect> {
             && scanner.sequential
             && scanner.components.iter().all(|component| component.seen)
         {
-            return Ok(closed(bytes, at));
+            return Ok(Walked {
+                closed: closed(bytes, at),
+                eighth,
+            });
         }
         let (marker, body, next) = segment(bytes, at)?;
         at = next;
@@ -100,13 +123,22 @@ pub fn complete(bytes: &[u8]) -> Result<bool, Defect> {
                 };
                 if scanner.sequential {
                     let scan = scanner.begin(body)?;
-                    at = scanner.walk(&scan, &tables, bytes, at, &mut unstuffed)?;
+                    let mut means = Vec::new();
+                    at = scanner.walk(&scan, &tables, bytes, at, &mut unstuffed, &mut means)?;
+                    if !means.is_empty() {
+                        eighth = Some(scanner.raster(&scan, &means));
+                    }
                 } else {
                     at = skip_entropy(bytes, at);
                 }
             }
             EOI => match &decoder {
-                Some(scanner) if !scanner.sequential => return Ok(true),
+                Some(scanner) if !scanner.sequential => {
+                    return Ok(Walked {
+                        closed: true,
+                        eighth: None,
+                    });
+                }
                 _ => return truncated("the image ends before all of its components were coded"),
             },
             _ => {}
@@ -300,26 +332,14 @@ impl Scanner {
         bytes: &[u8],
         mut at: usize,
         unstuffed: &mut Vec<u8>,
+        means: &mut Vec<i32>,
     ) -> Result<usize, Defect> {
         let (width, height) = (self.frame.width as usize, self.frame.height as usize);
-        let h_max = self
-            .components
-            .iter()
-            .map(|c| c.horizontal)
-            .max()
-            .unwrap_or(1);
-        let v_max = self
-            .components
-            .iter()
-            .map(|c| c.vertical)
-            .max()
-            .unwrap_or(1);
+        let (h_max, v_max) = self.largest_factors();
         // A scan of one component is not interleaved: its unit is the block (A.2.2); else the MCU (A.2.3).
         let (units, blocks_of): (usize, Vec<usize>) = match scan {
             [(index, ..)] => {
-                let c = &self.components[*index];
-                let across = (width * c.horizontal).div_ceil(h_max).div_ceil(8);
-                let down = (height * c.vertical).div_ceil(v_max).div_ceil(8);
+                let (across, down) = self.blocks(*index);
                 (across * down, vec![1])
             }
             _ => (
@@ -332,13 +352,14 @@ impl Scanner {
             ),
         };
         let mut blocks = Vec::new();
-        for (&(_, dc, ac), &n) in scan.iter().zip(&blocks_of) {
+        for (&(index, dc, ac), &n) in scan.iter().zip(&blocks_of) {
             let dc = tables.dc.get(dc).and_then(Option::as_deref);
             let ac = tables.ac.get(ac).and_then(Option::as_deref);
             let (Some(dc), Some(ac)) = (dc, ac) else {
                 return broken("a scan uses a Huffman table that is not defined");
             };
-            blocks.extend(std::iter::repeat_n((dc, ac), n));
+            let wanted = index == 0;
+            blocks.extend((0..n).map(|_| Block { dc, ac, wanted }));
         }
         let mut done = 0;
         loop {
@@ -348,7 +369,7 @@ impl Scanner {
                 0 => units - done,
                 interval => interval.min(units - done),
             };
-            let whole = walk_stretch(&blocks, wanted, unstuffed)?;
+            let whole = walk_stretch(&blocks, wanted, unstuffed, means)?;
             let marker = bytes.get(end + 1).copied();
             if whole < wanted {
                 let (have, of) = (done + whole, units);
@@ -376,6 +397,52 @@ impl Scanner {
                     ));
                 }
             }
+        }
+    }
+
+    /// The largest sampling factors, horizontal and vertical.
+    fn largest_factors(&self) -> (usize, usize) {
+        let h_max = self.components.iter().map(|c| c.horizontal).max();
+        let v_max = self.components.iter().map(|c| c.vertical).max();
+        (h_max.unwrap_or(1), v_max.unwrap_or(1))
+    }
+
+    /// How many blocks a component has, across and down, those that only fill a unit up not counted.
+    fn blocks(&self, index: usize) -> (usize, usize) {
+        let (h_max, v_max) = self.largest_factors();
+        let c = &self.components[index];
+        let across = (self.frame.width as usize * c.horizontal).div_ceil(h_max);
+        let down = (self.frame.height as usize * c.vertical).div_ceil(v_max);
+        (across.div_ceil(8), down.div_ceil(8))
+    }
+
+    /// The first component's DC coefficients from the order of the scan to rows.
+    fn raster(&self, scan: &[ScanComponent], means: &[i32]) -> Eighth {
+        let (width, height) = self.blocks(0);
+        if scan.len() == 1 {
+            let means = means.to_vec();
+            return Eighth {
+                width,
+                height,
+                means,
+            };
+        }
+        let (h_max, _) = self.largest_factors();
+        let (h, v) = (self.components[0].horizontal, self.components[0].vertical);
+        let units_across = (self.frame.width as usize).div_ceil(8 * h_max);
+        let mut raster = vec![0; width * height];
+        for (i, &mean) in means.iter().enumerate() {
+            let (unit, block) = (i / (h * v), i % (h * v));
+            let x = unit % units_across * h + block % h;
+            let y = unit / units_across * v + block / h;
+            if x < width && y < height {
+                raster[y * width + x] = mean;
+            }
+        }
+        Eighth {
+            width,
+            height,
+            means: raster,
         }
     }
 }

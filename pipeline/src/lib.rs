@@ -17,6 +17,7 @@ pub mod failure;
 pub mod jpeg;
 pub mod output;
 pub mod parquet;
+pub mod perception;
 pub mod progress;
 pub mod render;
 pub mod resize;

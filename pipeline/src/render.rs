@@ -9,7 +9,7 @@ use logodex_schemas::dataset::{BuildConfig, Region, Reject};
 use rayon::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::decode::{DecodeError, Picture, with_picture};
+use crate::decode::{DecodeError, Picture, with_seen_picture};
 use crate::resize::{Crop, resize_into};
 use crate::scan::{RawSample, Scan};
 
@@ -186,7 +186,7 @@ fn render_sample(
     let bytes = read_unchanged(&scan.root, &sample.image, sample.image_blake3)?;
     let mut rejects = Vec::new();
     let mut small_objects = 0;
-    let rendered = with_picture(&bytes, |picture| {
+    let rendered = with_seen_picture(&bytes, |picture| {
         let crops = crops(sample, config, picture, &mut rejects, &mut small_objects);
         let mut rows = Vec::with_capacity(crops.len());
         for ((object, crop), out) in crops

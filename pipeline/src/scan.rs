@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use walkdir::WalkDir;
 
 use crate::annotation::{self, Annotation};
+use crate::decode::{DecodeError, Seen};
 use pairing::{Found, Kind};
 
 mod pairing;
@@ -36,9 +37,17 @@ pub struct RawSample {
     pub annotation_blake3: blake3::Hash,
     /// Length of the image file, bytes.
     pub image_bytes: u64,
+    /// What the image is, seen without keeping its pixels.
+    pub seen: Seen,
     /// What the annotation says.
     pub parsed: Annotation,
 }
+
+/// Looks at an image file's bytes, or says why they cannot be used. Called from many threads.
+pub type Look<'a> = &'a (dyn Fn(&[u8]) -> Result<Seen, DecodeError> + Sync);
+
+/// Longer image files are refused unread: the largest of LogoDet-3K has 0.3 MB.
+const MAX_IMAGE_BYTES: u64 = 64 << 20;
 
 /// A raw tree as it was found.
 #[derive(Debug, Clone)]
@@ -84,7 +93,11 @@ pub enum ScanError {
 ///
 /// # Errors
 /// [`ScanError`] when there is nothing to scan. A file that cannot be used is no error but a [`Reject`].
-pub fn scan(raw: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Scan, ScanError> {
+pub fn scan(
+    raw: &Path,
+    look: Look<'_>,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Scan, ScanError> {
     let root = locate(raw)?;
     let Listing {
         folders,
@@ -102,7 +115,7 @@ pub fn scan(raw: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Scan, Sc
     let contents: BTreeMap<String, io::Result<Content>> = files
         .par_iter()
         .map(|(path, kind)| {
-            let content = read(&root.join(path), *kind);
+            let content = read(&root.join(path), *kind, look);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len() as u64);
             (path.clone(), content)
         })
@@ -135,13 +148,22 @@ pub fn scan(raw: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Scan, Sc
             else {
                 continue;
             };
-            if picture.bytes == 0 {
-                let detail = "the file has no bytes".to_owned();
-                rejects.push(reject(&image, RejectReason::ImageEmpty, detail));
-            }
-            match text.parsed {
-                Some(Err((reason, detail))) => rejects.push(reject(&annotation, reason, detail)),
-                Some(Ok(parsed)) if picture.bytes > 0 => {
+            let (Inside::Image(seen), Inside::Annotation(parsed)) = (picture.inside, text.inside)
+            else {
+                continue;
+            };
+            let refuse = |path: &str, (reason, detail): Refusal, rejects: &mut Vec<Reject>| {
+                rejects.push(reject(path, reason, detail));
+            };
+            match (seen, parsed) {
+                (seen, Err(refusal)) => {
+                    refuse(&annotation, refusal, &mut rejects);
+                    if let Err(refusal) = seen {
+                        refuse(&image, refusal, &mut rejects);
+                    }
+                }
+                (Err(refusal), Ok(_)) => refuse(&image, refusal, &mut rejects),
+                (Ok(seen), Ok(parsed)) => {
                     reject_boxes(&annotation, &parsed, &mut rejects);
                     samples.push(RawSample {
                         category: category.clone(),
@@ -152,10 +174,10 @@ pub fn scan(raw: &Path, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Scan, Sc
                         image_blake3: picture.hash,
                         annotation_blake3: text.hash,
                         image_bytes: picture.bytes,
+                        seen,
                         parsed,
                     });
                 }
-                _ => {}
             }
         }
     }
@@ -302,25 +324,43 @@ fn list(root: &Path) -> Result<Listing, ScanError> {
 struct Content {
     hash: blake3::Hash,
     bytes: u64,
-    /// Of an annotation.
-    parsed: Option<Result<Annotation, (RejectReason, String)>>,
+    inside: Inside,
 }
 
-/// Reads one file without holding more of it than an annotation can have.
-fn read(path: &Path, kind: Kind) -> io::Result<Content> {
+/// Why a file cannot be used.
+type Refusal = (RejectReason, String);
+
+enum Inside {
+    Image(Result<Seen, Refusal>),
+    Annotation(Result<Annotation, Refusal>),
+}
+
+/// Reads one file, hashes it and looks inside, without holding more of it than such a file can have.
+fn read(path: &Path, kind: Kind, look: Look<'_>) -> io::Result<Content> {
     let mut file = File::open(path)?;
     let mut hasher = blake3::Hasher::new();
-    let mut head = Vec::new();
-    if kind == Kind::Annotation {
-        let limit = annotation::MAX_BYTES as u64 + 1;
-        file.by_ref().take(limit).read_to_end(&mut head)?;
-        hasher.update(&head);
-    }
+    let limit = match kind {
+        Kind::Image => MAX_IMAGE_BYTES,
+        Kind::Annotation => annotation::MAX_BYTES as u64,
+    };
+    // One byte more than the limit tells that it is exceeded.
+    let mut head = Vec::with_capacity(file.metadata()?.len().min(limit) as usize + 1);
+    file.by_ref().take(limit + 1).read_to_end(&mut head)?;
+    hasher.update(&head);
     hasher.update_reader(file)?;
+    let bytes = hasher.count();
+    let inside = match kind {
+        Kind::Image if bytes > limit => Inside::Image(Err((
+            RejectReason::ImageTooLarge,
+            format!("{bytes} bytes; at most {limit} are read"),
+        ))),
+        Kind::Image => Inside::Image(look(&head).map_err(|e| (e.reason, e.detail))),
+        Kind::Annotation => Inside::Annotation(annotation::parse(&head)),
+    };
     Ok(Content {
         hash: hasher.finalize(),
-        bytes: hasher.count(),
-        parsed: (kind == Kind::Annotation).then(|| annotation::parse(&head)),
+        bytes,
+        inside,
     })
 }
 

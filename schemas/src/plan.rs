@@ -127,6 +127,8 @@ pub struct BoxStats {
     pub median_height: f64,
     /// Median area, square source pixels.
     pub median_area: f64,
+    /// Median area as a fraction of the image's.
+    pub median_coverage: f64,
 }
 
 /// What a group does to its images and objects.
@@ -248,7 +250,7 @@ pub enum NameLikeness {
     /// One or two letters differ.
     Letters,
     /// Nearly the same letters in the same order (Jaro-Winkler).
-    Sound,
+    Similar,
 }
 
 /// Objects of one folder that name another brand.

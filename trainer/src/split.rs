@@ -12,7 +12,7 @@ use crate::dataset::{DatasetError, read};
 pub struct Split {
     /// How it was drawn.
     pub info: logodex_schemas::split::Split,
-    folds: Vec<Fold>,
+    folds: Vec<Option<Fold>>,
 }
 
 impl Split {
@@ -53,25 +53,28 @@ impl Split {
             .deserialize()
             .collect::<Result<_, _>>()
             .map_err(|e| DatasetError::corrupt(&csv_path, e))?;
-        let fits = rows.len() == brands.len()
+        // A brand of which every image was refused has no rows, and so no fold.
+        let with_rows: Vec<&BrandRow> = brands.iter().filter(|brand| brand.n_rows > 0).collect();
+        let fits = rows.len() == with_rows.len()
             && rows
                 .iter()
-                .zip(brands)
+                .zip(&with_rows)
                 .all(|(row, brand)| row.index == brand.index && row.brand == brand.brand);
         if !fits {
             return Err(DatasetError::corrupt(
                 &csv_path,
-                "does not list exactly the dataset's brands in order",
+                "does not list exactly the dataset's brands that have rows, in order",
             ));
         }
-        Ok(Self {
-            info,
-            folds: rows.into_iter().map(|row| row.fold).collect(),
-        })
+        let mut folds = vec![None; brands.len()];
+        for row in rows {
+            folds[row.index as usize] = Some(row.fold);
+        }
+        Ok(Self { info, folds })
     }
 
-    /// The fold of each brand, by index.
-    pub fn folds(&self) -> &[Fold] {
+    /// The fold of each brand, by index; none for a brand without rows.
+    pub fn folds(&self) -> &[Option<Fold>] {
         &self.folds
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use logodex_schemas::plan::{CrossBrandCopy, NearImage};
 
 use super::layout::{Fate, Layout};
-use super::near::{self, Looker};
+use super::near::{self, Thumbnailer};
 use crate::scan::Scan;
 
 /// Exact copies in different brands, each as a pair of kept images in byte order.
@@ -40,22 +40,24 @@ pub fn copies(scan: &Scan, layout: &Layout) -> Vec<CrossBrandCopy> {
 pub fn near_images(
     scan: &Scan,
     layout: &Layout,
-    look: Looker<'_>,
+    thumbnail: Thumbnailer<'_>,
 ) -> (Vec<NearImage>, Vec<String>) {
     let brand = |i: usize| match layout.fates[i] {
         Fate::Kept(brand, _) => Some(brand),
         _ => None,
     };
     let kept = scan.samples.iter().enumerate();
+    // A picture of one colour has no frequencies, so no bit is set: it resembles nothing.
     let hashed: Vec<(usize, u64, u32)> = kept
-        .filter_map(|(i, sample)| Some((i, sample.phash?, brand(i)?)))
+        .filter(|(_, sample)| sample.seen.phash != 0)
+        .filter_map(|(i, sample)| Some((i, sample.seen.phash, brand(i)?)))
         .collect();
     let mut candidates = near::candidates(&hashed);
     let bytes = |i: usize| scan.samples[i].image_blake3;
     candidates.pairs.retain(|&(a, b, _)| bytes(a) != bytes(b));
     let path = |i: usize| scan.root.join(&scan.samples[i].image);
     let name = |i: usize| brand(i).map_or_else(String::new, |b| layout.brands[b as usize].name.clone());
-    let mut near: Vec<NearImage> = near::confirm(&candidates.pairs, &path, look)
+    let mut near: Vec<NearImage> = near::confirm(&candidates.pairs, &path, thumbnail)
         .into_iter()
         .map(|(i, j, distance, correlation)| {
             let in_order = scan.samples[i].image <= scan.samples[j].image;

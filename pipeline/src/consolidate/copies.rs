@@ -74,7 +74,7 @@ pub fn find(
             .or_default()
             .insert(*sample.image_blake3.as_bytes());
         shown.entry(folder).or_default().insert(stays);
-        looks.entry(folder).or_default().extend(sample.phash);
+        looks.entry(folder).or_default().push(sample.seen.phash);
         if stays == i {
             kept.push(i);
             continue;

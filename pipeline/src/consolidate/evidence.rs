@@ -43,16 +43,20 @@ pub fn members(scan: &Scan, brand: &BrandFolders, samples: &[usize]) -> Vec<Memb
 
 /// The boxes of these samples, if there are any.
 fn box_stats(samples: &[&RawSample]) -> Option<BoxStats> {
-    let objects = samples.iter().flat_map(|s| &s.parsed.objects);
-    let boxes: Vec<(f64, f64)> = objects
-        .filter_map(|o| o.bbox.as_ref().ok())
-        .map(|b| (b.xmax - b.xmin, b.ymax - b.ymin))
-        .collect();
+    // Width, height, and the pixels of their image.
+    let mut boxes: Vec<(f64, f64, f64)> = Vec::new();
+    for sample in samples {
+        let pixels = f64::from(sample.seen.width) * f64::from(sample.seen.height);
+        let found = sample.parsed.objects.iter();
+        let found = found.filter_map(|o| o.bbox.as_ref().ok());
+        boxes.extend(found.map(|b| (b.xmax - b.xmin, b.ymax - b.ymin, pixels)));
+    }
     Some(BoxStats {
         per_image: boxes.len() as f64 / samples.len() as f64,
         median_width: median(boxes.iter().map(|b| b.0))?,
         median_height: median(boxes.iter().map(|b| b.1))?,
         median_area: median(boxes.iter().map(|b| b.0 * b.1))?,
+        median_coverage: median(boxes.iter().map(|b| b.0 * b.1 / b.2))?,
     })
 }
 

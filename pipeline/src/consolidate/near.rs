@@ -30,12 +30,12 @@ const SIDE: usize = 32;
 /// Brightness of an image reduced to 32 × 32 pixels, row by row, mean 0 and length 1: the product of two is their
 /// correlation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Look(Box<[f32]>);
+pub struct Thumbnail(Box<[f32]>);
 
-/// Reads an image's look, or none if it cannot be decoded.
-pub type Looker<'a> = &'a (dyn Fn(&Path) -> Option<Look> + Sync);
+/// Reads an image's thumbnail, or none if it cannot be decoded.
+pub type Thumbnailer<'a> = &'a (dyn Fn(&Path) -> Option<Thumbnail> + Sync);
 
-impl Look {
+impl Thumbnail {
     /// From `[32, 32]` brightnesses; none where they are all the same, since that resembles nothing.
     pub fn new(luma: &[f32]) -> Option<Self> {
         let mean = luma.iter().sum::<f32>() / luma.len() as f32;
@@ -55,8 +55,8 @@ impl Look {
     }
 }
 
-/// The look of an image file: BT.601 luma, mean over boxes. None where it cannot be decoded or is smaller than 32 × 32.
-pub fn look(path: &Path) -> Option<Look> {
+/// The thumbnail of an image file: BT.601 luma, mean over boxes. None where it cannot be decoded or is smaller than 32 × 32.
+pub fn thumbnail(path: &Path) -> Option<Thumbnail> {
     let bytes = std::fs::read(path).ok()?;
     decode::with_picture(&bytes, |picture| {
         let (width, height) = (picture.width as usize, picture.height as usize);
@@ -81,7 +81,7 @@ pub fn look(path: &Path) -> Option<Look> {
                 *value = sum as f32 / (lines.len() * columns.len() * 1000) as f32;
             }
         }
-        Look::new(&luma)
+        Thumbnail::new(&luma)
     })
     .ok()?
 }
@@ -204,13 +204,14 @@ fn compare(
 pub fn confirm<'a>(
     pairs: &[(usize, usize, u32)],
     path: &(dyn Fn(usize) -> std::path::PathBuf + Sync),
-    look: Looker<'a>,
+    thumbnail: Thumbnailer<'a>,
 ) -> Vec<(usize, usize, u32, f64)> {
     let mut images: Vec<usize> = pairs.iter().flat_map(|&(a, b, _)| [a, b]).collect();
     images.sort_unstable();
     images.dedup();
-    let looks: Vec<Option<Look>> = images.par_iter().map(|&i| look(&path(i))).collect();
-    let of = |image: &usize| looks[images.binary_search(image).ok()?].as_ref();
+    let thumbnails: Vec<Option<Thumbnail>> =
+        images.par_iter().map(|&i| thumbnail(&path(i))).collect();
+    let of = |image: &usize| thumbnails[images.binary_search(image).ok()?].as_ref();
     pairs
         .par_iter()
         .filter_map(|&(a, b, distance)| {
@@ -317,9 +318,9 @@ mod tests {
         let luma: Vec<f32> = (0..SIDE * SIDE).map(|_| (next() % 256) as f32).collect();
         let brighter: Vec<f32> = luma.iter().map(|v| v * 0.5 + 90.0).collect();
         let other: Vec<f32> = (0..SIDE * SIDE).map(|_| (next() % 256) as f32).collect();
-        let looks = [luma, brighter, other].map(|l| Look::new(&l).expect("a look"));
+        let looks = [luma, brighter, other].map(|l| Thumbnail::new(&l).expect("a thumbnail"));
         assert_eq!(looks[0].correlation(&looks[1]), 1.0);
         assert!(looks[0].correlation(&looks[2]).abs() < 0.2);
-        assert_eq!(Look::new(&[7.0; SIDE * SIDE]), None);
+        assert_eq!(Thumbnail::new(&[7.0; SIDE * SIDE]), None);
     }
 }

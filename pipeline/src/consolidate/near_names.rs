@@ -94,7 +94,7 @@ fn compare(a: &Name, b: &Name) -> Option<(NameLikeness, usize, f64)> {
     } else if edit <= distance {
         NameLikeness::Letters
     } else if winkler >= MIN_JARO_WINKLER {
-        NameLikeness::Sound
+        NameLikeness::Similar
     } else {
         return None;
     };
@@ -166,7 +166,6 @@ mod tests {
         let brands = census();
         assert_eq!(brands.len(), 2_863, "none is joined");
         let near = near_names(&brands, &BTreeMap::new());
-        for n in &near { eprintln!("{:?} {} {:.3} | {} | {}  {}", n.alike, n.edit_distance, n.jaro_winkler, n.brand_a, n.brand_b, if n.category_a==n.category_b {"="} else {""}); }
         let of = |a: &str, b: &str| {
             let pair = |n: &&NearName| {
                 let names = [n.brand_a.as_str(), n.brand_b.as_str()];
@@ -189,8 +188,8 @@ mod tests {
             assert_eq!(of(a, b), Some(alike), "{a} / {b}");
         }
         assert_eq!(of("Canon", "Kiton"), None);
-        // Few enough to be read.
-        assert!((100..400).contains(&near.len()), "{}", near.len());
+        // 123: few enough to be read.
+        assert!((100..200).contains(&near.len()), "{}", near.len());
     }
 
     #[test]
@@ -209,7 +208,7 @@ mod tests {
     #[test]
     fn no_pair_is_lost_by_the_shortcut() {
         let brands = census();
-        let names: Vec<Name> = brands.iter().step_by(7).map(|b| Name::new(&b.name)).collect();
+        let names: Vec<Name> = brands.iter().step_by(2).map(|b| Name::new(&b.name)).collect();
         let mut similar = 0;
         for (i, a) in names.iter().enumerate() {
             for b in &names[i + 1..] {

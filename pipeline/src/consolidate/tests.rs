@@ -1,6 +1,6 @@
 //! The quirks of the real tree in small.
 
-use logodex_schemas::plan::{BoxStats, RenamedImage, Sameness};
+use logodex_schemas::plan::{BoxStats, GroupRule, RenamedImage, Sameness};
 
 use super::*;
 use crate::catalog::Catalog;
@@ -21,12 +21,23 @@ fn plan_with(tree: &RawTree, overrides: &str) -> ConsolidationPlan {
 fn try_plan(tree: &RawTree, overrides: &str) -> anyhow::Result<ConsolidationPlan> {
     let overrides: Overrides = toml::from_str(overrides).expect("TOML");
     let rules = ConsolidateConfig::default();
-    propose(&tree.scan(), &rules, &overrides, &pixel_hash, &no_look)
+    propose(&tree.scan(), &rules, &overrides, &pixel_hash, &thumbnail)
 }
 
-/// For trees without perceptual hashes, where nothing is looked at twice.
-fn no_look(path: &Path) -> Option<Look> {
-    panic!("{} is looked at twice", path.display())
+/// What a second look at a written picture would see: another picture where the encoding has a `!`.
+fn thumbnail(path: &Path) -> Option<Thumbnail> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let (picture, encoding) = text.split_once(';')?;
+    let seen = if encoding.contains('!') {
+        text.as_str()
+    } else {
+        picture
+    };
+    let mut luma = [0u8; 1024];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(seen.as_bytes());
+    hasher.finalize_xof().fill(&mut luma);
+    Thumbnail::new(&luma.map(f32::from))
 }
 
 fn catalog(tree: &RawTree, plan: &ConsolidationPlan) -> Catalog {
@@ -102,6 +113,7 @@ fn copies_in_a_family_are_dropped_once_and_nothing_unique_is_lost() {
         median_width: 8.0,
         median_height: 8.0,
         median_area: 64.0,
+        median_coverage: 0.0064,
     };
     let boxes: Vec<_> = group.members.iter().map(|m| m.boxes).collect();
     assert_eq!(boxes, [Some(stats(1.0)), Some(stats(1.5))]);
@@ -291,7 +303,7 @@ fn copies_within_one_folder_and_across_brands() {
         &ConsolidateConfig::default(),
         &Overrides::default(),
         &counted,
-        &no_look,
+        &thumbnail,
     )
     .expect("a plan");
     assert_eq!(calls.into_inner(), 0, "single folders are not decoded");

@@ -17,11 +17,20 @@ pub(super) fn unstuff(stretch: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&[0; 8]);
 }
 
-/// Walks at most `wanted` units of these blocks, and returns how many are there whole.
+/// One block of a coding unit: its tables, and whether its DC coefficient is wanted.
+pub(super) struct Block<'a> {
+    pub(super) dc: &'a Huffman,
+    pub(super) ac: &'a Huffman,
+    pub(super) wanted: bool,
+}
+
+/// Walks at most `units` units of these blocks, and returns how many are there whole. The DC coefficients of the wanted
+/// blocks, not dequantised, are appended to `means` in the order of the file.
 pub(super) fn walk_stretch(
-    blocks: &[(&Huffman, &Huffman)],
-    wanted: usize,
+    blocks: &[Block],
+    units: usize,
     padded: &[u8],
+    means: &mut Vec<i32>,
 ) -> Result<usize, Defect> {
     let bits = (padded.len() - 8) * 8;
     let mut at = 0;
@@ -33,31 +42,42 @@ pub(super) fn walk_stretch(
         Some(eight) => u64::from_be_bytes(*eight) << (at % 8),
         None => 0,
     };
-    for unit in 0..wanted {
-        for (dc, ac) in blocks {
-            let Some((length, size)) = dc.symbol(look(at)) else {
-                return if at + 16 > bits {
-                    Ok(unit)
-                } else {
-                    broken("a DC code is not in its Huffman table")
-                };
+    let missing = |at: usize, unit: usize, what: &str| {
+        if at + 16 > bits {
+            Ok(unit)
+        } else {
+            broken(format!("{what} code is not in its Huffman table"))
+        }
+    };
+    let mut mean = 0i32;
+    for unit in 0..units {
+        for block in blocks {
+            let window = look(at);
+            let Some((length, size)) = block.dc.symbol(window) else {
+                return missing(at, unit, "a DC");
             };
+            if size > 15 {
+                return broken("a DC difference has more than 15 bits");
+            }
             at += length + size;
+            if block.wanted {
+                mean = mean.wrapping_add(extend(window << length, size));
+                means.push(mean);
+            }
             let mut k = 1;
             while k < 64 {
-                let Some((length, run_size)) = ac.symbol(look(at)) else {
-                    return if at + 16 > bits {
-                        Ok(unit)
-                    } else {
-                        broken("an AC code is not in its Huffman table")
+                let window = look(at);
+                // Most codes are short: one look tells how far they reach in bits and in coefficients.
+                let step = block.ac.steps[(window >> (64 - FAST)) as usize];
+                if step != 0 {
+                    at += usize::from(step & 255);
+                    k += usize::from(step >> 8);
+                } else {
+                    let Some((length, run_size)) = block.ac.symbol(window) else {
+                        return missing(at, unit, "an AC");
                     };
-                };
-                let (run, size) = (run_size >> 4, run_size & 15);
-                at += length + size;
-                match (run, size) {
-                    (15, 0) => k += 16,
-                    (_, 0) => break,
-                    _ => k += run + 1,
+                    at += length + (run_size & 15);
+                    k += advance(run_size);
                 }
                 if at > bits {
                     return Ok(unit);
@@ -66,12 +86,38 @@ pub(super) fn walk_stretch(
             if at > bits {
                 return Ok(unit);
             }
-            if k > 64 {
+            // An end of block counts as END_OF_BLOCK coefficients; a run that passes the last one is corrupt.
+            if k > 64 && k < END_OF_BLOCK {
                 return broken("a block has more than 64 coefficients");
             }
         }
     }
-    Ok(wanted)
+    Ok(units)
+}
+
+/// What an end of block adds to the position: more than any run can reach.
+const END_OF_BLOCK: usize = 128;
+
+/// How many coefficients an AC symbol stands for.
+fn advance(run_size: usize) -> usize {
+    match (run_size >> 4, run_size & 15) {
+        (15, 0) => 16,
+        (_, 0) => END_OF_BLOCK,
+        (run, _) => run + 1,
+    }
+}
+
+/// The value of the `size` bits at the head of `window` (F.2.2.1, EXTEND).
+fn extend(window: u64, size: usize) -> i32 {
+    if size == 0 {
+        return 0;
+    }
+    let value = (window >> (64 - size)) as i32;
+    if value < 1 << (size - 1) {
+        value - (1 << size) + 1
+    } else {
+        value
+    }
 }
 
 /// The Huffman tables defined so far, and the restart interval.
@@ -119,6 +165,9 @@ const FAST: u32 = 10;
 pub(super) struct Huffman {
     /// By the next [`FAST`] bits: code length in the high byte, symbol in the low; 0 where the code is longer.
     fast: [u16; 1 << FAST],
+    /// By the same bits, for AC tables: coefficients advanced in the high byte, bits of the code and of what follows it in
+    /// the low; 0 where the code is longer.
+    steps: [u16; 1 << FAST],
     /// Per length: one past its last code, aligned to 16 bits; and what to add to a code to find its symbol.
     limit: [u32; 17],
     offset: [i32; 17],
@@ -129,6 +178,7 @@ impl Huffman {
     fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<Self, Defect> {
         let mut table = Self {
             fast: [0; 1 << FAST],
+            steps: [0; 1 << FAST],
             limit: [0; 17],
             offset: [0; 17],
             symbols: [0; 256],
@@ -144,7 +194,11 @@ impl Huffman {
                 if length <= FAST {
                     let first = (code << (FAST - length)) as usize;
                     let entry = (length as u16) << 8 | u16::from(symbols[index]);
-                    table.fast[first..first + (1 << (FAST - length))].fill(entry);
+                    let last = first + (1 << (FAST - length));
+                    table.fast[first..last].fill(entry);
+                    let symbol = usize::from(symbols[index]);
+                    let bits = length as usize + (symbol & 15);
+                    table.steps[first..last].fill((advance(symbol) << 8 | bits) as u16);
                 }
                 code += 1;
                 index += 1;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use RejectReason::*;
 
-use super::raw_tree::{RawTree, xml};
+use super::raw_tree::{RawTree, look, xml};
 use super::*;
 
 fn reasons(scan: &Scan) -> Vec<(&str, Option<u32>, RejectReason)> {
@@ -98,7 +98,7 @@ fn the_root_may_be_nested() {
 #[test]
 fn nothing_to_scan_is_a_typed_error() {
     let tree = RawTree::new();
-    let of = |path: &Path| scan(path, &|_, _| {}).expect_err("an error");
+    let of = |path: &Path| scan(path, &look, &|_, _| {}).expect_err("an error");
     let missing = of(&tree.root().join("none"));
     assert!(matches!(missing, ScanError::Missing(_)), "{missing}");
     assert!(matches!(of(tree.root()), ScanError::NoImages(_)));
@@ -216,6 +216,6 @@ fn progress_counts_every_file() {
         calls.fetch_add(1, Ordering::Relaxed);
         most.fetch_max(done, Ordering::Relaxed);
     };
-    scan(tree.root(), &progress).expect("a scan");
+    scan(tree.root(), &look, &progress).expect("a scan");
     assert_eq!((calls.into_inner(), most.into_inner()), (4, 4));
 }

@@ -2,32 +2,20 @@
 
 use super::*;
 
-/// Perceptual hashes and looks for a tree of written pictures: `encoded(…, n, "xx", …)` differs from picture n in two
-/// bits, and an encoding with a `!` has n's hash but looks different.
+/// Scans a tree of written pictures so that `encoded(…, n, "xx", …)` differs from picture n in two bits of its hash.
 fn with_hashes(tree: &RawTree) -> Scan {
     let mut scan = tree.scan();
     for sample in &mut scan.samples {
         let text = std::fs::read_to_string(scan.root.join(&sample.image)).expect("a picture");
-        let (picture, encoding) = text.split_once(';').expect("an encoding");
-        let hash = blake3::hash(picture.as_bytes());
-        let hash = u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("8 bytes"));
-        sample.phash = Some(hash ^ ((1 << encoding.len()) - 1));
+        let (_, encoding) = text.split_once(';').expect("an encoding");
+        sample.seen.phash ^= (1 << encoding.len()) - 1;
     }
     scan
 }
 
-fn look(path: &Path) -> Option<Look> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let (picture, encoding) = text.split_once(';')?;
-    let seed = if encoding.contains('!') { text.as_str() } else { picture };
-    let mut luma = [0u8; 1024];
-    blake3::Hasher::new().update(seed.as_bytes()).finalize_xof().fill(&mut luma);
-    Look::new(&luma.map(f32::from))
-}
-
 fn plan_of(scan: &Scan) -> ConsolidationPlan {
     let rules = ConsolidateConfig::default();
-    propose(scan, &rules, &Overrides::default(), &pixel_hash, &look).expect("a plan")
+    propose(scan, &rules, &Overrides::default(), &pixel_hash, &thumbnail).expect("a plan")
 }
 
 #[test]

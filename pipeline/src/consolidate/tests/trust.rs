@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::annotation::{Annotation, BBox, Object};
+use crate::decode::Seen;
 use crate::scan::RawSample;
 
 #[test]
@@ -130,7 +131,11 @@ fn the_real_tree_keeps_151442_images() {
                 image_blake3: hash,
                 annotation_blake3: hash,
                 image_bytes: 1,
-                phash: None,
+                seen: Seen {
+                    width: 100,
+                    height: 100,
+                    phash: u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[i])),
+                },
                 parsed: Annotation {
                     objects: vec![object(named)],
                 },
@@ -143,7 +148,7 @@ fn the_real_tree_keeps_151442_images() {
         &ConsolidateConfig::default(),
         &Overrides::default(),
         &pixels,
-        &no_look,
+        &thumbnail,
     )
     .expect("a plan");
     let s = &plan.summary;
