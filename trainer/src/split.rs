@@ -101,3 +101,51 @@ fn unknown_split(dir: &Path, name: &str) -> String {
     };
     format!("{}: no split named {name:?}; {known}", dir.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_brand_without_rows_is_in_no_fold() {
+        let brand = |index: u32, n_rows| BrandRow {
+            index,
+            category: "Food".to_owned(),
+            brand: format!("brand {index}"),
+            first_row: 0,
+            n_rows,
+            n_images: 3,
+            n_objects: 3,
+        };
+        let brands = [brand(0, 3), brand(1, 0), brand(2, 3)];
+        let open = |csv: &str| {
+            let dir = tempfile::tempdir().expect("a folder");
+            let splits = dir.path().join("splits");
+            std::fs::create_dir(&splits).expect("a folder");
+            let info = logodex_schemas::split::Split {
+                header: split_header(),
+                name: "s".to_owned(),
+                seed: 1,
+                test: 0.5,
+                val: 0.0,
+                manifest_blake3: "m".to_owned(),
+                csv_blake3: blake3::hash(csv.as_bytes()).to_hex().to_string(),
+                brands: BTreeMap::new(),
+                images: BTreeMap::new(),
+                categories: BTreeMap::new(),
+                duplicates_across_folds: 0,
+            };
+            std::fs::write(splits.join("s.csv"), csv).expect("written");
+            let json = serde_json::to_vec(&info).expect("JSON");
+            std::fs::write(splits.join("s.json"), json).expect("written");
+            Split::open(dir.path(), "s", "m", &brands)
+        };
+        let header = "index,category,brand,fold\n0,Food,brand 0,train\n";
+        let split = open(&format!("{header}2,Food,brand 2,test\n")).expect("a split");
+        assert_eq!(split.folds(), [Some(Fold::Train), None, Some(Fold::Test)]);
+        let missing = open(header).expect_err("a brand with rows is missing");
+        assert!(missing.to_string().contains("that have rows"), "{missing}");
+    }
+}

@@ -1,5 +1,5 @@
-//! Pictures that two brands share: the same file, or another that looks the same. Both are kept and listed, because only
-//! a person can say whose picture it is.
+//! Pictures that two brands share: the same file, or another that looks the same. Both are kept and listed, because
+//! only a person can say whose picture it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +56,8 @@ pub fn near_images(
     let bytes = |i: usize| scan.samples[i].image_blake3;
     candidates.pairs.retain(|&(a, b, _)| bytes(a) != bytes(b));
     let path = |i: usize| scan.root.join(&scan.samples[i].image);
-    let name = |i: usize| brand(i).map_or_else(String::new, |b| layout.brands[b as usize].name.clone());
+    let name =
+        |i: usize| brand(i).map_or_else(String::new, |b| layout.brands[b as usize].name.clone());
     let mut near: Vec<NearImage> = near::confirm(&candidates.pairs, &path, thumbnail)
         .into_iter()
         .map(|(i, j, distance, correlation)| {
@@ -74,7 +75,10 @@ pub fn near_images(
         .collect();
     near.sort_by(|x, y| (&x.a, &x.b).cmp(&(&y.a, &y.b)));
     let crowded = candidates.crowded.into_iter();
-    (near, crowded.map(|i| scan.samples[i].image.clone()).collect())
+    (
+        near,
+        crowded.map(|i| scan.samples[i].image.clone()).collect(),
+    )
 }
 
 /// How many pairs of pictures two brands share, by their positions, the smaller first.

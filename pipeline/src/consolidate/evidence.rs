@@ -52,7 +52,7 @@ fn box_stats(samples: &[&RawSample]) -> Option<BoxStats> {
         boxes.extend(found.map(|b| (b.xmax - b.xmin, b.ymax - b.ymin, pixels)));
     }
     Some(BoxStats {
-        per_image: boxes.len() as f64 / samples.len() as f64,
+        per_image: rounded(boxes.len() as f64 / samples.len() as f64),
         median_width: median(boxes.iter().map(|b| b.0))?,
         median_height: median(boxes.iter().map(|b| b.1))?,
         median_area: median(boxes.iter().map(|b| b.0 * b.1))?,
@@ -67,9 +67,14 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let middle = values.len() / 2;
     match values.len() {
         0 => None,
-        n if n % 2 == 1 => Some(values[middle]),
-        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+        n if n % 2 == 1 => Some(rounded(values[middle])),
+        _ => Some(rounded((values[middle - 1] + values[middle]) / 2.0)),
     }
+}
+
+/// To four decimals. Numbers of few digits come back from JSON as they went: a plan must equal itself when read.
+pub fn rounded(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
 }
 
 /// Counts what each group does to its images and objects.
@@ -132,4 +137,3 @@ pub fn undo(brand: &BrandFolders) -> String {
         }
     }
 }
-

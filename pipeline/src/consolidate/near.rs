@@ -1,15 +1,16 @@
 //! Images of different brands that look the same though their bytes differ: found by perceptual hash, confirmed by a
 //! second look at the pixels. They are listed for a person and never merged.
 //!
-//! The search is exact and needs no tuning (multi-index hashing): cut into four bands, two hashes that differ in at most
-//! three bits agree in one band at least, so only hashes that share a band are compared. Where many share one, what is
-//! left of them is cut into four again.
+//! The search is exact and needs no tuning (multi-index hashing): cut into four bands, two hashes that differ in at
+//! most three bits agree in one band at least, so only hashes that share a band are compared. Where many share one,
+//! what is left of them is cut into four again.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::evidence::rounded;
 use crate::decode;
 
 /// At most this many of 64 bits differ between two images that may look the same.
@@ -47,15 +48,16 @@ impl Thumbnail {
         Some(Self(luma.iter().map(|v| (v - mean) / length).collect()))
     }
 
-    /// Normalised cross-correlation, -1 to 1, to four decimals: what lies beyond is rounding.
+    /// Normalised cross-correlation, -1 to 1.
     pub fn correlation(&self, other: &Self) -> f64 {
         let products = self.0.iter().zip(&other.0);
         let sum: f64 = products.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-        (sum * 1e4).round() / 1e4
+        rounded(sum)
     }
 }
 
-/// The thumbnail of an image file: BT.601 luma, mean over boxes. None where it cannot be decoded or is smaller than 32 × 32.
+/// The thumbnail of an image file: BT.601 luma, mean over boxes. None where it cannot be decoded or is smaller than
+/// 32 × 32.
 pub fn thumbnail(path: &Path) -> Option<Thumbnail> {
     let bytes = std::fs::read(path).ok()?;
     decode::with_picture(&bytes, |picture| {
@@ -133,7 +135,9 @@ pub fn candidates(images: &[(usize, u64, u32)]) -> Candidates {
                     // The list is sorted: what comes before the image has the pair already.
                     let list = &holders[hash];
                     let later = list.partition_point(|&(other, _)| other <= image);
-                    list[later..].iter().map(move |&(other, g)| (other, g, distance))
+                    list[later..]
+                        .iter()
+                        .map(move |&(other, g)| (other, g, distance))
                 });
                 let mut others = others.filter(|&(_, g, _)| g != group);
                 let few = others.by_ref().take(MAX_PARTNERS);
@@ -186,7 +190,9 @@ fn compare(
     let known = earlier.len();
     for part in 0..parts {
         let (begin, end) = (part * bits.len() / parts, (part + 1) * bits.len() / parts);
-        let mask = bits[begin..end].iter().fold(0, |mask, bit| mask | 1u64 << bit);
+        let mask = bits[begin..end]
+            .iter()
+            .fold(0, |mask, bit| mask | 1u64 << bit);
         let rest: Vec<u32> = [&bits[..begin], &bits[end..]].concat();
         group.sort_unstable_by_key(|&i| (hashes[i] & mask, i));
         for same in group.chunk_by(|&a, &b| hashes[a] & mask == hashes[b] & mask) {
@@ -258,10 +264,16 @@ mod tests {
             let mut images = Vec::new();
             for i in 0..1500usize {
                 // Crowded: all hashes agree in two whole bands and in most of a third.
-                let random = if crowded { next() & 0x0000_0f0f_0fff_0000 } else { next() };
+                let random = if crowded {
+                    next() & 0x0000_0f0f_0fff_0000
+                } else {
+                    next()
+                };
                 let mut hash = match i % 3 {
                     0 => random,
-                    _ => images.last().map_or(random, |image: &(usize, u64, u32)| image.1),
+                    _ => images
+                        .last()
+                        .map_or(random, |image: &(usize, u64, u32)| image.1),
                 };
                 for _ in 0..next() % 5 {
                     hash ^= 1 << (next() % 64);
@@ -284,7 +296,10 @@ mod tests {
         let mut images: Vec<(usize, u64, u32)> = (0..200).map(|i| (i, 7, i as u32)).collect();
         images.extend([(200, u64::MAX, 0), (201, u64::MAX ^ 1, 1)]);
         let found = candidates(&images);
-        assert_eq!(found.crowded, (0..200 - MAX_PARTNERS - 1).collect::<Vec<_>>());
+        assert_eq!(
+            found.crowded,
+            (0..200 - MAX_PARTNERS - 1).collect::<Vec<_>>()
+        );
         assert!(found.pairs.contains(&(200, 201, 1)));
         assert!(found.pairs.contains(&(0, MAX_PARTNERS, 0)));
         assert!(!found.pairs.contains(&(0, MAX_PARTNERS + 1, 0)));
@@ -300,7 +315,11 @@ mod tests {
         // A third differs in 20 bits of one half only: a million hashes there, and 16 and more share every band.
         let images: Vec<(usize, u64, u32)> = (0..151_000)
             .map(|i| {
-                let hash = if i % 3 == 0 { next() & 0xf_ffff } else { next() };
+                let hash = if i % 3 == 0 {
+                    next() & 0xf_ffff
+                } else {
+                    next()
+                };
                 (i, hash, (next() % 2863) as u32)
             })
             .collect();

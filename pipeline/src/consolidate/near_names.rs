@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use logodex_schemas::plan::{NameLikeness, NearName};
 use rayon::prelude::*;
 
+use super::evidence::rounded;
 use super::naming;
 use crate::catalog::Brand;
 
@@ -38,7 +39,9 @@ impl Name {
     fn new(name: &str) -> Self {
         let folded = naming::fold(name);
         let divides = |c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’' | '.'));
-        let words = name.split(divides).filter(|w| w.contains(char::is_alphanumeric));
+        let words = name
+            .split(divides)
+            .filter(|w| w.contains(char::is_alphanumeric));
         let mut letters = [0u8; 37];
         for c in folded.chars() {
             let kind = match c {
@@ -118,8 +121,7 @@ pub fn near_names(brands: &[Brand], shared: &BTreeMap<(u32, u32), u64>) -> Vec<N
                     brand_b: brands[b].name.clone(),
                     alike,
                     edit_distance: edit as u64,
-                    // Four decimals: what lies beyond is rounding.
-                    jaro_winkler: (winkler * 1e4).round() / 1e4,
+                    jaro_winkler: rounded(winkler),
                     images_near: shared.get(&(a as u32, b as u32)).copied().unwrap_or(0),
                 })
             })
@@ -200,15 +202,28 @@ mod tests {
         };
         let brands = ["Lacta", "Lacto", "chandelle", "chantelle"].map(brand);
         let near = near_names(&brands, &BTreeMap::from([((2, 3), 5)]));
-        let listed: Vec<_> = near.iter().map(|n| (n.brand_a.as_str(), n.images_near)).collect();
+        let listed: Vec<_> = near
+            .iter()
+            .map(|n| (n.brand_a.as_str(), n.images_near))
+            .collect();
         assert_eq!(listed, [("chandelle", 5), ("Lacta", 0)]);
-        assert!(near_names(&[brand("!!!"), brand("???"), brand("KFC"), brand("KFB")], &BTreeMap::new()).is_empty());
+        assert!(
+            near_names(
+                &[brand("!!!"), brand("???"), brand("KFC"), brand("KFB")],
+                &BTreeMap::new()
+            )
+            .is_empty()
+        );
     }
 
     #[test]
     fn no_pair_is_lost_by_the_shortcut() {
         let brands = census();
-        let names: Vec<Name> = brands.iter().step_by(2).map(|b| Name::new(&b.name)).collect();
+        let names: Vec<Name> = brands
+            .iter()
+            .step_by(2)
+            .map(|b| Name::new(&b.name))
+            .collect();
         let mut similar = 0;
         for (i, a) in names.iter().enumerate() {
             for b in &names[i + 1..] {

@@ -118,7 +118,10 @@ mod tests {
 
     /// A plan that joins a-1 and a-2 into a, and lists one exact and one near pair.
     fn plan(copies: &[[&str; 2]], near: &[[&str; 2]]) -> ConsolidationPlan {
-        let copies: Vec<_> = copies.iter().map(|[a, b]| json!({"a": a, "b": b})).collect();
+        let copies: Vec<_> = copies
+            .iter()
+            .map(|[a, b]| json!({"a": a, "b": b}))
+            .collect();
         let near: Vec<_> = near
             .iter()
             .map(|[a, b]| {
@@ -145,7 +148,11 @@ mod tests {
     }
 
     fn rows() -> Vec<SplitRow> {
-        let brands = [("Food", "a", Fold::Train), ("Food", "b", Fold::Test), ("Sports", "a", Fold::Val)];
+        let brands = [
+            ("Food", "a", Fold::Train),
+            ("Food", "b", Fold::Test),
+            ("Sports", "a", Fold::Val),
+        ];
         (0..)
             .zip(brands)
             .map(|(index, (category, brand, fold))| SplitRow {
@@ -168,7 +175,15 @@ mod tests {
         let found = across_folds(&plan(&copies, &near), &rows());
         let shown: Vec<_> = found
             .iter()
-            .map(|leak| (leak.a.0.as_str(), leak.a.2, leak.b.1.as_str(), leak.b.2, leak.same))
+            .map(|leak| {
+                (
+                    leak.a.0.as_str(),
+                    leak.a.2,
+                    leak.b.1.as_str(),
+                    leak.b.2,
+                    leak.same,
+                )
+            })
             .collect();
         assert_eq!(
             shown,
@@ -185,13 +200,22 @@ mod tests {
         let pairs: Vec<[String; 2]> = (0..13)
             .map(|i| [format!("Food/a-1/{i}.jpg"), format!("Food/b/{i}.jpg")])
             .collect();
-        let pairs: Vec<[&str; 2]> = pairs.iter().map(|[a, b]| [a.as_str(), b.as_str()]).collect();
+        let pairs: Vec<[&str; 2]> = pairs
+            .iter()
+            .map(|[a, b]| [a.as_str(), b.as_str()])
+            .collect();
         let error = refuse(&across_folds(&plan(&pairs, &[]), &rows())).unwrap_err();
         assert_eq!(crate::failure::exit_code(&error), 2);
         let text = error.to_string();
         assert!(text.starts_with("13 pairs"), "{text}");
-        assert!(text.contains("Food/a-1/9.jpg (\"a\", train) = Food/b/9.jpg (\"b\", test)"), "{text}");
+        assert!(
+            text.contains("Food/a-1/9.jpg (\"a\", train) = Food/b/9.jpg (\"b\", test)"),
+            "{text}"
+        );
         assert!(!text.contains("Food/b/10.jpg"), "{text}");
-        assert!(text.contains("and 3 more") && text.contains("--allow-duplicates"), "{text}");
+        assert!(
+            text.contains("and 3 more") && text.contains("--allow-duplicates"),
+            "{text}"
+        );
     }
 }

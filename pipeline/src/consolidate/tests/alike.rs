@@ -72,8 +72,14 @@ fn look_alikes_of_different_brands_are_listed_and_kept() {
         ]
     );
     let text = summarize(&plan);
-    assert!(text.contains("4 images of two brands that look the same"), "{text}");
-    assert!(text.contains("Food/lacta ~ Sports/lacta, 2 pictures shared"), "{text}");
+    assert!(
+        text.contains("4 images of two brands that look the same"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Food/lacta ~ Sports/lacta, 2 pictures shared"),
+        "{text}"
+    );
 
     let apart = apply(&scan, &plan).expect("a catalog");
     assert_eq!(apart.brands.len(), 4);
@@ -91,5 +97,8 @@ fn a_picture_in_very_many_brands_is_cut_and_said() {
     assert_eq!(plan.crowded_images[0], "Food/brand 00/1.jpg");
     assert!(plan.near_images.len() > 300);
     let text = summarize(&plan);
-    assert!(text.contains("7 images that resemble more than are compared"), "{text}");
+    assert!(
+        text.contains("7 images that resemble more than are compared"),
+        "{text}"
+    );
 }

@@ -131,7 +131,13 @@ fn rules_can_be_turned_off() {
             folded_names,
         };
         let scan = tree.scan();
-        let plan = propose(&scan, &rules, &Overrides::default(), &pixel_hash, &thumbnail);
+        let plan = propose(
+            &scan,
+            &rules,
+            &Overrides::default(),
+            &pixel_hash,
+            &thumbnail,
+        );
         plan.expect("a plan").summary.brands
     };
     assert_eq!(brands(true, true), 2);
@@ -150,7 +156,11 @@ fn without_a_rule_everything_is_as_before_it() {
     let before = tree.scan();
     let with = plan(&tree);
     assert_eq!(
-        (with.summary.brands, with.summary.dropped, with.summary.renamed),
+        (
+            with.summary.brands,
+            with.summary.dropped,
+            with.summary.renamed
+        ),
         (3, 3, 2)
     );
     let rules = ConsolidateConfig {
@@ -159,7 +169,13 @@ fn without_a_rule_everything_is_as_before_it() {
     };
     let after = tree.scan();
     assert_eq!(after.raw_blake3, before.raw_blake3, "the tree is as it was");
-    let without = propose(&after, &rules, &Overrides::default(), &pixel_hash, &thumbnail);
+    let without = propose(
+        &after,
+        &rules,
+        &Overrides::default(),
+        &pixel_hash,
+        &thumbnail,
+    );
     let without = without.expect("a plan");
     assert!(without.groups.is_empty());
     let catalog = apply(&after, &without).expect("a catalog");
