@@ -90,7 +90,7 @@ enum Command {
     },
     /// Tell one image's story from its raw path to its rows, or why it has none; or a brand's
     #[command(
-        after_help = "Examples:\n  logodex-data why data/logodet3k Food/76/1.jpg\n  logodex-data why data/logodet3k \"row 12\"\n  \
+        after_help = "Examples:\n  logodex-data why data/logodet3k Clothes/76/1.jpg\n  logodex-data why data/logodet3k \"row 12\"\n  \
 logodex-data why data/logodet3k alpinestars-2"
     )]
     Why {

@@ -124,12 +124,12 @@ pub fn candidates(images: &[(usize, u64, u32)]) -> Candidates {
             }
         }
     });
-    let found: Vec<(Vec<(usize, usize, u32)>, Vec<usize>)> = neighbours
+    let found: Vec<Candidates> = neighbours
         .par_iter_mut()
         .enumerate()
         .map(|(own, near)| {
             near.sort_unstable();
-            let (mut pairs, mut crowded) = (Vec::new(), Vec::new());
+            let mut found = Candidates::default();
             for &(image, group) in &holders[own] {
                 let others = near.iter().flat_map(|&(distance, hash)| {
                     // The list is sorted: what comes before the image has the pair already.
@@ -141,18 +141,20 @@ pub fn candidates(images: &[(usize, u64, u32)]) -> Candidates {
                 });
                 let mut others = others.filter(|&(_, g, _)| g != group);
                 let few = others.by_ref().take(MAX_PARTNERS);
-                pairs.extend(few.map(|(other, _, distance)| (image, other, distance)));
+                found
+                    .pairs
+                    .extend(few.map(|(other, _, distance)| (image, other, distance)));
                 if cut[own] || others.next().is_some() {
-                    crowded.push(image);
+                    found.crowded.push(image);
                 }
             }
-            (pairs, crowded)
+            found
         })
         .collect();
     let mut all = Candidates::default();
-    for (pairs, crowded) in found {
-        all.pairs.extend(pairs);
-        all.crowded.extend(crowded);
+    for part in found {
+        all.pairs.extend(part.pairs);
+        all.crowded.extend(part.crowded);
     }
     all.pairs.sort_unstable();
     all.crowded.sort_unstable();

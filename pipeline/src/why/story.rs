@@ -1,7 +1,10 @@
 //! The records of one image or one brand, in words, a line per step.
 
+use std::collections::BTreeMap;
+
 use logodex_schemas::dataset::{CatalogRow, Region, Reject};
 use logodex_schemas::plan::{Group, GroupRule, Sameness};
+use logodex_schemas::split::Fold;
 
 use super::records::{Records, stem_path};
 
@@ -176,12 +179,12 @@ fn folds(records: &Records, category: &str, brand: &str) -> Vec<String> {
     let Some(brand) = records.brand(category, brand) else {
         return Vec::new();
     };
-    let fold = |(name, folds): &(String, std::collections::BTreeMap<u32, _>)| {
-        let fold = folds.get(&brand.index).map_or(
-            "in no fold: the brand has no row",
-            |f: &logodex_schemas::split::Fold| f.name(),
-        );
-        format!("split {name}: {fold}")
+    let fold = |(name, folds): &(String, BTreeMap<u32, Fold>)| {
+        let fold = folds.get(&brand.index).map(|fold| fold.name());
+        format!(
+            "split {name}: {}",
+            fold.unwrap_or("in no fold, having no row")
+        )
     };
     records.splits.iter().map(fold).collect()
 }
