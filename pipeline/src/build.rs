@@ -68,7 +68,13 @@ pub fn propose(
     config: &BuildConfig,
     overrides: &Overrides,
 ) -> anyhow::Result<ConsolidationPlan> {
-    let propose = consolidate::propose(scan, &config.consolidate, overrides, &decode::pixel_hash);
+    let propose = consolidate::propose(
+        scan,
+        &config.consolidate,
+        overrides,
+        &decode::pixel_hash,
+        &consolidate::thumbnail,
+    );
     propose.map_err(
         |error| match error.downcast_ref::<consolidate::OverrideError>() {
             Some(wrong) => usage(wrong.to_string()),

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::build::{self, BuildOptions};
 use crate::failure::usage;
 use crate::split::{self, SplitOptions};
-use crate::{check, config, consolidate, stats, tables};
+use crate::{check, config, consolidate, stats, tables, why};
 
 /// Turns a raw LogoDet-3K tree into a dataset that can be trusted.
 #[derive(Debug, Parser)]
@@ -84,6 +84,22 @@ enum Command {
         /// Fraction of the remaining brands for validation
         #[arg(long, value_name = "F", default_value_t = 0.2)]
         val: f64,
+        /// Draw it even if images of two folds are the same or look the same; their number is recorded
+        #[arg(long)]
+        allow_duplicates: bool,
+    },
+    /// Tell one image's story from its raw path to its rows, or why it has none; or a brand's
+    #[command(
+        after_help = "Examples:\n  logodex-data why data/logodet3k Clothes/76/1.jpg\n  logodex-data why data/logodet3k \"row 12\"\n  \
+logodex-data why data/logodet3k alpinestars-2"
+    )]
+    Why {
+        /// A dataset
+        #[arg(value_name = "DATASET")]
+        dataset: PathBuf,
+        /// A raw path, an annotation of the dataset, `row N`, a brand or a former folder
+        #[arg(value_name = "IMAGE|BRAND")]
+        what: String,
     },
     /// Prove a dataset whole: every byte, every sample, every table
     #[command(after_help = "Example:\n  logodex-data check data/logodet3k")]
@@ -142,6 +158,7 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             seed,
             test,
             val,
+            allow_duplicates,
         } => split::split(
             &dataset,
             &SplitOptions {
@@ -149,8 +166,10 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
                 seed,
                 test,
                 val,
+                allow_duplicates,
             },
         ),
+        Command::Why { dataset, what } => why::why(&dataset, &what),
         Command::Check { dataset } => check::check(&dataset),
         Command::Stats { dataset, out } => stats::stats(&dataset, &out),
     }

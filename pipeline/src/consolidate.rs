@@ -1,35 +1,35 @@
 //! Which folders are one brand and which images are copies, decided by content, image by image.
 //!
 //! Names bring folders together (`naming`), a person may overrule them (`overrides`), hashes find the copies
-//! (`copies`). The outcome is a plan that a person can read, and [`apply`] trusts the plan for nothing that it can
-//! check against the tree.
+//! (`copies`). What only looks alike, pictures (`near`) or names (`near_names`), is listed and never joined. The outcome
+//! is a plan that a person can read, and [`apply`] trusts the plan for nothing that it can check against the tree.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use logodex_schemas::dataset::ConsolidateConfig;
-use logodex_schemas::plan::{
-    ConsolidationPlan, CrossBrandCopy, Group, GroupRule, KeepApartOverride, Member, Overrides,
-    plan_header,
-};
+use logodex_schemas::plan::{ConsolidationPlan, Effect, Group, Overrides, plan_header};
 use rayon::prelude::*;
 
 use crate::scan::Scan;
-use brands::BrandFolders;
-use layout::{Layout, lay_out};
+use layout::lay_out;
 use overrides::LeftOut;
 
+mod across;
 mod apply;
 mod brands;
 mod copies;
+mod evidence;
 mod foreign;
 mod layout;
 mod naming;
+mod near;
+mod near_names;
 mod overrides;
 mod summary;
 
 pub use apply::apply;
 pub use layout::PlanMismatch;
+pub use near::{Thumbnail, Thumbnailer, thumbnail};
 pub use overrides::OverrideError;
 pub use summary::summarize;
 
@@ -39,7 +39,7 @@ pub type PixelHash<'a> = &'a (dyn Fn(&Path) -> Option<blake3::Hash> + Sync);
 /// Proposes what to join, drop and rename. The same tree, rules and overrides give the same plan.
 ///
 /// `pixel_hash` is called, from many threads, only for images of brands with more than one folder whose bytes equal no
-/// earlier image's.
+/// earlier image's; `thumbnail`, likewise, for images whose perceptual hash is near another brand's.
 ///
 /// # Errors
 /// [`OverrideError`] when the overrides name what the tree does not have, or contradict each other.
@@ -48,6 +48,7 @@ pub fn propose(
     rules: &ConsolidateConfig,
     overrides: &Overrides,
     pixel_hash: PixelHash<'_>,
+    thumbnail: Thumbnailer<'_>,
 ) -> anyhow::Result<ConsolidationPlan> {
     overrides::check(scan, overrides)?;
     let brands = brands::form(scan, rules, overrides)?;
@@ -64,7 +65,7 @@ pub fn propose(
         })
         .collect();
     let pixels = copies::pixel_hashes(scan, &brands, &members, pixel_hash);
-    let groups: Vec<Group> = brands
+    let mut groups: Vec<Group> = brands
         .par_iter()
         .zip(&members)
         .filter_map(|(brand, samples)| {
@@ -79,118 +80,34 @@ pub fn propose(
                 category: brand.category.clone(),
                 brand: brand.brand.clone(),
                 rule: brand.rule,
-                members: evidence(scan, brand, samples),
+                members: evidence::members(scan, brand, samples),
                 overlap: found.overlap,
                 dropped: found.dropped,
                 renamed: found.renamed,
-                undo: undo(brand),
+                effect: Effect::default(),
+                undo: evidence::undo(brand),
             })
         })
         .collect();
     let layout = lay_out(scan, &groups, overrides)?;
+    let foreign_names = foreign::foreign_names(scan, &layout);
+    evidence::effects(&mut groups, scan, &layout, &foreign_names);
+    let copies = across::copies(scan, &layout);
+    let (near_images, crowded_images) = across::near_images(scan, &layout, thumbnail);
+    let shared = across::shared(&layout, &copies, &near_images);
     Ok(ConsolidationPlan {
         header: plan_header(),
         raw_blake3: scan.raw_blake3.to_hex().to_string(),
         rules: rules.clone(),
         overrides: overrides.clone(),
-        copies_across_brands: across_brands(scan, &layout),
-        foreign_names: foreign::foreign_names(scan, &layout),
+        copies_across_brands: copies,
+        near_images,
+        crowded_images,
+        near_names: near_names::near_names(&layout.brands, &shared),
+        foreign_names,
         summary: layout.summary,
         groups,
     })
-}
-
-/// What each folder of a brand says of itself.
-fn evidence(scan: &Scan, brand: &BrandFolders, samples: &[usize]) -> Vec<Member> {
-    let mut members: Vec<Member> = brand
-        .folders
-        .iter()
-        .map(|folder| Member {
-            folder: folder.clone(),
-            images: 0,
-            objects: 0,
-            named_as_folder: 0,
-            named_as_family: 0,
-        })
-        .collect();
-    let position: BTreeMap<&str, usize> = brand
-        .folders
-        .iter()
-        .enumerate()
-        .map(|(i, f)| (f.as_str(), i))
-        .collect();
-    for &i in samples {
-        let sample = &scan.samples[i];
-        let Some(&at) = position.get(sample.folder.as_str()) else {
-            continue;
-        };
-        let member = &mut members[at];
-        member.images += 1;
-        for name in brands::object_names(sample) {
-            member.objects += 1;
-            if name == sample.folder {
-                member.named_as_folder += 1;
-            } else if name == brand.brand || position.contains_key(name) {
-                member.named_as_family += 1;
-            }
-        }
-    }
-    members
-}
-
-/// The entry of the overrides that undoes a group, or why there is none, as a comment.
-fn undo(brand: &BrandFolders) -> String {
-    #[derive(serde::Serialize)]
-    struct Undo {
-        keep_apart: [KeepApartOverride; 1],
-    }
-    match brand.rule {
-        GroupRule::Folder => {
-            "# the copies lie in one folder: there is nothing to keep apart\n".to_owned()
-        }
-        GroupRule::Override => {
-            let (category, name) = (&brand.category, &brand.brand);
-            format!("# remove the [[merge]] or [[rename]] that makes {category}/{name}\n")
-        }
-        _ => {
-            let entry = KeepApartOverride {
-                category: brand.category.clone(),
-                folders: brand.folders.clone(),
-                reason: "these are different brands".to_owned(),
-            };
-            let undo = Undo {
-                keep_apart: [entry],
-            };
-            // Strings and lists of strings always have a form in TOML.
-            toml::to_string(&undo).unwrap_or_default()
-        }
-    }
-}
-
-/// Exact copies in different brands, each as a pair of kept images in byte order.
-fn across_brands(scan: &Scan, layout: &Layout) -> Vec<CrossBrandCopy> {
-    // Bytes → brand → the image kept there.
-    let mut holders: BTreeMap<[u8; 32], BTreeMap<u32, &str>> = BTreeMap::new();
-    for (i, sample) in scan.samples.iter().enumerate() {
-        if let Some((brand, kept)) = layout.kept(i) {
-            let image = scan.samples[kept].image.as_str();
-            let brands = holders.entry(*sample.image_blake3.as_bytes()).or_default();
-            brands.entry(brand).or_insert(image);
-        }
-    }
-    let mut pairs = BTreeSet::new();
-    for brands in holders.values().filter(|b| b.len() > 1) {
-        let images: BTreeSet<&str> = brands.values().copied().collect();
-        let mut images = images.into_iter();
-        if let Some(first) = images.next() {
-            pairs.extend(images.map(|other| (first, other)));
-        }
-    }
-    let copy = |(a, b): (&str, &str)| CrossBrandCopy {
-        a: a.to_owned(),
-        b: b.to_owned(),
-    };
-    pairs.into_iter().map(copy).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! [`scan`] reads the tree, [`consolidate`] decides which folders are one brand and which images are copies, [`build`]
 //! writes the dataset, [`split`] draws brand-wise folds, [`dataset`] reads it back, [`check`] proves it
-//! whole and [`stats`] describes it.
+//! whole, [`stats`] describes it and [`why`] tells what became of an image.
 
 pub mod annotation;
 pub mod build;
@@ -28,3 +28,4 @@ pub mod shard;
 pub mod split;
 pub mod stats;
 pub mod tables;
+pub mod why;

@@ -52,6 +52,12 @@ pub fn compare(reviewed: &ConsolidationPlan, now: &ConsolidationPlan) -> anyhow:
     if reviewed.copies_across_brands != now.copies_across_brands {
         differences.push("copies_across_brands differ".to_owned());
     }
+    if reviewed.near_images != now.near_images || reviewed.crowded_images != now.crowded_images {
+        differences.push("near_images differ".to_owned());
+    }
+    if reviewed.near_names != now.near_names {
+        differences.push("near_names differ".to_owned());
+    }
     if reviewed.foreign_names != now.foreign_names {
         differences.push("foreign_names differ".to_owned());
     }
@@ -72,7 +78,7 @@ pub fn compare(reviewed: &ConsolidationPlan, now: &ConsolidationPlan) -> anyhow:
 
 #[cfg(test)]
 mod tests {
-    use logodex_schemas::plan::{GroupRule, plan_header};
+    use logodex_schemas::plan::{Effect, GroupRule, plan_header};
 
     use super::*;
     use crate::failure::exit_code;
@@ -92,9 +98,13 @@ mod tests {
                 overlap: Vec::new(),
                 dropped: Vec::new(),
                 renamed: Vec::new(),
+                effect: Effect::default(),
                 undo: String::new(),
             }],
             copies_across_brands: Vec::new(),
+            near_images: Vec::new(),
+            crowded_images: Vec::new(),
+            near_names: Vec::new(),
             foreign_names: Vec::new(),
         }
     }
@@ -122,6 +132,10 @@ mod tests {
         differs(
             |plan| plan.groups[0].brand = "77".to_owned(),
             "Food/77 is new",
+        );
+        differs(
+            |plan| plan.crowded_images.push("Food/76/1.jpg".to_owned()),
+            "near_images differ",
         );
     }
 }

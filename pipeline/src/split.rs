@@ -3,6 +3,9 @@
 //! Within each category the brands that have rows are ordered by a hash of (seed, category, brand): the first are test,
 //! the next validation, the rest train. So a brand keeps its place when another gains an image, and a brand more or
 //! less moves at most the brands at the two borders of its category and, through rounding, of few others.
+//!
+//! The paper's `getTrainValPaths` (a total size, a minimum per brand) is no business of a split: the trainer's
+//! `[data] total_images` and `min_images_per_brand` draw from the folds, so that one split serves every size.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +19,8 @@ use crate::failure::usage;
 use crate::output::write_whole;
 use crate::tables::{csv_bytes, json_bytes};
 
+mod leaks;
+
 /// What `split` is asked to draw.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SplitOptions {
@@ -27,6 +32,8 @@ pub struct SplitOptions {
     pub test: f64,
     /// Fraction of the remaining brands for validation, 0 ≤ f < 1.
     pub val: f64,
+    /// Draw it even if pictures of two folds are the same or look the same.
+    pub allow_duplicates: bool,
 }
 
 impl SplitOptions {
@@ -56,14 +63,20 @@ impl SplitOptions {
 /// Draws a split and writes `splits/<name>.csv` and `.json`; returns a table of it. The same split again is fine.
 ///
 /// # Errors
-/// Usage: a bad name or fraction, a path that is no dataset, another split of that name. Corrupt: a damaged dataset.
+/// Usage: a bad name or fraction, a path that is no dataset, another split of that name, pictures in two folds. Corrupt:
+/// a damaged dataset.
 pub fn split(dataset: &Path, options: &SplitOptions) -> anyhow::Result<String> {
     options.validate()?;
     let (manifest, manifest_blake3) = read_manifest(dataset)?;
     let brands = read_brands(dataset, &manifest)?;
     let rows = draw(&brands, options);
+    let leaks = leaks::leaks(dataset, &manifest, &rows)?;
+    if !options.allow_duplicates {
+        leaks::refuse(&leaks)?;
+    }
     let csv = csv_bytes(&rows)?;
-    let record = describe(&rows, &brands, options, manifest_blake3, &csv);
+    let mut record = describe(&rows, &brands, options, manifest_blake3, &csv);
+    record.duplicates_across_folds = leaks.len() as u64;
     let json = json_bytes(&record)?;
     let folder = dataset.join("splits");
     let files = [("csv", csv), ("json", json)];
@@ -197,6 +210,7 @@ fn describe(
         brands: n_brands,
         images,
         categories,
+        duplicates_across_folds: 0,
     }
 }
 
@@ -222,6 +236,12 @@ fn table(split: &Split) -> String {
     );
     lines.push(line("all", &split.brands));
     lines.push(line("images", &split.images));
+    if split.duplicates_across_folds > 0 {
+        lines.push(format!(
+            "{} pairs of images that are the same or look the same lie in two folds",
+            split.duplicates_across_folds
+        ));
+    }
     lines.join("\n")
 }
 
@@ -283,14 +303,20 @@ pub(crate) fn problems(
         seed: record.seed,
         test: record.test,
         val: record.val,
+        allow_duplicates: true,
     };
-    let again = describe(
+    let mut again = describe(
         &rows,
         brands,
         &options,
         record.manifest_blake3.clone(),
         &csv,
     );
+    match read_manifest(dataset).and_then(|(manifest, _)| leaks::leaks(dataset, &manifest, &rows)) {
+        Ok(leaks) => again.duplicates_across_folds = leaks.len() as u64,
+        // Whoever asks has named the damaged file already.
+        Err(_) => again.duplicates_across_folds = record.duplicates_across_folds,
+    }
     if record.name != name || again != record {
         problems.push(format!(
             "splits/{name}.json: it does not describe splits/{name}.csv"

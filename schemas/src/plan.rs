@@ -11,7 +11,7 @@ use crate::header::Header;
 
 /// The header of `consolidation.json` and of a plan under review.
 pub fn plan_header() -> Header {
-    Header::new("logodex-plan", 1)
+    Header::new("logodex-plan", 2)
 }
 
 /// What consolidation does to a raw tree.
@@ -33,6 +33,12 @@ pub struct ConsolidationPlan {
     pub groups: Vec<Group>,
     /// Exact copies that lie in different brands: kept, and listed, because a person must decide.
     pub copies_across_brands: Vec<CrossBrandCopy>,
+    /// Kept images of different brands that look the same though their bytes differ, sorted by path: kept, and listed.
+    pub near_images: Vec<NearImage>,
+    /// Images that resemble more images of other brands than are compared: for these `near_images` may lack pairs.
+    pub crowded_images: Vec<String>,
+    /// Different brands with nearly the same name, the most suspicious first: never joined, and listed.
+    pub near_names: Vec<NearName>,
     /// Objects whose `<name>` is neither their folder nor one of its family. The folder is the label.
     pub foreign_names: Vec<ForeignName>,
 }
@@ -65,12 +71,14 @@ pub struct Group {
     pub rule: GroupRule,
     /// The folders, in the order in which copies are kept: the first is the most trusted.
     pub members: Vec<Member>,
-    /// Shared images per pair of members, counted by bytes and by decoded pixels.
+    /// Shared images per pair of members, counted by bytes, by decoded pixels and by look.
     pub overlap: Vec<Overlap>,
     /// Copies dropped.
     pub dropped: Vec<DroppedCopy>,
     /// Images that keep their content under another name, because the name was taken.
     pub renamed: Vec<RenamedImage>,
+    /// The same in numbers.
+    pub effect: Effect,
     /// The `overrides.toml` entry that undoes this group.
     pub undo: String,
 }
@@ -92,7 +100,7 @@ pub enum GroupRule {
 }
 
 /// A folder of a group and what its annotations say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Member {
     /// Folder name.
     pub folder: String,
@@ -104,6 +112,36 @@ pub struct Member {
     pub named_as_folder: u64,
     /// Objects whose `<name>` is the canonical brand or another member.
     pub named_as_family: u64,
+    /// Its boxes, if it has any: members that hold the same pictures have nearly the same numbers.
+    pub boxes: Option<BoxStats>,
+}
+
+/// The boxes of a folder, refused ones left out.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BoxStats {
+    /// Boxes per image, mean.
+    pub per_image: f64,
+    /// Median width, source pixels.
+    pub median_width: f64,
+    /// Median height, source pixels.
+    pub median_height: f64,
+    /// Median area, square source pixels.
+    pub median_area: f64,
+    /// Median area as a fraction of the image's.
+    pub median_coverage: f64,
+}
+
+/// What a group does to its images and objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Effect {
+    /// Images kept.
+    pub kept: u64,
+    /// Images dropped as copies.
+    pub dropped: u64,
+    /// Images kept under another name.
+    pub renamed: u64,
+    /// Objects of kept images whose `<name>` is not the canonical brand, but whose `<index>` is its.
+    pub relabelled: u64,
 }
 
 /// Shared images of two members of a group.
@@ -117,6 +155,8 @@ pub struct Overlap {
     pub same_bytes: u64,
     /// Images with the same decoded pixels (those with the same bytes among them).
     pub same_pixels: u64,
+    /// Images of `b` for which `a` has one whose perceptual hash differs in at most 3 of its 64 bits.
+    pub same_look: u64,
 }
 
 /// A copy that is dropped, and the image kept in its place.
@@ -156,6 +196,61 @@ pub struct CrossBrandCopy {
     pub a: String,
     /// Second image.
     pub b: String,
+}
+
+/// Two images of different brands that look the same: their perceptual hashes differ in at most 3 of 64 bits, and a
+/// second look at 32 × 32 pixels confirms it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NearImage {
+    /// First image, relative to the folder of the categories.
+    pub a: String,
+    /// Second image.
+    pub b: String,
+    /// Canonical brand of the first; its category is the path's.
+    pub brand_a: String,
+    /// Canonical brand of the second.
+    pub brand_b: String,
+    /// Bits in which the hashes differ.
+    pub distance: u32,
+    /// Normalised cross-correlation of the two at 32 × 32 pixels of luma, at least 0.98.
+    pub correlation: f64,
+}
+
+/// Two brands whose names could be one brand's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NearName {
+    /// Category of the first.
+    pub category_a: String,
+    /// First brand.
+    pub brand_a: String,
+    /// Category of the second.
+    pub category_b: String,
+    /// Second brand.
+    pub brand_b: String,
+    /// In what they are alike.
+    pub alike: NameLikeness,
+    /// Damerau-Levenshtein distance of the names without case and punctuation, characters.
+    pub edit_distance: u64,
+    /// Jaro-Winkler similarity of the same, 0 to 1.
+    pub jaro_winkler: f64,
+    /// Pairs of `copies_across_brands` and `near_images` between the two.
+    pub images_near: u64,
+}
+
+/// In what two names are alike: the first of these that holds.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum NameLikeness {
+    /// Equal but for case, punctuation or a leading "the".
+    Equal,
+    /// One is the other with more words behind it.
+    FirstWords,
+    /// One or two letters differ.
+    Letters,
+    /// Nearly the same letters in the same order (Jaro-Winkler).
+    Similar,
 }
 
 /// Objects of one folder that name another brand.

@@ -9,7 +9,7 @@ use crate::header::Header;
 
 /// The header of `splits/<name>.json`.
 pub fn split_header() -> Header {
-    Header::new("logodex-split", 1)
+    Header::new("logodex-split", 2)
 }
 
 /// Where a brand belongs.
@@ -74,4 +74,6 @@ pub struct Split {
     pub images: BTreeMap<Fold, u64>,
     /// Brands per category and fold.
     pub categories: BTreeMap<String, BTreeMap<Fold, u64>>,
+    /// Pairs of images that are the same or look the same and lie in two folds: 0 unless they were allowed.
+    pub duplicates_across_folds: u64,
 }

@@ -3,8 +3,10 @@
 mod bad_input;
 mod determinism;
 mod import_rules;
+mod leaks;
 mod raw_tree;
 mod resume;
 mod truth;
 mod whole_line;
+mod why;
 mod workspace;

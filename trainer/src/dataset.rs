@@ -137,7 +137,7 @@ impl Dataset {
         let folds = split.folds();
         self.brands
             .iter()
-            .filter(|brand| folds[brand.index as usize] == fold)
+            .filter(|brand| folds[brand.index as usize] == Some(fold))
             .collect()
     }
 

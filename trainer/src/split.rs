@@ -12,7 +12,7 @@ use crate::dataset::{DatasetError, read};
 pub struct Split {
     /// How it was drawn.
     pub info: logodex_schemas::split::Split,
-    folds: Vec<Fold>,
+    folds: Vec<Option<Fold>>,
 }
 
 impl Split {
@@ -53,25 +53,28 @@ impl Split {
             .deserialize()
             .collect::<Result<_, _>>()
             .map_err(|e| DatasetError::corrupt(&csv_path, e))?;
-        let fits = rows.len() == brands.len()
+        // A brand of which every image was refused has no rows, and so no fold.
+        let with_rows: Vec<&BrandRow> = brands.iter().filter(|brand| brand.n_rows > 0).collect();
+        let fits = rows.len() == with_rows.len()
             && rows
                 .iter()
-                .zip(brands)
+                .zip(&with_rows)
                 .all(|(row, brand)| row.index == brand.index && row.brand == brand.brand);
         if !fits {
             return Err(DatasetError::corrupt(
                 &csv_path,
-                "does not list exactly the dataset's brands in order",
+                "does not list exactly the dataset's brands that have rows, in order",
             ));
         }
-        Ok(Self {
-            info,
-            folds: rows.into_iter().map(|row| row.fold).collect(),
-        })
+        let mut folds = vec![None; brands.len()];
+        for row in rows {
+            folds[row.index as usize] = Some(row.fold);
+        }
+        Ok(Self { info, folds })
     }
 
-    /// The fold of each brand, by index.
-    pub fn folds(&self) -> &[Fold] {
+    /// The fold of each brand, by index; none for a brand without rows.
+    pub fn folds(&self) -> &[Option<Fold>] {
         &self.folds
     }
 
@@ -97,4 +100,52 @@ fn unknown_split(dir: &Path, name: &str) -> String {
         false => format!("it has {}", names.join(", ")),
     };
     format!("{}: no split named {name:?}; {known}", dir.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_brand_without_rows_is_in_no_fold() {
+        let brand = |index: u32, n_rows| BrandRow {
+            index,
+            category: "Food".to_owned(),
+            brand: format!("brand {index}"),
+            first_row: 0,
+            n_rows,
+            n_images: 3,
+            n_objects: 3,
+        };
+        let brands = [brand(0, 3), brand(1, 0), brand(2, 3)];
+        let open = |csv: &str| {
+            let dir = tempfile::tempdir().expect("a folder");
+            let splits = dir.path().join("splits");
+            std::fs::create_dir(&splits).expect("a folder");
+            let info = logodex_schemas::split::Split {
+                header: split_header(),
+                name: "s".to_owned(),
+                seed: 1,
+                test: 0.5,
+                val: 0.0,
+                manifest_blake3: "m".to_owned(),
+                csv_blake3: blake3::hash(csv.as_bytes()).to_hex().to_string(),
+                brands: BTreeMap::new(),
+                images: BTreeMap::new(),
+                categories: BTreeMap::new(),
+                duplicates_across_folds: 0,
+            };
+            std::fs::write(splits.join("s.csv"), csv).expect("written");
+            let json = serde_json::to_vec(&info).expect("JSON");
+            std::fs::write(splits.join("s.json"), json).expect("written");
+            Split::open(dir.path(), "s", "m", &brands)
+        };
+        let header = "index,category,brand,fold\n0,Food,brand 0,train\n";
+        let split = open(&format!("{header}2,Food,brand 2,test\n")).expect("a split");
+        assert_eq!(split.folds(), [Some(Fold::Train), None, Some(Fold::Test)]);
+        let missing = open(header).expect_err("a brand with rows is missing");
+        assert!(missing.to_string().contains("that have rows"), "{missing}");
+    }
 }

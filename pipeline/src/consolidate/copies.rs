@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::PixelHash;
 use super::brands::BrandFolders;
 use super::naming;
+use super::near::MAX_DISTANCE;
 use crate::scan::{RawSample, Scan};
 
 /// What is to happen to the images of one brand.
@@ -60,6 +61,7 @@ pub fn find(
     // Per folder: its images' bytes, and the images kept that show the same.
     let mut bytes: BTreeMap<&str, BTreeSet<[u8; 32]>> = BTreeMap::new();
     let mut shown: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    let mut looks: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for &i in samples {
         let sample = of(i);
         let stays = *by_bytes.entry(sample.image_blake3).or_insert_with(|| {
@@ -72,6 +74,7 @@ pub fn find(
             .or_default()
             .insert(*sample.image_blake3.as_bytes());
         shown.entry(folder).or_default().insert(stays);
+        looks.entry(folder).or_default().push(sample.seen.phash);
         if stays == i {
             kept.push(i);
             continue;
@@ -94,6 +97,7 @@ pub fn find(
                 b: b.clone(),
                 same_bytes: shared(&bytes, a, b),
                 same_pixels: shared(&shown, a, b),
+                same_look: look_alikes(&looks, a, b),
             });
         }
     }
@@ -105,6 +109,15 @@ fn shared<T: Ord>(of: &BTreeMap<&str, BTreeSet<T>>, a: &str, b: &str) -> u64 {
         (Some(a), Some(b)) => a.intersection(b).count() as u64,
         _ => 0,
     }
+}
+
+/// How many of `b` have one in `a` that looks the same.
+fn look_alikes(of: &BTreeMap<&str, Vec<u64>>, a: &str, b: &str) -> u64 {
+    let (Some(a), Some(b)) = (of.get(a), of.get(b)) else {
+        return 0;
+    };
+    let near = |x: &&u64| a.iter().any(|y| (*x ^ y).count_ones() <= MAX_DISTANCE);
+    b.iter().filter(near).count() as u64
 }
 
 /// The images whose stem an earlier one has, each with a stem that no other image of the brand has or would have.

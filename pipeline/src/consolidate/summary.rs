@@ -83,6 +83,40 @@ fn write_summary(plan: &ConsolidationPlan, out: &mut String) -> std::fmt::Result
         "the same file in two brands (kept in both; decide with [[merge]] or [[drop]])",
         &across,
     )?;
+    let near: Vec<String> = plan
+        .near_images
+        .iter()
+        .map(|n| format!("{} ~ {} ({:.3})", n.a, n.b, n.correlation))
+        .collect();
+    list(
+        out,
+        "images of two brands that look the same (kept in both; decide with [[merge]] or [[drop]])",
+        &near,
+    )?;
+    list(
+        out,
+        "images that resemble more than are compared (pairs may be missing above)",
+        &plan.crowded_images,
+    )?;
+    let names: Vec<String> = plan
+        .near_names
+        .iter()
+        .map(|n| {
+            let shared = match n.images_near {
+                0 => String::new(),
+                pairs => format!(", {pairs} pictures shared"),
+            };
+            format!(
+                "{}/{} ~ {}/{}{shared}",
+                n.category_a, n.brand_a, n.category_b, n.brand_b
+            )
+        })
+        .collect();
+    list(
+        out,
+        "brands with nearly the same name (kept apart; decide with [[merge]])",
+        &names,
+    )?;
 
     let mut whole: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     let mut single = 0;

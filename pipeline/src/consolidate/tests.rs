@@ -1,11 +1,12 @@
 //! The quirks of the real tree in small.
 
-use logodex_schemas::plan::{RenamedImage, Sameness};
+use logodex_schemas::plan::{BoxStats, GroupRule, RenamedImage, Sameness};
 
 use super::*;
 use crate::catalog::Catalog;
 use crate::scan::raw_tree::{RawTree, pixel_hash};
 
+mod alike;
 mod person;
 mod trust;
 
@@ -20,7 +21,23 @@ fn plan_with(tree: &RawTree, overrides: &str) -> ConsolidationPlan {
 fn try_plan(tree: &RawTree, overrides: &str) -> anyhow::Result<ConsolidationPlan> {
     let overrides: Overrides = toml::from_str(overrides).expect("TOML");
     let rules = ConsolidateConfig::default();
-    propose(&tree.scan(), &rules, &overrides, &pixel_hash)
+    propose(&tree.scan(), &rules, &overrides, &pixel_hash, &thumbnail)
+}
+
+/// What a second look at a written picture would see: another picture where the encoding has a `!`.
+fn thumbnail(path: &Path) -> Option<Thumbnail> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let (picture, encoding) = text.split_once(';')?;
+    let seen = if encoding.contains('!') {
+        text.as_str()
+    } else {
+        picture
+    };
+    let mut luma = [0u8; 1024];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(seen.as_bytes());
+    hasher.finalize_xof().fill(&mut luma);
+    Thumbnail::new(&luma.map(f32::from))
 }
 
 fn catalog(tree: &RawTree, plan: &ConsolidationPlan) -> Catalog {
@@ -91,6 +108,22 @@ fn copies_in_a_family_are_dropped_once_and_nothing_unique_is_lost() {
     );
     let overlap = &group.overlap[0];
     assert_eq!((overlap.same_bytes, overlap.same_pixels), (2, 3));
+    let stats = |per_image| BoxStats {
+        per_image,
+        median_width: 8.0,
+        median_height: 8.0,
+        median_area: 64.0,
+        median_coverage: 0.0064,
+    };
+    let boxes: Vec<_> = group.members.iter().map(|m| m.boxes).collect();
+    assert_eq!(boxes, [Some(stats(1.0)), Some(stats(1.5))]);
+    let effect = Effect {
+        kept: 4,
+        dropped: 3,
+        renamed: 0,
+        relabelled: 4,
+    };
+    assert_eq!(group.effect, effect, "no object names gree");
     let copy = |i, same| {
         let path = |folder: &str| format!("Electronic/{folder}/{i}.jpg");
         (path("gree-10"), path("gree-2"), same)
@@ -270,6 +303,7 @@ fn copies_within_one_folder_and_across_brands() {
         &ConsolidateConfig::default(),
         &Overrides::default(),
         &counted,
+        &thumbnail,
     )
     .expect("a plan");
     assert_eq!(calls.into_inner(), 0, "single folders are not decoded");
@@ -327,6 +361,8 @@ fn foreign_names_get_the_index_of_the_brand_they_name_unless_the_folder_is_wholl
             ("x", "same", None, false),
         ]
     );
+    let alcatel = plan.groups.iter().find(|g| g.brand == "Alcatel").unwrap();
+    assert_eq!(alcatel.effect.relabelled, 2, "Alcatel-1 and Alcatel-2");
     let catalog = catalog(&tree, &plan);
     let names: Vec<&str> = catalog.brands.iter().map(|b| b.name.as_str()).collect();
     assert_eq!(

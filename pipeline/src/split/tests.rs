@@ -10,6 +10,7 @@ fn options(seed: u64, test: f64, val: f64) -> SplitOptions {
         seed,
         test,
         val,
+        allow_duplicates: false,
     }
 }
 

@@ -192,7 +192,7 @@ fn match_rows(set: &EmbeddingSet, dataset: &Dataset) -> Result<(), String> {
 }
 
 fn sort_by_fold(all: &EmbeddingSet, dataset: &Dataset, split: &Split) -> Result<Rows, String> {
-    let of = |fold: Fold| all.filter(|i| split.folds()[all.brand[i] as usize] == fold);
+    let of = |fold: Fold| all.filter(|i| split.folds()[all.brand[i] as usize] == Some(fold));
     let expected = |fold: Fold| {
         dataset
             .fold(split, fold)

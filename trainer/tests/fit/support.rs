@@ -141,6 +141,7 @@ impl Workspace {
             brands: BTreeMap::new(),
             images: BTreeMap::new(),
             categories: BTreeMap::new(),
+            duplicates_across_folds: 0,
         };
         let dir = self.dataset.join("splits");
         fs::write(dir.join(format!("{name}.csv")), csv).expect("split");

@@ -130,11 +130,60 @@ fn rules_can_be_turned_off() {
             suffix_families,
             folded_names,
         };
-        let plan = propose(&tree.scan(), &rules, &Overrides::default(), &pixel_hash);
+        let scan = tree.scan();
+        let plan = propose(
+            &scan,
+            &rules,
+            &Overrides::default(),
+            &pixel_hash,
+            &thumbnail,
+        );
         plan.expect("a plan").summary.brands
     };
     assert_eq!(brands(true, true), 2);
     assert_eq!(brands(true, false), 3);
     assert_eq!(brands(false, true), 3);
     assert_eq!(brands(false, false), 4);
+}
+
+#[test]
+fn without_a_rule_everything_is_as_before_it() {
+    let tree = family();
+    tree.pair("Food/norton-1/1", 60, &["norton-1"])
+        .pair("Food/norton-2/1", 61, &["norton-2"])
+        .pair("Food/mcdonalds/1", 62, &["McDonald's"])
+        .pair("Food/McDonald's/1", 63, &["McDonald's"]);
+    let before = tree.scan();
+    let with = plan(&tree);
+    assert_eq!(
+        (
+            with.summary.brands,
+            with.summary.dropped,
+            with.summary.renamed
+        ),
+        (3, 3, 2)
+    );
+    let rules = ConsolidateConfig {
+        suffix_families: false,
+        folded_names: false,
+    };
+    let after = tree.scan();
+    assert_eq!(after.raw_blake3, before.raw_blake3, "the tree is as it was");
+    let without = propose(
+        &after,
+        &rules,
+        &Overrides::default(),
+        &pixel_hash,
+        &thumbnail,
+    );
+    let without = without.expect("a plan");
+    assert!(without.groups.is_empty());
+    let catalog = apply(&after, &without).expect("a catalog");
+    assert_eq!(catalog.samples.len(), after.samples.len(), "every image");
+    for sample in &catalog.samples {
+        let raw = &after.samples[sample.raw];
+        let brand = &catalog.brands[sample.brand as usize];
+        assert_eq!((&brand.category, &brand.name), (&raw.category, &raw.folder));
+        assert_eq!(sample.stem, raw.stem);
+    }
 }

@@ -134,7 +134,7 @@ fn the_real_tree_keeps_151442_images() {
                 seen: Seen {
                     width: 100,
                     height: 100,
-                    phash: 0,
+                    phash: u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[i])),
                 },
                 parsed: Annotation {
                     objects: vec![object(named)],
@@ -148,6 +148,7 @@ fn the_real_tree_keeps_151442_images() {
         &ConsolidateConfig::default(),
         &Overrides::default(),
         &pixels,
+        &thumbnail,
     )
     .expect("a plan");
     let s = &plan.summary;
