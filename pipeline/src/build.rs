@@ -26,6 +26,7 @@ use crate::resize;
 use crate::review;
 use crate::scan::{self, Scan, ScanError};
 use crate::shard::{self, ShardRows};
+use crate::split;
 use crate::tables;
 
 /// What `build` is asked to do.
@@ -186,7 +187,12 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     };
     output.publish(&manifest, &built.shards, &paths)?;
     freshness::note(out, &listed)?;
-    Ok(summary(out, &plan, &manifest, &rejects, &built))
+    let mut text = summary(out, &plan, &manifest, &rejects, &built);
+    for line in split::redraw(out)? {
+        text.push('\n');
+        text.push_str(&line);
+    }
+    Ok(text)
 }
 
 /// Program and version, for the manifest.

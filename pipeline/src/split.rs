@@ -12,12 +12,13 @@ use std::path::Path;
 
 use anyhow::Context;
 use logodex_schemas::dataset::BrandRow;
+use logodex_schemas::header::{is_sealed, seal};
 use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
 
 use crate::dataset::{parse_csv, read_brands, read_manifest};
 use crate::failure::usage;
 use crate::output::write_whole;
-use crate::tables::{csv_bytes, json_bytes};
+use crate::tables::csv_bytes;
 
 mod leaks;
 
@@ -66,6 +67,60 @@ impl SplitOptions {
 /// Usage: a bad name or fraction, a path that is no dataset, another split of that name, pictures in two folds. Corrupt:
 /// a damaged dataset.
 pub fn split(dataset: &Path, options: &SplitOptions) -> anyhow::Result<String> {
+    draw_and_write(dataset, options, false)
+}
+
+/// Draws every split of a dataset again, as its own file says it was drawn, after the dataset was brought up to date.
+/// Returns a line per split, to print.
+///
+/// # Errors
+/// A folder that cannot be listed. A split that cannot be drawn again is a line, and its files stay as they were.
+pub fn redraw(dataset: &Path) -> anyhow::Result<Vec<String>> {
+    let folder = dataset.join("splits");
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut records = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            records.push(path);
+        }
+    }
+    records.sort();
+    let again = |path: &Path| -> anyhow::Result<String> {
+        let json = std::fs::read(path)?;
+        let record: Split = split_header()
+            .parse(&json)
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        let options = SplitOptions {
+            name: record.name,
+            seed: record.seed,
+            test: record.test,
+            val: record.val,
+            allow_duplicates: record.duplicates_across_folds > 0,
+        };
+        draw_and_write(dataset, &options, true)?;
+        Ok(format!(
+            "split {} was drawn again with seed {}",
+            options.name, options.seed
+        ))
+    };
+    let lines = records.iter().map(|path| {
+        again(path).unwrap_or_else(|error| {
+            format!(
+                "{}: not drawn again, and of no use now: {error:#}",
+                path.display()
+            )
+        })
+    });
+    Ok(lines.collect())
+}
+
+fn draw_and_write(dataset: &Path, options: &SplitOptions, replace: bool) -> anyhow::Result<String> {
     options.validate()?;
     let (manifest, manifest_blake3) = read_manifest(dataset)?;
     let brands = read_brands(dataset, &manifest)?;
@@ -77,13 +132,13 @@ pub fn split(dataset: &Path, options: &SplitOptions) -> anyhow::Result<String> {
     let csv = csv_bytes(&rows)?;
     let mut record = describe(&rows, &brands, options, manifest_blake3, &csv);
     record.duplicates_across_folds = leaks.len() as u64;
-    let json = json_bytes(&record)?;
+    let json = seal(&record)?;
     let folder = dataset.join("splits");
     let files = [("csv", csv), ("json", json)];
     for (extension, bytes) in &files {
         let path = folder.join(format!("{}.{extension}", options.name));
         match std::fs::read(&path) {
-            Ok(found) if found != *bytes => {
+            Ok(found) if found != *bytes && !replace => {
                 return Err(usage(format!(
                     "{} is another split; choose another --name, or remove it",
                     path.display()
@@ -96,10 +151,9 @@ pub fn split(dataset: &Path, options: &SplitOptions) -> anyhow::Result<String> {
         .with_context(|| format!("cannot make {}", folder.display()))?;
     for (extension, bytes) in &files {
         let path = folder.join(format!("{}.{extension}", options.name));
-        if path.exists() {
-            continue;
+        if replace || !path.exists() {
+            write_whole(&path, bytes)?;
         }
-        write_whole(&path, bytes)?;
     }
     Ok(table(&record))
 }
@@ -211,6 +265,7 @@ fn describe(
         images,
         categories,
         duplicates_across_folds: 0,
+        seal: String::new(),
     }
 }
 
@@ -266,6 +321,11 @@ pub(crate) fn problems(
         Ok(record) => record,
         Err(error) => return vec![format!("splits/{name}.json: {error}")],
     };
+    if !is_sealed(&json) {
+        problems.push(format!(
+            "splits/{name}.json: its seal is broken: it was changed or is damaged"
+        ));
+    }
     if record.csv_blake3 != blake3::hash(&csv).to_hex().as_str() {
         problems.push(format!(
             "splits/{name}.csv: its BLAKE3 is not that in splits/{name}.json"
@@ -317,6 +377,7 @@ pub(crate) fn problems(
         // Whoever asks has named the damaged file already.
         Err(_) => again.duplicates_across_folds = record.duplicates_across_folds,
     }
+    again.seal.clone_from(&record.seal);
     if record.name != name || again != record {
         problems.push(format!(
             "splits/{name}.json: it does not describe splits/{name}.csv"

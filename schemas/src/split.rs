@@ -76,4 +76,6 @@ pub struct Split {
     pub categories: BTreeMap<String, BTreeMap<Fold, u64>>,
     /// Pairs of images that are the same or look the same and lie in two folds: 0 unless they were allowed.
     pub duplicates_across_folds: u64,
+    /// BLAKE3 of this file with this value replaced by zeros: see [`crate::header::seal`].
+    pub seal: String,
 }

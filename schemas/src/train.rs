@@ -6,6 +6,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::Region;
+
 /// An experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -213,6 +215,9 @@ pub struct DataConfig {
     pub total_images: Option<u64>,
     /// With `total_images`: use fewer brands rather than fewer images per brand than this. Default 5.
     pub min_images_per_brand: u64,
+    /// Which rows are used, in training and in evaluation: of whole images, of objects, or `both`, which is all that the
+    /// dataset has. Default `both`.
+    pub region: Region,
 }
 
 impl Default for DataConfig {
@@ -221,6 +226,7 @@ impl Default for DataConfig {
             batch: 64,
             total_images: None,
             min_images_per_brand: 5,
+            region: Region::Both,
         }
     }
 }

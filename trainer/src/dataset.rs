@@ -2,14 +2,18 @@
 //!
 //! Every header is distrusted: hashes of the small files and lengths and layouts of the shards are checked before
 //! the first row is served. A mapping never notices a flipped bit, so each sample's CRC-32 is checked when it is first
-//! touched. polars and the decoder stay in the pipeline; here are only serde, csv and mmap.
+//! touched. polars and the reading of raw images stay in the pipeline; here are only serde, csv, mmap and the decoder of
+//! JPEG shards.
 
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use logodex_schemas::dataset::{BrandRow, Manifest, ShardEntry, manifest_header};
+use image::ImageDecoder;
+use image::codecs::jpeg::JpegDecoder;
+use logodex_schemas::dataset::{BrandRow, Encoding, Manifest, Region, ShardEntry, manifest_header};
+use logodex_schemas::header::is_sealed;
 use logodex_schemas::split::Fold;
 use rayon::prelude::*;
 
@@ -75,6 +79,12 @@ impl Dataset {
         let manifest: Manifest = manifest_header()
             .parse(&bytes)
             .map_err(|e| DatasetError::corrupt(&path, e))?;
+        if !is_sealed(&bytes) {
+            return Err(DatasetError::corrupt(
+                &path,
+                "its seal is broken: it was changed or is damaged; build the dataset again",
+            ));
+        }
         let brands = read_brands(dir, &manifest)?;
         let shards = open_shards(dir, &manifest, &brands)?;
         let rows = manifest.counts.rows as usize;
@@ -173,14 +183,39 @@ impl Dataset {
         out.par_chunks_mut(self.row_bytes())
             .zip(rows)
             .try_for_each(|(pixels, &row)| {
-                pixels.copy_from_slice(self.picture(row)?);
-                Ok(())
+                let stored = self.stored(row)?;
+                match self.manifest.encoding {
+                    Encoding::Jpeg => decode_into(stored, self.manifest.config.side, pixels)
+                        .map_err(|reason| {
+                            let (shard, _) = self.locate(row);
+                            DatasetError::corrupt(shard.path(), format_args!("row {row}: {reason}"))
+                        }),
+                    _ => {
+                        pixels.copy_from_slice(stored);
+                        Ok(())
+                    }
+                }
             })
     }
 
-    fn picture(&self, row: u64) -> Result<&[u8], DatasetError> {
+    /// The rows of these brands that show whole images, objects, or both, in row order.
+    pub fn rows(&self, brands: &[&BrandRow], region: Region) -> Vec<u64> {
+        let rows = brands
+            .iter()
+            .flat_map(|brand| brand.first_row..brand.first_row + brand.n_rows);
+        rows.filter(|&row| {
+            let (shard, position) = self.locate(row);
+            match shard.object_of(position) {
+                -1 => region.images(),
+                _ => region.objects(),
+            }
+        })
+        .collect()
+    }
+
+    fn stored(&self, row: u64) -> Result<&[u8], DatasetError> {
         let (shard, position) = self.locate(row);
-        let pixels = shard.picture(position);
+        let pixels = shard.stored(position);
         let (word, bit) = ((row / 64) as usize, 1 << (row % 64));
         // Two threads may both check a row on its first touch: wasted work, never a wrong answer.
         if self.checked[word].load(Ordering::Relaxed) & bit == 0 {
@@ -203,6 +238,15 @@ impl Dataset {
         let shard = &self.shards[next - 1];
         (shard, (row - shard.first_row()) as usize)
     }
+}
+
+/// Decodes a row of a JPEG shard: `out` is `[side, side, 3]`.
+fn decode_into(jpeg: &[u8], side: u32, out: &mut [u8]) -> Result<(), String> {
+    let decoder = JpegDecoder::new(std::io::Cursor::new(jpeg)).map_err(|e| e.to_string())?;
+    if decoder.dimensions() != (side, side) || decoder.total_bytes() != out.len() as u64 {
+        return Err(format!("its JPEG is not {side} × {side} RGB"));
+    }
+    decoder.read_image(out).map_err(|e| e.to_string())
 }
 
 /// Reads a file of a dataset whole; `hint` says what its absence means.
@@ -286,7 +330,7 @@ fn open_shards(
         let file = File::open(&path).map_err(|e| {
             DatasetError::corrupt(&path, format_args!("{e}; build the dataset again"))
         })?;
-        let shard = Shard::map(&path, &file, entry, manifest.config.side as usize)?;
+        let shard = Shard::map(&path, &file, entry, manifest)?;
         shard.check_rows(&mut brand_of_row)?;
         next_row += entry.n_rows;
         shards.push(shard);

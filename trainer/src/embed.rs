@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
 use logodex_schemas::train::ModelConfig;
 use tch::Kind;
@@ -36,8 +37,8 @@ pub fn embed_command(
 ) -> Result<()> {
     let dataset = Dataset::open(dataset)?;
     let split = dataset.split(split)?;
-    let (net, runtime) = open_network(run, which, &dataset, &split)?;
-    let embeddings = embed_fold(&net, &runtime, &dataset, &split, fold)?;
+    let (net, runtime, region) = open_network(run, which, &dataset, &split)?;
+    let embeddings = embed_fold(&net, &runtime, &dataset, &split, fold, region)?;
     if let Some(parent) = out.parent() {
         std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     }
@@ -51,7 +52,8 @@ pub fn embed_command(
     Ok(())
 }
 
-/// The network of a run's checkpoint, ready to embed, on the device that the run's configuration names.
+/// The network of a run's checkpoint, ready to embed, on the device that the run's configuration names, and the region
+/// that it was trained on.
 ///
 /// # Errors
 /// [`UsageError`] when `run` is no run, has no such checkpoint, or was trained on another split of this very dataset,
@@ -62,7 +64,7 @@ pub fn open_network(
     which: Which,
     dataset: &Dataset,
     split: &Split,
-) -> Result<(EmbeddingNet, Runtime)> {
+) -> Result<(EmbeddingNet, Runtime, Region)> {
     let (config, checkpoint) = run::open(run, which)?;
     let state = &checkpoint.state;
     if state.epochs_done > 0 && state.manifest_blake3 != dataset.manifest_blake3() {
@@ -86,10 +88,10 @@ pub fn open_network(
     let mut net = EmbeddingNet::new(&model, config.seed, runtime.device, runtime.channels_last)?;
     net.load_state(&network_state(checkpoint.model()?))
         .with_context(|| checkpoint.dir.display().to_string())?;
-    Ok((net, runtime))
+    Ok((net, runtime, config.data.region))
 }
 
-/// Embeds every row of a fold, in row order.
+/// Embeds every row of a fold that shows `region`, in row order.
 ///
 /// # Errors
 /// [`UsageError`] when the fold is empty; a damaged dataset.
@@ -99,15 +101,13 @@ pub fn embed_fold(
     dataset: &Dataset,
     split: &Split,
     fold: Fold,
+    region: Region,
 ) -> Result<EmbeddingSet> {
     let brands = dataset.fold(split, fold);
-    let rows: Vec<u64> = brands
-        .iter()
-        .flat_map(|brand| brand.first_row..brand.first_row + brand.n_rows)
-        .collect();
+    let rows = dataset.rows(&brands, region);
     if rows.is_empty() {
         return Err(UsageError(format!(
-            "split {:?} has no rows in fold {}",
+            "split {:?} has no rows of that region in fold {}",
             split.info.name,
             fold.name()
         ))
@@ -119,9 +119,9 @@ pub fn embed_fold(
     Ok(EmbeddingSet {
         dim: net.embedding_dim() as usize,
         embeddings,
-        brand: brands
+        brand: rows
             .iter()
-            .flat_map(|b| std::iter::repeat_n(i64::from(b.index), b.n_rows as usize))
+            .map(|&row| i64::from(dataset.brand_of(row)))
             .collect(),
         row: rows.iter().map(|row| *row as i64).collect(),
     })

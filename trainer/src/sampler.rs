@@ -4,7 +4,7 @@
 //! A positive shows the same brand in another source image wherever the brand has one: with object crops, two boxes
 //! of one photograph are nearly the same pixels, and would teach the network to recognise the photograph.
 
-use logodex_schemas::dataset::BrandRow;
+use logodex_schemas::dataset::{BrandRow, Region};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
@@ -61,19 +61,19 @@ pub struct Labelled {
 }
 
 impl FoldRows {
-    /// Every row of these brands; brands without rows are left out.
-    pub fn new(dataset: &Dataset, brands: &[&BrandRow]) -> Self {
+    /// The rows of these brands that show `region`; brands without any are left out.
+    pub fn new(dataset: &Dataset, brands: &[&BrandRow], region: Region) -> Self {
         let brands = brands
             .iter()
-            .filter(|brand| brand.n_rows > 0)
             .map(|brand| {
-                let rows: Vec<u64> = (brand.first_row..brand.first_row + brand.n_rows).collect();
+                let rows = dataset.rows(&[brand], region);
                 BrandRows {
                     brand: brand.index,
                     images: rows.iter().map(|&row| dataset.image_of(row)).collect(),
                     rows,
                 }
             })
+            .filter(|brand| !brand.rows.is_empty())
             .collect();
         Self { brands }
     }

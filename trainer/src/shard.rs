@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use logodex_schemas::dataset::ShardEntry;
+use logodex_schemas::dataset::{Encoding, Manifest, ShardEntry};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
@@ -16,13 +16,15 @@ pub struct Shard {
     map: Mmap,
     first_row: u64,
     n_rows: usize,
-    row_bytes: usize,
-    /// Where the pictures begin in the file.
-    images_at: usize,
+    /// Where the rows begin in the file.
+    rows_at: usize,
+    /// Where each row begins, counted from there, and where the last ends.
+    offsets: Vec<usize>,
     crc32: Vec<u32>,
     brand: Vec<i64>,
     row: Vec<i64>,
     image: Vec<i64>,
+    object: Vec<i64>,
 }
 
 impl Shard {
@@ -35,8 +37,9 @@ impl Shard {
         path: &Path,
         file: &File,
         entry: &ShardEntry,
-        side_px: usize,
+        manifest: &Manifest,
     ) -> Result<Self, DatasetError> {
+        let side_px = manifest.config.side as usize;
         let corrupt = |reason: String| DatasetError::corrupt(path, reason);
         let length = file.metadata().map_err(|e| corrupt(e.to_string()))?.len();
         if length != entry.bytes {
@@ -65,8 +68,36 @@ impl Shard {
             }
             Ok(view.data())
         };
-        let images = bytes_of("images", Dtype::U8, &[n_rows, side_px, side_px, 3])?;
-        let images_at = images.as_ptr() as usize - map.as_ptr() as usize;
+        let (rows, offsets) = match manifest.encoding {
+            Encoding::Jpeg => {
+                let n_bytes = tensors
+                    .tensor("blob")
+                    .map_err(|_| corrupt("has no tensor `blob`".to_owned()))?
+                    .shape()
+                    .iter()
+                    .product();
+                let blob = bytes_of("blob", Dtype::U8, &[n_bytes])?;
+                let (chunks, _) = bytes_of("offsets", Dtype::U64, &[n_rows + 1])?.as_chunks();
+                let offsets: Vec<u64> = chunks.iter().map(|b| u64::from_le_bytes(*b)).collect();
+                let rising = offsets.windows(2).all(|pair| pair[0] < pair[1]);
+                if !rising || offsets[n_rows] > n_bytes as u64 {
+                    return Err(corrupt("its offsets do not divide its blob".to_owned()));
+                }
+                (
+                    blob,
+                    offsets.iter().map(|&offset| offset as usize).collect(),
+                )
+            }
+            _ => {
+                let images = bytes_of("images", Dtype::U8, &[n_rows, side_px, side_px, 3])?;
+                let row_bytes = side_px * side_px * 3;
+                (
+                    images,
+                    (0..=n_rows).map(|i| i * row_bytes).collect::<Vec<usize>>(),
+                )
+            }
+        };
+        let rows_at = rows.as_ptr() as usize - map.as_ptr() as usize;
         let crc32 = bytes_of("crc32", Dtype::U32, &[n_rows])?
             .as_chunks()
             .0
@@ -77,17 +108,19 @@ impl Shard {
             let (chunks, _) = bytes_of(name, Dtype::I64, &[n_rows])?.as_chunks();
             Ok(chunks.iter().map(|b| i64::from_le_bytes(*b)).collect())
         };
-        let (brand, row, image) = (column("brand")?, column("row")?, column("image")?);
+        let (brand, row) = (column("brand")?, column("row")?);
+        let (image, object) = (column("image")?, column("object")?);
         Ok(Self {
             path: path.to_owned(),
             first_row: entry.first_row,
             n_rows,
-            row_bytes: side_px * side_px * 3,
-            images_at,
+            rows_at,
+            offsets,
             crc32,
             brand,
             row,
             image,
+            object,
             map,
         })
     }
@@ -123,13 +156,12 @@ impl Shard {
         self.first_row
     }
 
-    /// The picture at `position`: `[side, side, 3]`, RGB, not yet checked against its CRC-32.
-    pub fn picture(&self, position: usize) -> &[u8] {
-        let at = self.images_at + position * self.row_bytes;
-        &self.map[at..at + self.row_bytes]
+    /// The row at `position` as stored: pixels `[side, side, 3]`, RGB, or a JPEG; not yet checked against its CRC-32.
+    pub fn stored(&self, position: usize) -> &[u8] {
+        &self.map[self.rows_at + self.offsets[position]..self.rows_at + self.offsets[position + 1]]
     }
 
-    /// The CRC-32 that the picture at `position` must have.
+    /// The CRC-32 that the stored row at `position` must have.
     pub fn crc32(&self, position: usize) -> u32 {
         self.crc32[position]
     }
@@ -137,5 +169,10 @@ impl Shard {
     /// The source image's number at `position`.
     pub fn image_of(&self, position: usize) -> i64 {
         self.image[position]
+    }
+
+    /// The object's position in its annotation at `position`, -1 for a whole image.
+    pub fn object_of(&self, position: usize) -> i64 {
+        self.object[position]
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use logodex_schemas::dataset::BrandRow;
+use logodex_schemas::header::is_sealed;
 use logodex_schemas::split::{Fold, SplitRow, split_header};
 
 use crate::dataset::{DatasetError, read};
@@ -33,9 +34,16 @@ impl Split {
         if !is_name || !json_path.is_file() {
             return Err(DatasetError::NotFound(unknown_split(&dir, name)));
         }
+        let json = read(&json_path, "")?;
         let info: logodex_schemas::split::Split = split_header()
-            .parse(&read(&json_path, "")?)
+            .parse(&json)
             .map_err(|e| DatasetError::corrupt(&json_path, e))?;
+        if !is_sealed(&json) {
+            return Err(DatasetError::corrupt(
+                &json_path,
+                "its seal is broken: it was changed or is damaged; draw the split again with `logodex-data split`",
+            ));
+        }
         if info.manifest_blake3 != manifest_blake3 {
             return Err(DatasetError::corrupt(
                 &json_path,

@@ -298,8 +298,12 @@ impl Pass<'_> {
 
 /// The rows to train and to validate on.
 fn folds(dataset: &Dataset, split: &Split, config: &TrainConfig) -> (FoldRows, FoldRows) {
-    let train = FoldRows::new(dataset, &dataset.fold(split, Fold::Train));
-    let val = FoldRows::new(dataset, &dataset.fold(split, Fold::Val));
+    let train = FoldRows::new(
+        dataset,
+        &dataset.fold(split, Fold::Train),
+        config.data.region,
+    );
+    let val = FoldRows::new(dataset, &dataset.fold(split, Fold::Val), config.data.region);
     match config.data.total_images {
         None => (train, val),
         Some(total) => sampler::subset(

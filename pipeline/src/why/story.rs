@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use logodex_schemas::dataset::{CatalogRow, Region, Reject};
+use logodex_schemas::dataset::{CatalogRow, Reject};
 use logodex_schemas::plan::{Group, GroupRule, Sameness};
 use logodex_schemas::split::Fold;
 
@@ -93,9 +93,9 @@ pub fn of_image(records: &Records, stem: &str) -> Option<String> {
 
 fn of_row(records: &Records, row: &CatalogRow) -> String {
     let shard = &records.manifest.shards[row.shard as usize].path;
-    let shows = match (row.object, records.manifest.config.region) {
-        (Some(object), _) => format!("object {object} {:?}", row.name.as_deref().unwrap_or("")),
-        (None, Region::Image | Region::Object) => "the whole image".to_owned(),
+    let shows = match row.object {
+        Some(object) => format!("object {object} {:?}", row.name.as_deref().unwrap_or("")),
+        None => "the whole image".to_owned(),
     };
     format!(
         "row {}: {shows}, {} x {} px at ({}, {}) of {} x {} px; {shard}, position {}",

@@ -122,14 +122,9 @@ fn judge(model: &str, rows: &Rows, dataset: &Dataset, args: &EvaluateArgs) -> Re
 
 /// Embeds the validation and the test brands with a run.
 fn embed(run: &Path, which: Which, dataset: &Dataset, split: &Split) -> Result<Rows> {
-    let (net, runtime) = open_network(run, which, dataset, split)?;
-    let has_rows = |fold: Fold| {
-        dataset
-            .fold(split, fold)
-            .iter()
-            .any(|brand| brand.n_rows > 0)
-    };
-    let embed = |fold: Fold| embed_fold(&net, &runtime, dataset, split, fold);
+    let (net, runtime, region) = open_network(run, which, dataset, split)?;
+    let has_rows = |fold: Fold| !dataset.rows(&dataset.fold(split, fold), region).is_empty();
+    let embed = |fold: Fold| embed_fold(&net, &runtime, dataset, split, fold, region);
     Ok(Rows {
         test: embed(Fold::Test)?,
         val: has_rows(Fold::Val).then(|| embed(Fold::Val)).transpose()?,

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
 use logodex_trainer::dataset::{Dataset, DatasetError};
 use logodex_trainer::sampler::FoldRows;
@@ -51,7 +52,7 @@ fn a_fold_is_its_brands_and_their_rows() {
     let split = dataset.split("s").expect("split");
     let val = dataset.fold(&split, Fold::Val);
     assert_eq!(val.iter().map(|b| b.index).collect::<Vec<_>>(), [2, 5]);
-    let rows = FoldRows::new(&dataset, &val);
+    let rows = FoldRows::new(&dataset, &val, Region::Both);
     assert_eq!(rows.brands[1].rows, [20, 21, 22, 23]);
     assert_eq!(rows.brands[1].images, [10, 10, 11, 11]);
 }

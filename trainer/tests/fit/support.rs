@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use logodex_schemas::dataset::{
-    AnnotationsEntry, BrandRow, BuildConfig, Counts, FileEntry, Manifest, ShardEntry,
+    AnnotationsEntry, BrandRow, BuildConfig, Counts, Encoding, FileEntry, Manifest, ShardEntry,
     manifest_header,
 };
+use logodex_schemas::header::seal;
 use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -100,8 +101,11 @@ impl Workspace {
             shards,
             files: BTreeMap::from([("brands.csv".to_owned(), entry)]),
             annotations: AnnotationsEntry::default(),
+            encoding: Encoding::Raw,
+            encoder: None,
+            seal: String::new(),
         };
-        let manifest = serde_json::to_vec_pretty(&manifest).expect("JSON");
+        let manifest = seal(&manifest).expect("JSON");
         fs::write(dataset.join("manifest.json"), &manifest).expect("manifest.json");
         let workspace = Self { dir, dataset };
         let folds: Vec<Fold> = brands.iter().map(|(_, fold)| *fold).collect();
@@ -142,10 +146,11 @@ impl Workspace {
             images: BTreeMap::new(),
             categories: BTreeMap::new(),
             duplicates_across_folds: 0,
+            seal: String::new(),
         };
         let dir = self.dataset.join("splits");
         fs::write(dir.join(format!("{name}.csv")), csv).expect("split");
-        let json = serde_json::to_vec(&split).expect("JSON");
+        let json = seal(&split).expect("JSON");
         fs::write(dir.join(format!("{name}.json")), json).expect("split");
     }
 
@@ -193,6 +198,7 @@ fn write_shard(dataset: &Path, side: usize, number: usize, owners: &[usize]) -> 
     let brand = column(&|i| owners[i] as i64);
     let row = column(&|i| (first + i) as i64);
     let image = column(&|i| ((first + i) / 2) as i64);
+    let object = column(&|_| -1);
     let view =
         |dtype, shape: Vec<usize>, data| TensorView::new(dtype, shape, data).expect("a view");
     let file = safetensors::serialize(
@@ -202,6 +208,7 @@ fn write_shard(dataset: &Path, side: usize, number: usize, owners: &[usize]) -> 
             ("brand", view(Dtype::I64, vec![n], &brand)),
             ("row", view(Dtype::I64, vec![n], &row)),
             ("image", view(Dtype::I64, vec![n], &image)),
+            ("object", view(Dtype::I64, vec![n], &object)),
         ],
         None,
     )
