@@ -131,7 +131,9 @@ fn table(stats: &DatasetStats) -> String {
 
 #[cfg(test)]
 mod tests {
-    use logodex_schemas::dataset::{AnnotationsEntry, BuildConfig, Counts, manifest_header};
+    use logodex_schemas::dataset::{
+        AnnotationsEntry, BuildConfig, Counts, Encoding, manifest_header,
+    };
 
     use super::*;
 
@@ -178,6 +180,9 @@ mod tests {
             shards: vec![],
             files: BTreeMap::new(),
             annotations: AnnotationsEntry::default(),
+            encoding: Encoding::Raw,
+            encoder: None,
+            seal: String::new(),
         }
     }
 

@@ -197,7 +197,7 @@ mod tests {
     fn the_sheet_holds_every_picture_and_escapes_every_name() {
         let stats = crate::stats::describe(&brands(), &manifest(), String::new()).unwrap();
         let pixels = [90u8; 8 * 8 * 3];
-        let svg = sheet(&stats.samples, 8, &|_| Ok(&pixels)).unwrap();
+        let svg = sheet(&stats.samples, 8, &|_| Ok(Cow::from(&pixels[..]))).unwrap();
         assert_eq!(svg.matches("data:image/png;base64,").count(), 6);
         assert!(svg.contains("Abercrombie &amp; Fitch"));
         assert!(svg.contains("L&apos;OCCITANE &lt;&quot;x&quot;&gt;"));
@@ -211,6 +211,6 @@ mod tests {
             1,
             "the name of the namespace alone"
         );
-        assert!(sheet(&stats.samples, 9, &|_| Ok(&pixels)).is_err());
+        assert!(sheet(&stats.samples, 9, &|_| Ok(Cow::from(&pixels[..]))).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use logodex_pipeline::dataset::Dataset;
 use logodex_pipeline::{build, consolidate, render};
-use logodex_schemas::dataset::{BuildConfig, Reject, RejectReason};
+use logodex_schemas::dataset::{BuildConfig, Encoding, Reject, RejectReason};
 use logodex_schemas::plan::Overrides;
 
 use crate::tree::{Tree, jpeg, xml};
@@ -140,10 +140,18 @@ fn a_tree_that_changes_meanwhile_stops_the_build() {
     let scan = build::scan_raw(&tree.path("raw")).unwrap();
     let plan = build::propose(&scan, &config, &Overrides::default()).unwrap();
     let catalog = consolidate::apply(&scan, &plan).unwrap();
-    let shards = render::plan_shards(&scan, &catalog, &config);
+    let shards = render::plan_shards(&scan, &catalog, &config, Encoding::Raw);
     let rendered = |tree: &Tree, n: u32| {
         tree.write("raw/LogoDet-3K/Food/a/2.jpg", jpeg(60, 50, n));
-        render::render(&scan, &catalog, &config, &shards[0], Vec::new(), &|| {})
+        render::render(
+            &scan,
+            &catalog,
+            &config,
+            Encoding::Raw,
+            &shards[0],
+            Vec::new(),
+            &|| {},
+        )
     };
     rendered(&tree, 2).unwrap();
     let error = format!("{:#}", rendered(&tree, 99).unwrap_err());
@@ -163,18 +171,29 @@ fn what_the_buffer_held_before_is_of_no_account() {
     let scan = build::scan_raw(&tree.path("raw")).unwrap();
     let plan = build::propose(&scan, &config, &Overrides::default()).unwrap();
     let catalog = consolidate::apply(&scan, &plan).unwrap();
-    let shards = render::plan_shards(&scan, &catalog, &config);
-    let render =
-        |buffer| render::render(&scan, &catalog, &config, &shards[0], buffer, &|| {}).unwrap();
+    let shards = render::plan_shards(&scan, &catalog, &config, Encoding::Raw);
+    let render = |buffer| {
+        render::render(
+            &scan,
+            &catalog,
+            &config,
+            Encoding::Raw,
+            &shards[0],
+            buffer,
+            &|| {},
+        )
+        .unwrap()
+    };
     let (fresh, dirty) = (render(Vec::new()), render(vec![77; 100_000]));
-    assert_eq!(fresh.pixels, dirty.pixels);
-    assert_eq!(fresh.images, dirty.images);
-    assert_eq!(fresh.pixels.len(), 9 * 8 * 8 * 3);
+    assert_eq!(fresh.stored, dirty.stored);
+    assert_eq!(fresh.outcome.images, dirty.outcome.images);
+    assert_eq!(fresh.stored.len(), 9 * 8 * 8 * 3);
     for (row, pixels) in fresh
+        .outcome
         .images
         .iter()
         .flat_map(|image| &image.rows)
-        .zip(fresh.pixels.chunks(8 * 8 * 3))
+        .zip(fresh.stored.chunks(8 * 8 * 3))
     {
         assert_eq!(
             row.crc32,

@@ -6,7 +6,7 @@ use logodex_pipeline::dataset::Dataset;
 use logodex_pipeline::decode::decode;
 use logodex_pipeline::parquet::read_catalog;
 use logodex_pipeline::resize::{Crop, resize_into};
-use logodex_schemas::dataset::BrandIndexRow;
+use logodex_schemas::dataset::{BrandIndexRow, Fit};
 use safetensors::SafeTensors;
 
 use crate::tree::{Tree, contents, jpeg, xml};
@@ -27,7 +27,14 @@ fn a_row_per_image_shows_the_whole_picture() {
             decode(&std::fs::read(tree.path("raw/LogoDet-3K").join(&row.raw_image)).unwrap())
                 .unwrap();
         let mut expected = vec![0; 24 * 24 * 3];
-        resize_into(&picture, Crop::whole(&picture), 24, &mut expected).unwrap();
+        resize_into(
+            &picture,
+            Crop::whole(&picture),
+            Fit::Squash,
+            24,
+            &mut expected,
+        )
+        .unwrap();
         assert_eq!(
             dataset.image(row.row).unwrap(),
             expected,
@@ -80,7 +87,7 @@ fn a_row_per_object_shows_its_box_with_context() {
             height: row.region_height,
         };
         let mut expected = vec![0; 16 * 16 * 3];
-        resize_into(&picture, crop, 16, &mut expected).unwrap();
+        resize_into(&picture, crop, Fit::Squash, 16, &mut expected).unwrap();
         assert_eq!(dataset.image(row.row).unwrap(), expected);
     }
     assert_eq!(
