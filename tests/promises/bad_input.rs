@@ -137,7 +137,7 @@ fn a_dataset_of_another_version_and_a_corrupt_one_are_told_apart() {
 
     std::fs::write(
         &manifest,
-        text.replacen("\"version\": 1", "\"version\": 99", 1),
+        text.replacen("\"version\": 2", "\"version\": 99", 1),
     )
     .unwrap();
     let error = workspace.fails(CORRUPT, "logodex-data", "check dataset");

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod determinism;
+mod faults;
 mod import_rules;
 mod leaks;
 mod raw_tree;

@@ -144,6 +144,7 @@ mod tests {
                 images: BTreeMap::new(),
                 categories: BTreeMap::new(),
                 duplicates_across_folds: 0,
+                seal: String::new(),
             };
             std::fs::write(splits.join("s.csv"), csv).expect("written");
             let json = serde_json::to_vec(&info).expect("JSON");

@@ -3,6 +3,8 @@
 use logodex_pipeline::dataset::Dataset;
 use logodex_pipeline::failure::exit_code;
 
+use logodex_schemas::header::seal;
+
 use crate::tree::{Tree, contents};
 
 fn built() -> Tree {
@@ -95,7 +97,7 @@ fn another_version_is_told_from_damage_and_from_no_dataset_at_all() {
     let manifest = std::fs::read_to_string(tree.path("dataset/manifest.json")).unwrap();
     tree.write(
         "dataset/manifest.json",
-        manifest.replacen("\"version\": 1", "\"version\": 99", 1),
+        manifest.replacen("\"version\": 2", "\"version\": 99", 1),
     );
     for command in [
         "check @dataset",
@@ -109,10 +111,12 @@ fn another_version_is_told_from_damage_and_from_no_dataset_at_all() {
     }
     tree.write("dataset/manifest.json", &manifest[..manifest.len() / 2]);
     tree.fails(5, "check @dataset");
-    tree.write(
-        "dataset/manifest.json",
-        manifest.replace("shards/00000", "../00000"),
-    );
+    let lie = manifest.replace("shards/00000", "../00000");
+    tree.write("dataset/manifest.json", &lie);
+    let error = tree.fails(5, "check @dataset");
+    assert!(error.contains("seal"), "{error}");
+    let lie: serde_json::Value = serde_json::from_str(&lie).unwrap();
+    tree.write("dataset/manifest.json", seal(&lie).unwrap());
     let error = tree.fails(5, "check @dataset");
     assert!(error.contains("outside the dataset"), "{error}");
 }

@@ -51,21 +51,103 @@ fn an_output_that_is_not_ours_to_write() {
     assert!(error.contains("never written"), "{error}");
     tree.ok("build --raw @raw --out @dataset --config @build.toml");
     let before = contents(&tree.path("dataset"));
-    let error = tree.fails(2, "build --raw @raw --out @dataset --config @build.toml");
+    // Another configuration or tree would lose what is there.
+    tree.write("other.toml", "side = 16\n");
+    let error = tree.fails(2, "build --raw @raw --out @dataset --config @other.toml");
+    assert!(error.contains("another configuration"), "{error}");
+    tree.pair(
+        "Food",
+        "x",
+        1,
+        &jpeg(50, 50, 7),
+        &xml(&[("x", [1, 1, 40, 40])]),
+    );
+    std::fs::rename(tree.path("raw"), tree.path("moved")).unwrap();
+    let error = tree.fails(2, "build --raw @moved --out @dataset --config @build.toml");
+    assert!(error.contains("another raw tree"), "{error}");
+    std::fs::remove_dir_all(tree.path("dataset/.build")).unwrap();
+    let error = tree.fails(2, "build --raw @moved --out @dataset --config @build.toml");
     assert!(error.contains("is a dataset already"), "{error}");
     assert!(before == contents(&tree.path("dataset")));
 }
 
 #[test]
-fn an_unfinished_build_is_begun_again() {
+fn what_a_killed_build_left_is_finished() {
     let tree = Tree::usual();
     tree.write("build.toml", "side = 8\n");
-    tree.write("dataset/.building", "");
-    tree.write("dataset/shards/00000.tmp", "half");
+    tree.write("dataset/.build/stage/shards/00000.tmp", "half");
+    tree.write("dataset/.build/stage/brands.csv", "half");
+    // Killed while it was published.
+    tree.write("dataset/shards/00007.safetensors", "of another build");
     tree.write("dataset/annotations/Food/gone/1.xml", "<annotation/>");
     tree.ok("build --raw @raw --out @dataset --config @build.toml");
     tree.ok("build --raw @raw --out @fresh --config @build.toml");
     assert!(contents(&tree.path("dataset")) == contents(&tree.path("fresh")));
+    assert!(!tree.path("dataset/.build/stage").exists());
+}
+
+#[test]
+fn a_dataset_is_brought_up_to_date_in_place() {
+    let tree = Tree::usual();
+    // Three shards or more.
+    tree.write(
+        "build.toml",
+        "side = 150\nshard_mib = 1\nregion = \"both\"\n",
+    );
+    tree.ok("build --raw @raw --out @dataset --config @build.toml");
+    tree.ok("split --dataset @dataset --name s --seed 3 --test 0.3");
+    let before = contents(&tree.path("dataset"));
+    let shards: Vec<&String> = before
+        .keys()
+        .filter(|name| name.starts_with("shards/"))
+        .collect();
+    assert!(shards.len() >= 3, "{shards:?}");
+    let stamp = |name: &str| {
+        tree.path(&format!("dataset/{name}"))
+            .metadata()
+            .unwrap()
+            .modified()
+    };
+    let written: Vec<_> = shards.iter().map(|name| stamp(name).unwrap()).collect();
+
+    // The times of a tree this young are not trusted; its content is, and no shard is written.
+    tree.ok("build --raw @raw --out @dataset --config @build.toml");
+    assert!(before == contents(&tree.path("dataset")));
+
+    // One image gets other pixels.
+    let folder = tree.path("raw/LogoDet-3K/Clothes/C-IN2");
+    let mut images: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jpg"))
+        .collect();
+    images.sort();
+    std::fs::write(&images[0], jpeg(60, 50, 4242)).unwrap();
+    let said = tree.ok("build --raw @raw --out @dataset --config @build.toml");
+    assert!(
+        said.contains("used again") && said.contains("split s was drawn again"),
+        "{said}"
+    );
+    let rewritten =
+        |(name, before): (&&String, &std::time::SystemTime)| stamp(name).unwrap() != *before;
+    let changed = shards
+        .iter()
+        .zip(&written)
+        .filter(|pair| rewritten(*pair))
+        .count();
+    assert_eq!(changed, 1, "one changed image rewrites only its shard");
+    tree.ok("check @dataset");
+    tree.ok("build --raw @raw --out @fresh --config @build.toml");
+    tree.ok("split --dataset @fresh --name s --seed 3 --test 0.3");
+    assert!(contents(&tree.path("dataset")) == contents(&tree.path("fresh")));
+
+    // A brand goes, and with it rows, annotations and perhaps a shard.
+    std::fs::remove_dir_all(images[0].parent().unwrap()).unwrap();
+    tree.ok("build --raw @raw --out @dataset --config @build.toml");
+    tree.ok("check @dataset");
+    tree.ok("build --raw @raw --out @fresh2 --config @build.toml");
+    tree.ok("split --dataset @fresh2 --name s --seed 3 --test 0.3");
+    assert!(contents(&tree.path("dataset")) == contents(&tree.path("fresh2")));
 }
 
 #[test]
