@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod determinism;
+mod export;
 mod import_rules;
+mod python_readers;
 mod raw_tree;
 mod resume;
 mod truth;
