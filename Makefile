@@ -13,7 +13,7 @@ BIN   := target/release
 DEMO  := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dataset splits audit train evaluate report test check schemas setup build
+.PHONY: help demo dataset splits audit train evaluate report test check schemas setup build python
 .SILENT: help
 
 help: ## this list
@@ -50,13 +50,25 @@ evaluate: build ## [RUN=runs/…]: judge a run on the test brands
 report: build ## gather every evaluated run in runs/ into runs/report
 	$(BIN)/logodex-train report --out runs/report $$(ls -d runs/dataset 2>/dev/null) $$(ls -d runs/*/evaluation.json | xargs -n1 dirname)
 
-test: setup ## every test
+# A change of the requirements makes the environment anew.
+PYTHON := target/python
+STAMP  := $(PYTHON)/requirements-$(firstword $(shell cksum tests/python/requirements.txt))
+
+$(STAMP):
+	rm -rf $(PYTHON)
+	python3 -m venv $(PYTHON)
+	$(PYTHON)/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
+	touch $@
+
+python: $(STAMP) ## the Python libraries that the tests read our files with, in target/python
+
+test: setup python ## every test
 	$(CARGO) build --release --locked --workspace --bins
-	$(CARGO) test --release --locked --workspace
+	LOGODEX_PYTHON=$(CURDIR)/$(PYTHON)/bin/python $(CARGO) test --release --locked --workspace
 
 check: setup ## formatting and lints, warnings refused
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 
-schemas: ## write schemas/json anew from the types
+schemas: ## write schemas/json and schemas/xsd anew from the code
 	LOGODEX_WRITE_SCHEMAS=1 $(CARGO) test --release --locked -p logodex-schemas --test json_schemas

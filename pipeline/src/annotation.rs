@@ -91,6 +91,21 @@ pub fn parse(source: &[u8]) -> Result<Annotation, (RejectReason, String)> {
     Ok(Annotation { objects })
 }
 
+/// The `<index>` of each object of an annotation that [`with_indices`] wrote, in the order of the file.
+///
+/// # Errors
+/// A file that is no annotation, or an object without exactly one `<index>` that is a brand's.
+pub fn indices(source: &[u8]) -> anyhow::Result<Vec<u32>> {
+    let objects = voc::objects(source).map_err(|(_, detail)| anyhow!(detail))?;
+    let index = |(position, object): (usize, voc::VocObject)| match object.indices.as_slice() {
+        [index] => index
+            .parse()
+            .map_err(|_| anyhow!("object {position}: <index> is {index:?}")),
+        found => Err(anyhow!("object {position} has {} <index>", found.len())),
+    };
+    objects.into_iter().enumerate().map(index).collect()
+}
+
 fn bbox(edges: &[Vec<String>; 4]) -> Result<BBox, BoxDefect> {
     let defect = |reason, detail| BoxDefect { reason, detail };
     let mut values = [0.0; 4];

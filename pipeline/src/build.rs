@@ -158,6 +158,9 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     ] {
         files.insert(name.to_owned(), output.write(name, &bytes)?);
     }
+    let croissant = crate::croissant::describe(output.dir(), &files)?;
+    let croissant = output.write("croissant.json", &tables::json_bytes(&croissant)?)?;
+    files.insert("croissant.json".to_owned(), croissant);
     let manifest = Manifest {
         header: manifest_header(),
         created_by: created_by(),

@@ -91,7 +91,7 @@ pub fn check(root: &Path) -> anyhow::Result<String> {
 }
 
 /// Every file below a folder, relative to `root`, `/` between folders, sorted.
-fn list(root: &Path, dir: &Path) -> anyhow::Result<BTreeSet<String>> {
+pub(crate) fn list(root: &Path, dir: &Path) -> anyhow::Result<BTreeSet<String>> {
     let mut files = BTreeSet::new();
     let entries =
         std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
@@ -310,7 +310,7 @@ fn check_shards(
 }
 
 /// The annotations as one.
-fn check_annotations(
+pub(crate) fn check_annotations(
     root: &Path,
     manifest: &Manifest,
     files: &BTreeSet<String>,

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::build::{self, BuildOptions};
+use crate::export::{self, ExportOptions, Form, Link};
 use crate::failure::usage;
 use crate::split::{self, SplitOptions};
 use crate::{check, config, consolidate, stats, tables, why};
@@ -118,6 +119,35 @@ logodex-data why data/logodet3k alpinestars-2"
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Write a dataset in a form that other tools read: the paper's folders, WebDataset, COCO
+    #[command(
+        after_help = "Examples:\n  logodex-data export data/logodet3k --to folders --split default \
+--raw /data/LogoDet-3K --out exports/folders\n  logodex-data export data/logodet3k --to webdataset --split default \
+--out exports/webdataset\n  logodex-data export data/logodet3k --to coco --raw /data/LogoDet-3K --out exports/coco"
+    )]
+    Export {
+        /// A dataset
+        #[arg(value_name = "DATASET")]
+        dataset: PathBuf,
+        /// The form
+        #[arg(long, value_name = "FORM")]
+        to: Form,
+        /// The directory to make: absent or empty
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Tell the folds of this split apart; folders need one
+        #[arg(long, value_name = "NAME")]
+        split: Option<String>,
+        /// The raw tree that the dataset was built from, for folders and coco; never written
+        #[arg(long, value_name = "DIR")]
+        raw: Option<PathBuf>,
+        /// How raw images get there; a linked image is the raw file itself, so never edit one in place
+        #[arg(long, value_name = "HOW", default_value = "hard")]
+        link: Link,
+        /// Say what would be exported, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Does what was asked and returns what to print.
@@ -172,6 +202,23 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
         Command::Why { dataset, what } => why::why(&dataset, &what),
         Command::Check { dataset } => check::check(&dataset),
         Command::Stats { dataset, out } => stats::stats(&dataset, &out),
+        Command::Export {
+            dataset,
+            to,
+            out,
+            split,
+            raw,
+            link,
+            dry_run,
+        } => export::export(&ExportOptions {
+            dataset,
+            to,
+            out,
+            split,
+            raw,
+            link,
+            dry_run,
+        }),
     }
 }
 

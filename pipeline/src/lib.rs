@@ -2,7 +2,8 @@
 //!
 //! [`scan`] reads the tree, [`consolidate`] decides which folders are one brand and which images are copies, [`build`]
 //! writes the dataset, [`split`] draws brand-wise folds, [`dataset`] reads it back, [`check`] proves it
-//! whole, [`stats`] describes it and [`why`] tells what became of an image.
+//! whole, [`stats`] describes it, [`why`] tells what became of an image and [`export`] gives it the forms that other
+//! tools read.
 
 pub mod annotation;
 pub mod build;
@@ -11,8 +12,10 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod consolidate;
+pub mod croissant;
 pub mod dataset;
 pub mod decode;
+pub mod export;
 pub mod failure;
 pub mod freshness;
 pub mod jpeg;

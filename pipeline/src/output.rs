@@ -25,11 +25,12 @@ pub const WORK: &str = ".build";
 /// Present in every dataset, and written last.
 pub const MANIFEST: &str = "manifest.json";
 /// The files at the top of a dataset besides the manifest, which lists them.
-pub const FILES: [&str; 5] = [
+pub const FILES: [&str; 6] = [
     "brand_to_index.csv",
     "brands.csv",
     "catalog.parquet",
     "consolidation.json",
+    "croissant.json",
     "rejects.jsonl",
 ];
 const ANNOTATIONS: &str = "annotations";
@@ -90,7 +91,7 @@ pub fn inspect(out: &Path, raw: &Path) -> anyhow::Result<()> {
 }
 
 /// The real path of something that may not exist yet.
-fn real(path: &Path) -> Option<PathBuf> {
+pub(crate) fn real(path: &Path) -> Option<PathBuf> {
     let absolute = std::path::absolute(path).ok()?;
     let mut existing = absolute.as_path();
     let mut rest = Vec::new();

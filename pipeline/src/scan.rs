@@ -259,7 +259,7 @@ pub fn listing(raw: &Path) -> Result<Listed, ScanError> {
 }
 
 /// The folder that holds the categories. The real zip nests `LogoDet-3K` in itself.
-fn locate(raw: &Path) -> Result<PathBuf, ScanError> {
+pub(crate) fn locate(raw: &Path) -> Result<PathBuf, ScanError> {
     match raw.metadata() {
         Ok(found) if found.is_dir() => {}
         Ok(_) => return Err(ScanError::NotAFolder(raw.to_path_buf())),

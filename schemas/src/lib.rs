@@ -2,7 +2,8 @@
 //!
 //! The pipeline and the trainer meet only here: one writes these files, the other reads them. Each file carries its
 //! `format` and `version`; a reader refuses another version instead of guessing. The JSON Schemas in `schemas/json`
-//! are generated from these types ([`json_schemas`]) and a test fails when they are stale.
+//! are generated from these types ([`json_schemas`]) and a test fails when they are stale, and so is
+//! the XSD of the annotations ([`voc::annotation_xsd`]).
 
 pub mod dataset;
 pub mod evaluation;
@@ -12,6 +13,7 @@ pub mod run;
 pub mod split;
 pub mod stats;
 pub mod train;
+pub mod voc;
 
 pub use header::{FormatError, Header};
 
@@ -33,6 +35,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "manifest" => dataset::Manifest,
         "reject" => dataset::Reject,
         "catalog_row" => dataset::CatalogRow,
+        "brand_index_row" => dataset::BrandIndexRow,
         "brand_row" => dataset::BrandRow,
         "consolidation" => plan::ConsolidationPlan,
         "overrides" => plan::Overrides,

@@ -205,7 +205,7 @@ fn a_brand_with_one_image_is_skipped_and_said_and_nothing_but_such_brands_is_an_
             let name = brand.rsplit('/').next().unwrap();
             split
                 .lines()
-                .any(|line| line.ends_with(",train") && line.contains(name))
+                .any(|line| line.ends_with(r#","train""#) && line.contains(name))
         })
         .collect();
     assert!(train.len() >= 4, "{split}");

@@ -107,12 +107,22 @@ fn each_heavy_library_has_one_door() {
         "fast_image_resize",
         &["pipeline/src/resize.rs", "pipeline/src/decode/tests.rs"],
     );
-    // Figures encode their pictures as PNG; every JPEG goes through one decoder.
+    // Figures and exports encode their pictures as PNG; every JPEG goes through one decoder.
     only(
         "pipeline/src",
         "image",
-        &["pipeline/src/decode", "pipeline/src/stats"],
+        &[
+            "pipeline/src/decode",
+            "pipeline/src/stats",
+            "pipeline/src/export/webdataset.rs",
+        ],
     );
+    only(
+        "pipeline/src",
+        "tar",
+        &["pipeline/src/export/webdataset.rs"],
+    );
+    only("pipeline/src", "sha2", &["pipeline/src/croissant.rs"]);
     only(
         "trainer/src",
         "image",

@@ -2,9 +2,11 @@
 
 mod bad_input;
 mod determinism;
+mod export;
 mod faults;
 mod import_rules;
 mod leaks;
+mod python_readers;
 mod raw_tree;
 mod resume;
 mod truth;

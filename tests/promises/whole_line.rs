@@ -121,7 +121,7 @@ fn every_command_explains_itself_with_an_example() {
         ("logodex-fixtures", &["tree"][..]),
         (
             "logodex-data",
-            &["plan", "build", "split", "check", "stats"],
+            &["plan", "build", "split", "check", "stats", "export"],
         ),
         ("logodex-train", &["fit", "embed", "evaluate", "report"]),
     ] {

@@ -33,6 +33,8 @@ pub struct VocObject {
     pub indent: Range<usize>,
     /// `<index>` elements that are already there, with the white space in front.
     pub stale: Vec<Range<usize>>,
+    /// Texts of those elements.
+    pub indices: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +144,7 @@ struct Walk<'a> {
     /// Where each open element begins.
     starts: Vec<usize>,
     root_seen: bool,
-    /// Text of the innermost open name or edge.
+    /// Text of the innermost open name, index or edge.
     text: String,
     /// Names of the object at hand.
     names: usize,
@@ -185,7 +187,7 @@ impl Walk<'_> {
                 self.names = 0;
                 self.objects.push(VocObject::default());
             }
-            Tag::Name | Tag::Edge(_) => self.text.clear(),
+            Tag::Name | Tag::Index | Tag::Edge(_) => self.text.clear(),
             _ => {}
         }
         self.path.push(tag);
@@ -207,6 +209,7 @@ impl Walk<'_> {
                 self.names += 1;
                 object.name = self.text.trim().to_owned();
             }
+            Tag::Index => object.indices.push(self.text.trim().to_owned()),
             Tag::Edge(i) => object.edges[i].push(self.text.trim().to_owned()),
             Tag::Object if self.names != 1 || object.name.is_empty() => {
                 let found = match self.names {
@@ -232,7 +235,7 @@ impl Walk<'_> {
 
     fn text(&mut self, text: &str) -> Result<(), Refusal> {
         match self.path.last() {
-            Some(Tag::Name | Tag::Edge(_)) => self.text.push_str(text),
+            Some(Tag::Name | Tag::Index | Tag::Edge(_)) => self.text.push_str(text),
             Some(_) => {}
             None if text.trim().is_empty() => {}
             None => return Err(broken("text outside the root element")),

@@ -162,7 +162,7 @@ fn a_reviewed_plan_is_what_is_built_or_nothing() {
     tree.ok("build --raw @raw --out @dataset --config @build.toml --plan @plan.json");
     let brands = std::fs::read_to_string(tree.path("dataset/brands.csv")).unwrap();
     assert!(
-        brands.contains("Sports,both") && !brands.contains("magic"),
+        brands.contains(r#""Sports","both""#) && !brands.contains("magic"),
         "{brands}"
     );
     let plan = std::fs::read(tree.path("plan.json")).unwrap();

@@ -1,0 +1,369 @@
+//! An export holds what the dataset holds, or is not there: each form is read back and compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use logodex_pipeline::dataset::Dataset;
+use logodex_pipeline::parquet::read_catalog;
+use logodex_schemas::dataset::CatalogRow;
+use serde_json::Value;
+
+use crate::workspace::{Workspace, contents};
+
+/// A dataset of every quirk with a split `s`, built once for all tests that only read it.
+pub fn quirky() -> &'static Workspace {
+    static SHARED: OnceLock<Workspace> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let workspace = Workspace::new();
+        workspace.ok(
+            "logodex-fixtures",
+            "tree --out raw --brands 4 --images-per-brand 4 --seed 9 --quirks",
+        );
+        workspace.write("build.toml", "side = 24\n");
+        workspace.ok(
+            "logodex-data",
+            "build --raw raw --out dataset --config build.toml",
+        );
+        workspace.ok(
+            "logodex-data",
+            "split --dataset dataset --name s --seed 4 --test 0.2 --val 0.2",
+        );
+        workspace
+    })
+}
+
+fn catalog(dataset: &Path) -> Vec<CatalogRow> {
+    read_catalog(&dataset.join("catalog.parquet")).unwrap()
+}
+
+/// Brand → fold of a split.
+fn folds(csv: &Path) -> BTreeMap<u32, String> {
+    let text = std::fs::read_to_string(csv).unwrap();
+    text.lines()
+        .skip(1)
+        .map(|line| {
+            let (index, fold) = (line.split_once(','), line.rsplit_once(','));
+            (
+                index.unwrap().0.parse().unwrap(),
+                fold.unwrap().1.trim_matches('"').to_owned(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn folders_built_again_hold_the_same_images_under_the_same_names() {
+    let shared = quirky();
+    let workspace = Workspace::new();
+    let (dataset, raw) = (shared.path("dataset"), shared.path("raw"));
+    let export = |out: &str, more: &str| {
+        workspace.ok(
+            "logodex-data",
+            &format!(
+                "export {} --to folders --split s --raw {} --out {out} {more}",
+                dataset.display(),
+                raw.display()
+            ),
+        )
+    };
+    let said = export("folders", "--link copy");
+    let rows = catalog(&dataset);
+    assert!(said.contains(&format!("{} images", rows.len())), "{said}");
+
+    let folds = folds(&dataset.join("splits/s.csv"));
+    let mut files = 3; // the lookup and the split
+    for (half, of_half) in [("train_val", &["train", "val"][..]), ("test", &["test"])] {
+        workspace.ok(
+            "logodex-data",
+            &format!(
+                "build --raw folders/{half} --out again-{half} --config {}",
+                shared.path("build.toml").display()
+            ),
+        );
+        let key = |row: &CatalogRow| {
+            (
+                row.category.clone(),
+                row.brand.clone(),
+                row.annotation.clone(),
+                row.blake3.clone(),
+            )
+        };
+        let expected: BTreeSet<_> = rows
+            .iter()
+            .filter(|row| of_half.contains(&folds[&row.brand_index].as_str()))
+            .map(key)
+            .collect();
+        let found: BTreeSet<_> = catalog(&workspace.path(&format!("again-{half}")))
+            .iter()
+            .map(key)
+            .collect();
+        assert!(!expected.is_empty());
+        assert_eq!(found, expected, "{half}");
+        for (_, _, annotation, _) in &expected {
+            let place = annotation.replacen("annotations", &format!("folders/{half}"), 1);
+            assert_eq!(
+                std::fs::read(workspace.path(&place)).unwrap(),
+                std::fs::read(dataset.join(annotation)).unwrap(),
+                "the indexed annotation"
+            );
+        }
+        files += 2 * expected.len();
+    }
+    for (name, original) in [
+        ("brand_to_index.csv", "brand_to_index.csv"),
+        ("split.csv", "splits/s.csv"),
+        ("split.json", "splits/s.json"),
+    ] {
+        assert_eq!(
+            std::fs::read(workspace.path("folders").join(name)).unwrap(),
+            std::fs::read(dataset.join(original)).unwrap()
+        );
+    }
+    assert_eq!(contents(&workspace.path("folders")).len(), files);
+
+    // Hard links, wherever the file system has them: the same tree, and the very files of the raw one.
+    export("linked", "");
+    assert!(contents(&workspace.path("folders")) == contents(&workspace.path("linked")));
+    let first = &rows[0];
+    let half = match folds[&first.brand_index].as_str() {
+        "test" => "test",
+        _ => "train_val",
+    };
+    let place = first
+        .annotation
+        .replacen("annotations", half, 1)
+        .replace(".xml", ".jpg");
+    let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
+    let original = inode(&raw.join("LogoDet-3K").join(&first.raw_image));
+    assert_eq!(
+        inode(&workspace.path("linked").join(&place)),
+        original,
+        "a link"
+    );
+    assert_ne!(
+        inode(&workspace.path("folders").join(&place)),
+        original,
+        "a copy"
+    );
+}
+
+#[test]
+fn webdataset_gives_back_every_row_and_the_same_bytes_twice() {
+    let shared = quirky();
+    let workspace = Workspace::new();
+    let dataset = Dataset::open(&shared.path("dataset")).unwrap();
+    let rows = catalog(dataset.root());
+    let folds = folds(&dataset.root().join("splits/s.csv"));
+    let export = |out: &str, more: &str| {
+        workspace.ok(
+            "logodex-data",
+            &format!(
+                "export {} --to webdataset --out {out} {more}",
+                dataset.root().display()
+            ),
+        );
+        contents(&workspace.path(out))
+    };
+    for (out, split) in [("folds", "--split s"), ("all", "")] {
+        let files = export(out, split);
+        assert!(
+            files == export(&format!("{out}-again"), split),
+            "the same bytes"
+        );
+        let mut found = BTreeMap::new();
+        for (name, bytes) in files.iter().filter(|(name, _)| name.ends_with(".tar")) {
+            let fold = name.strip_suffix("-000000.tar").expect("one tar of a fold");
+            for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {
+                let mut entry = entry.unwrap();
+                let header = entry.header();
+                assert_eq!(
+                    (
+                        header.mtime().unwrap(),
+                        header.uid().unwrap(),
+                        header.mode().unwrap()
+                    ),
+                    (0, 0, 0o644)
+                );
+                let path = entry.path().unwrap().to_string_lossy().into_owned();
+                let (key, extension) = path.split_once('.').unwrap();
+                assert_eq!(key.len(), 9);
+                let mut content = Vec::new();
+                entry.read_to_end(&mut content).unwrap();
+                let sample: &mut BTreeMap<String, Vec<u8>> = found
+                    .entry((key.parse::<u64>().unwrap(), fold.to_owned()))
+                    .or_default();
+                assert!(sample.insert(extension.to_owned(), content).is_none());
+            }
+        }
+        assert_eq!(found.len(), rows.len());
+        for (((number, fold), sample), row) in found.iter().zip(&rows) {
+            assert_eq!(
+                sample.keys().collect::<Vec<_>>(),
+                ["cls", "json", "png"],
+                "row {number}"
+            );
+            let expected = match split {
+                "" => "all",
+                _ => folds[&row.brand_index].as_str(),
+            };
+            assert_eq!((*number, fold.as_str()), (row.row, expected));
+            assert_eq!(sample["cls"], row.brand_index.to_string().into_bytes());
+            let json: CatalogRow = serde_json::from_slice(&sample["json"]).unwrap();
+            assert_eq!(&json, row);
+            let picture = image::load_from_memory(&sample["png"]).unwrap().to_rgb8();
+            assert_eq!(picture.dimensions(), (24, 24));
+            let pixels = dataset.image(row.row).unwrap();
+            assert!(
+                picture.as_raw()[..] == pixels[..],
+                "the pixels of row {number}"
+            );
+        }
+    }
+}
+
+#[test]
+fn coco_holds_every_image_once_with_its_bytes() {
+    // Boxes and brands are compared by pycocotools and another XML parser: python_readers.
+    let shared = quirky();
+    let workspace = Workspace::new();
+    let dataset = shared.path("dataset");
+    workspace.ok(
+        "logodex-data",
+        &format!(
+            "export {} --to coco --split s --raw {} --out coco",
+            dataset.display(),
+            shared.path("raw").display()
+        ),
+    );
+    let folds = folds(&dataset.join("splits/s.csv"));
+    let by_number: BTreeMap<u64, CatalogRow> = catalog(&dataset)
+        .into_iter()
+        .map(|row| (row.image, row))
+        .collect();
+    let mut seen = BTreeSet::new();
+    for fold in ["train", "val", "test"] {
+        let path = workspace.path(&format!("coco/annotations/instances_{fold}.json"));
+        let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        for image in file["images"].as_array().unwrap() {
+            let number = image["id"].as_u64().unwrap();
+            let row = &by_number[&number];
+            assert_eq!(folds[&row.brand_index], fold);
+            let name = image["file_name"].as_str().unwrap();
+            let bytes = std::fs::read(workspace.path("coco/images").join(name)).unwrap();
+            let blake3 = blake3::hash(&bytes).to_hex().to_string();
+            assert_eq!(blake3, row.blake3);
+            assert_eq!(image["blake3"], blake3);
+            assert!(seen.insert(number), "image {number} is there twice");
+        }
+    }
+    assert_eq!(seen.len(), by_number.len());
+}
+
+#[test]
+fn an_image_of_several_rows_is_exported_once() {
+    let workspace = Workspace::new();
+    workspace.ok(
+        "logodex-fixtures",
+        "tree --out raw --brands 3 --images-per-brand 20 --seed 2",
+    );
+    workspace.write("objects.toml", "side = 16\nregion = \"object\"\n");
+    workspace.ok(
+        "logodex-data",
+        "build --raw raw --out dataset --config objects.toml",
+    );
+    let rows = catalog(&workspace.path("dataset"));
+    let images: BTreeSet<u64> = rows.iter().map(|row| row.image).collect();
+    assert!(images.len() < rows.len(), "an image with two rows");
+    workspace.ok(
+        "logodex-data",
+        "export dataset --to coco --raw raw --out coco",
+    );
+    assert_eq!(contents(&workspace.path("coco/images")).len(), images.len());
+    let path = workspace.path("coco/annotations/instances_all.json");
+    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(file["images"].as_array().unwrap().len(), images.len());
+    assert!(file["annotations"].as_array().unwrap().len() >= rows.len());
+}
+
+#[test]
+fn what_cannot_be_exported_leaves_nothing() {
+    let workspace = Workspace::new();
+    workspace.ok(
+        "logodex-fixtures",
+        "tree --out raw --brands 3 --images-per-brand 4 --seed 3",
+    );
+    workspace.write("build.toml", "side = 16\n");
+    workspace.ok(
+        "logodex-data",
+        "build --raw raw --out dataset --config build.toml",
+    );
+    workspace.ok("logodex-data", "split --dataset dataset --name s --seed 1");
+    std::fs::create_dir(workspace.path("empty")).unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(workspace.path(".")).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name())
+            .collect::<BTreeSet<_>>()
+    };
+    let before = names();
+    let refused = |code: i32, arguments: &str, says: &str| {
+        let error = workspace.fails(code, "logodex-data", &format!("export dataset {arguments}"));
+        assert!(error.contains(says), "{arguments}: {error}");
+        assert_eq!(names(), before, "{arguments}: nothing is left");
+    };
+    refused(2, "--to folders --raw raw --out x", "--split");
+    refused(2, "--to folders --split s --out x", "--raw");
+    refused(2, "--to coco --out x", "--raw");
+    refused(2, "--to webdataset --split none --out x", "no such split");
+    refused(2, "--to webdataset --split ../s --out x", "no such split");
+    refused(2, "--to webdataset --out raw", "not empty");
+    refused(2, "--to webdataset --out build.toml", "build.toml");
+    refused(2, "--to webdataset --out dataset/x", "never written");
+    refused(2, "--to coco --raw raw --out raw/x", "never written");
+    refused(2, "--to coco --raw none --out x", "no such folder");
+
+    let said = workspace.ok(
+        "logodex-data",
+        "export dataset --to coco --raw raw --out x --dry-run",
+    );
+    assert!(said.contains("would export 12 images"), "{said}");
+    assert_eq!(names(), before);
+
+    let row = &catalog(&workspace.path("dataset"))[7];
+    let image = workspace.path("raw/LogoDet-3K").join(&row.raw_image);
+    let whole = std::fs::read(&image).unwrap();
+    let mut changed = whole.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    std::fs::write(&image, &changed).unwrap();
+    refused(
+        1,
+        "--to folders --split s --raw raw --out x",
+        &row.raw_image,
+    );
+    refused(1, "--to coco --raw raw --out x", &row.raw_image);
+    std::fs::write(&image, &whole).unwrap();
+
+    let annotation = workspace.path("dataset").join(&row.annotation);
+    let text = std::fs::read_to_string(&annotation).unwrap();
+    std::fs::write(
+        &annotation,
+        text.replacen("</index>", "</index><index>0</index>", 1),
+    )
+    .unwrap();
+    refused(5, "--to coco --raw raw --out x", "annotations");
+    std::fs::write(&annotation, text).unwrap();
+
+    // What a killed export left is taken away, and an empty directory is filled.
+    std::fs::create_dir_all(workspace.path(".empty.export/images")).unwrap();
+    std::fs::write(workspace.path(".empty.export/images/half.jpg"), b"half").unwrap();
+    workspace.ok(
+        "logodex-data",
+        "export dataset --to coco --raw raw --out empty",
+    );
+    assert_eq!(names(), before);
+    assert_eq!(contents(&workspace.path("empty/images")).len(), 12);
+    workspace.ok("logodex-data", "check dataset");
+}

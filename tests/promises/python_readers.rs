@@ -1,0 +1,142 @@
+//! Ordinary Python libraries read what we write: safetensors, polars, pandas, lxml, jsonschema, pycocotools and
+//! mlcroissant, in the environment that `make python` installs. The checks themselves are in `tests/python`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::export::quirky;
+use crate::workspace::{Workspace, repository, small_dataset};
+
+/// The environment's interpreter: `LOGODEX_PYTHON`, or where `make python` puts it.
+fn interpreter() -> PathBuf {
+    let path = std::env::var_os("LOGODEX_PYTHON").map_or_else(
+        || repository().join("target/python/bin/python"),
+        PathBuf::from,
+    );
+    assert!(
+        path.exists(),
+        "{} is missing: run `make python`, which installs tests/python/requirements.txt, or `make test`",
+        path.display()
+    );
+    path
+}
+
+/// Runs `tests/python/<check>.py`, which must succeed; returns its last line.
+fn check(name: &str, arguments: &[&Path]) -> String {
+    let script = repository().join(format!("tests/python/{name}.py"));
+    let output = Command::new(interpreter())
+        .arg("-B")
+        .arg(script)
+        .args(arguments)
+        .output()
+        .expect("Python starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let stdout = text(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{name} {arguments:?}\n{stdout}{}",
+        text(&output.stderr)
+    );
+    stdout.lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn safetensors_opens_the_shards_and_polars_the_catalog() {
+    for workspace in [quirky(), small_dataset()] {
+        check("read_shards", &[&workspace.path("dataset")]);
+    }
+}
+
+#[test]
+fn brands_read_back_as_texts() {
+    let awkward = ["76", "999", "Bravo!,  Cucina Italiana", "7-Up"].map(Path::new);
+    let dataset = quirky().path("dataset");
+    let arguments: Vec<&Path> = [dataset.as_path()].into_iter().chain(awkward).collect();
+    check("read_tables", &arguments);
+
+    // A table of which every name is a number.
+    let workspace = Workspace::new();
+    workspace.ok(
+        "logodex-fixtures",
+        "tree --out raw --brands 2 --images-per-brand 3 --seed 1",
+    );
+    let mut names = ["76", "999"].into_iter();
+    for category in std::fs::read_dir(workspace.path("raw/LogoDet-3K")).unwrap() {
+        for brand in std::fs::read_dir(category.unwrap().path()).unwrap() {
+            let path = brand.unwrap().path();
+            std::fs::rename(&path, path.with_file_name(names.next().unwrap())).unwrap();
+        }
+    }
+    workspace.write("build.toml", "side = 16\n");
+    workspace.ok(
+        "logodex-data",
+        "build --raw raw --out dataset --config build.toml",
+    );
+    workspace.ok("logodex-data", "split --dataset dataset --name s --seed 1");
+    let said = check(
+        "read_tables",
+        &[
+            &workspace.path("dataset"),
+            Path::new("76"),
+            Path::new("999"),
+        ],
+    );
+    assert_eq!(said, "3 tables of 2 brands");
+}
+
+#[test]
+fn every_document_fits_its_schema() {
+    let workspace = Workspace::new();
+    workspace.ok(
+        "logodex-fixtures",
+        "tree --out raw --brands 4 --images-per-brand 4 --seed 6 --quirks --defects",
+    );
+    workspace.ok("logodex-data", "plan --raw raw --out plan.json");
+    workspace.write("build.toml", "side = 16\n");
+    workspace.ok(
+        "logodex-data",
+        "build --raw raw --out dataset --config build.toml",
+    );
+    workspace.ok("logodex-data", "split --dataset dataset --name s --seed 1");
+    check(
+        "validate_json",
+        &[
+            &repository(),
+            &workspace.path("dataset"),
+            &workspace.path("plan.json"),
+        ],
+    );
+}
+
+#[test]
+fn every_annotation_fits_the_xsd() {
+    let xsd = repository().join("schemas/xsd/annotation.xsd");
+    check("validate_xml", &[&xsd, &quirky().path("dataset")]);
+}
+
+#[test]
+fn pycocotools_finds_the_boxes_of_the_annotations() {
+    let (shared, workspace) = (quirky(), Workspace::new());
+    for (out, split, folds) in [
+        ("folds", "--split s", &["train", "val", "test"][..]),
+        ("all", "", &["all"]),
+    ] {
+        workspace.ok(
+            "logodex-data",
+            &format!(
+                "export {} --to coco --raw {} --out {out} {split}",
+                shared.path("dataset").display(),
+                shared.path("raw").display()
+            ),
+        );
+        let (dataset, export) = (shared.path("dataset"), workspace.path(out));
+        let mut arguments = vec![dataset.as_path(), export.as_path()];
+        arguments.extend(folds.iter().map(Path::new));
+        check("read_coco", &arguments);
+    }
+}
+
+#[test]
+fn mlcroissant_accepts_the_description() {
+    check("read_croissant", &[&quirky().path("dataset")]);
+}
