@@ -233,6 +233,38 @@ pub struct CatalogRow {
     pub position: u32,
 }
 
+/// How a source image is coded, as told by its first bytes: its name is never trusted.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceFormat {
+    /// JPEG in colour.
+    #[default]
+    Jpeg,
+    /// JPEG of one component.
+    JpegGrey,
+    /// JPEG of four components: CMYK or YCCK.
+    JpegCmyk,
+    /// PNG of any depth.
+    Png,
+    /// GIF, of which the first frame is taken.
+    Gif,
+    /// WebP; of an animation the first frame is taken.
+    Webp,
+}
+
 /// A line of `rejects.jsonl`: something that was refused, and nothing else was lost with it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Reject {
