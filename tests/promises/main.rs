@@ -3,6 +3,7 @@
 mod bad_input;
 mod determinism;
 mod import_rules;
+mod odd_input;
 mod raw_tree;
 mod resume;
 mod truth;
