@@ -77,7 +77,8 @@ impl BBox {
 /// # Errors
 /// The reason and what was found, for a person. A box that cannot be used is no error of the file.
 pub fn parse(source: &[u8]) -> Result<Annotation, (RejectReason, String)> {
-    let objects: Vec<Object> = voc::objects(source)?
+    let objects: Vec<Object> = voc::objects(source)
+        .map_err(|(reason, detail)| (reason, shortened(detail)))?
         .into_iter()
         .map(|o| Object {
             bbox: bbox(&o.edges),
@@ -107,7 +108,10 @@ pub fn indices(source: &[u8]) -> anyhow::Result<Vec<u32>> {
 }
 
 fn bbox(edges: &[Vec<String>; 4]) -> Result<BBox, BoxDefect> {
-    let defect = |reason, detail| BoxDefect { reason, detail };
+    let defect = |reason, detail| BoxDefect {
+        reason,
+        detail: shortened(detail),
+    };
     let mut values = [0.0; 4];
     for ((value, texts), edge) in values.iter_mut().zip(edges).zip(voc::EDGES) {
         let found = match texts.as_slice() {
@@ -137,6 +141,15 @@ fn bbox(edges: &[Vec<String>; 4]) -> Result<BBox, BoxDefect> {
         xmax,
         ymax,
     })
+}
+
+/// A hostile file quoted in a refusal must not swell the list of refusals: at most 300 bytes of it.
+fn shortened(mut detail: String) -> String {
+    if detail.len() > 300 {
+        detail.truncate(detail.floor_char_boundary(300));
+        detail.push('…');
+    }
+    detail
 }
 
 /// The same file, byte for byte, but with `<index>N</index>` as the last child of every `<object>`, indented as the

@@ -391,6 +391,7 @@ fn number(
                 name: name.map(|object| object.name.clone()),
                 width: image.width,
                 height: image.height,
+                source_format: image.format,
                 x: row.crop.x,
                 y: row.crop.y,
                 region_width: row.crop.width,

@@ -1,23 +1,34 @@
-//! JPEG bytes → RGB pixels: the only door to `image`. What is done with the pixels is `resize`'s.
+//! Image bytes → RGB pixels: the only door to `image`. What is done with the pixels is `resize`'s.
 //!
-//! The decoder behind `image` forgives what it should not: it paints missing rows grey and succeeds. So every file
-//! first passes [`crate::jpeg`], which reads all of its entropy-coded data. EXIF orientation is not applied: no file of
-//! LogoDet-3K carries one, and its boxes are in stored pixels.
+//! The content says what a file is, never its name: JPEG, or a PNG, GIF or WebP that is named `.jpg` ([`misnamed`]). The
+//! JPEG decoder behind `image` forgives what it should not: it paints missing rows grey and succeeds. So every JPEG
+//! first passes [`crate::jpeg`], which reads all of its entropy-coded data.
+//!
+//! EXIF orientation is not applied: boxes are in stored pixels, and no file of LogoDet-3K carries one.
+//!
+//! Memory: a picture beyond [`MAX_PIXELS`] is refused by its header. One beyond [`LARGE_PIXELS`] is decoded alone,
+//! whatever the number of threads, and its buffers are freed after it: at most about 200 MiB. Any other costs its thread
+//! 16 MiB at most.
 
 use std::cell::RefCell;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Mutex;
 
 use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::{ColorType, ExtendedColorType, ImageDecoder};
-use logodex_schemas::dataset::RejectReason;
+use logodex_schemas::dataset::{RejectReason, SourceFormat};
 
 use crate::jpeg::{self, Eighth};
 use crate::perception;
 
-/// The most pixels that an image may have: 64 Mi, which is 192 MiB of RGB.
-pub const MAX_PIXELS: u64 = 64 << 20;
+mod misnamed;
+
+/// The most pixels that an image may have: 16 Mi, which is 48 MiB of RGB. The largest of LogoDet-3K has 0.2 Mi.
+pub const MAX_PIXELS: u64 = 16 << 20;
+/// Images of more pixels than this are decoded one at a time: 1 Mi.
+pub const LARGE_PIXELS: u64 = 1 << 20;
 
 /// Why an image was refused, in the words of `rejects.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +62,8 @@ fn image_broken(detail: impl std::fmt::Display) -> DecodeError {
 /// A decoded image.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Picture {
+    /// How the file was coded.
+    pub format: SourceFormat,
     /// Width, pixels.
     pub width: u32,
     /// Height, pixels.
@@ -63,33 +76,50 @@ pub struct Picture {
 #[derive(Default)]
 struct Buffers {
     picture: Picture,
-    grey: Vec<u8>,
+    /// Pixels as the decoder gives them, where they are not RGB.
+    raw: Vec<u8>,
 }
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
-/// Decodes a JPEG into a buffer that the thread keeps, and shows it to `look`. Grey and CMYK images become RGB.
+/// Held while a large picture is in memory.
+static LARGE: Mutex<()> = Mutex::new(());
+
+/// Decodes an image into a buffer that the thread keeps, and shows it to `look`. Grey, CMYK, palette and 16-bit images
+/// become RGB of 8 bits; what is transparent shows white.
 ///
 /// # Errors
 /// [`DecodeError`]: empty, truncated, broken, or more than [`MAX_PIXELS`] as told by the header, before anything is
 /// allocated.
 pub fn with_picture<R>(bytes: &[u8], look: impl FnOnce(&Picture) -> R) -> Result<R, DecodeError> {
-    let frame = gate(bytes)?;
-    let closed = if jpeg::walk(bytes)?.closed {
-        None
-    } else {
-        // Without the marker the decoder would drop the last row, although it is there.
-        Some([bytes, &EOI].concat())
-    };
+    with_decoded(bytes, false, look)
+}
+
+fn with_decoded<R>(
+    bytes: &[u8],
+    whole: bool,
+    look: impl FnOnce(&Picture) -> R,
+) -> Result<R, DecodeError> {
     BUFFERS.with_borrow_mut(|buffers| {
-        decode_into(closed.as_deref().unwrap_or(bytes), frame, buffers)?;
-        Ok(look(&buffers.picture))
+        // A panic of a decoder on one hostile file must not end a build of many.
+        let header = guarded(|| Header::read(bytes))?;
+        let alone = (header.pixels() > LARGE_PIXELS).then(|| {
+            LARGE
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+        });
+        let decoded = guarded(|| decode_into(bytes, header, whole, buffers));
+        let seen = decoded.map(|()| look(&buffers.picture));
+        if alone.is_some() {
+            *buffers = Buffers::default();
+        }
+        seen
     })
 }
 
-/// Decodes a JPEG into a picture of its own. See [`with_picture`].
+/// Decodes an image into a picture of its own. See [`with_picture`].
 ///
 /// # Errors
 /// As [`with_picture`].
@@ -113,19 +143,21 @@ pub struct Seen {
 /// # Errors
 /// As [`with_picture`], but for what only the decoder itself can find.
 pub fn look(bytes: &[u8]) -> Result<Seen, DecodeError> {
-    let frame = gate(bytes)?;
+    let header = guarded(|| Header::read(bytes))?;
     let seen = |picture: &Eighth| Seen {
-        width: frame.width,
-        height: frame.height,
+        width: header.width,
+        height: header.height,
         phash: perception::phash(picture),
     };
-    match jpeg::walk(bytes)?.eighth {
-        Some(eighth) => Ok(seen(&eighth)),
-        None => with_picture(bytes, |picture| seen(&perception::eighth(picture))),
+    if header.is_jpeg()
+        && let Some(eighth) = guarded(|| Ok(jpeg::walk(bytes)?))?.eighth
+    {
+        return Ok(seen(&eighth));
     }
+    with_picture(bytes, |picture| seen(&perception::eighth(picture)))
 }
 
-/// As [`with_picture`], for bytes that [`look`] has found whole: a sequential JPEG is not walked a second time.
+/// As [`with_picture`], for bytes that [`look`] has found whole: a JPEG is not walked a second time.
 ///
 /// # Errors
 /// What only the decoder itself can find.
@@ -133,69 +165,119 @@ pub fn with_seen_picture<R>(
     bytes: &[u8],
     look: impl FnOnce(&Picture) -> R,
 ) -> Result<R, DecodeError> {
-    if !bytes.ends_with(&EOI) {
-        return with_picture(bytes, look);
-    }
-    BUFFERS.with_borrow_mut(|buffers| {
-        decode_into(bytes, gate(bytes)?, buffers)?;
-        Ok(look(&buffers.picture))
-    })
+    // Only the walk can tell that nothing but the closing marker is missing.
+    with_decoded(bytes, bytes.ends_with(&EOI), look)
 }
 
 /// The marker that closes a JPEG.
 const EOI: [u8; 2] = [0xff, 0xd9];
 
-/// What the header alone can tell.
-fn gate(bytes: &[u8]) -> Result<jpeg::Frame, DecodeError> {
-    if bytes.is_empty() {
-        return Err(DecodeError {
-            reason: RejectReason::ImageEmpty,
-            detail: "the file has no bytes".to_owned(),
-        });
-    }
-    let frame = jpeg::frame(bytes)?;
-    let pixels = u64::from(frame.width) * u64::from(frame.height);
-    if pixels > MAX_PIXELS {
-        return Err(DecodeError {
-            reason: RejectReason::ImageTooLarge,
-            detail: format!(
-                "{} × {} pixels; at most {MAX_PIXELS} are decoded",
-                frame.width, frame.height
-            ),
-        });
-    }
-    Ok(frame)
+fn guarded<T>(work: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(image_broken("the decoder panicked")))
 }
 
-fn decode_into(bytes: &[u8], frame: jpeg::Frame, buffers: &mut Buffers) -> Result<(), DecodeError> {
-    // A panic of the decoder on one hostile file must not end a build of many.
-    catch_unwind(AssertUnwindSafe(|| {
-        read_pixels(bytes, (frame.width, frame.height), buffers)
-    }))
-    .unwrap_or_else(|_| Err(image_broken("the decoder panicked")))
+/// What a file's first bytes say.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    format: SourceFormat,
+    width: u32,
+    height: u32,
 }
 
-fn read_pixels(
+impl Header {
+    /// Reads it without allocating, and refuses what is too large.
+    fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.is_empty() {
+            return Err(DecodeError {
+                reason: RejectReason::ImageEmpty,
+                detail: "the file has no bytes".to_owned(),
+            });
+        }
+        let header = if let Some(header) = misnamed::header(bytes)? {
+            header
+        } else if bytes[0] == 0xff {
+            let frame = jpeg::frame(bytes)?;
+            let format = match frame.components {
+                1 => SourceFormat::JpegGrey,
+                4 => SourceFormat::JpegCmyk,
+                _ => SourceFormat::Jpeg,
+            };
+            Self {
+                format,
+                width: frame.width,
+                height: frame.height,
+            }
+        } else {
+            return Err(image_broken(
+                "the file does not begin as a JPEG, PNG, GIF or WebP does",
+            ));
+        };
+        if header.pixels() > MAX_PIXELS {
+            return Err(DecodeError {
+                reason: RejectReason::ImageTooLarge,
+                detail: format!(
+                    "{} × {} pixels; at most {MAX_PIXELS} are decoded",
+                    header.width, header.height
+                ),
+            });
+        }
+        Ok(header)
+    }
+
+    fn is_jpeg(self) -> bool {
+        matches!(
+            self.format,
+            SourceFormat::Jpeg | SourceFormat::JpegGrey | SourceFormat::JpegCmyk
+        )
+    }
+
+    fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+}
+
+fn decode_into(
     bytes: &[u8],
-    dimensions: (u32, u32),
+    header: Header,
+    whole: bool,
     buffers: &mut Buffers,
 ) -> Result<(), DecodeError> {
+    let picture = &mut buffers.picture;
+    (picture.format, picture.width, picture.height) = (header.format, header.width, header.height);
+    picture.rgb.resize(header.pixels() as usize * 3, 0);
+    match header.format {
+        SourceFormat::Jpeg | SourceFormat::JpegGrey | SourceFormat::JpegCmyk => {
+            read_jpeg(bytes, whole, buffers)
+        }
+        SourceFormat::Png | SourceFormat::Gif | SourceFormat::Webp => {
+            misnamed::read(bytes, header, &mut buffers.raw, &mut buffers.picture.rgb)
+        }
+    }
+}
+
+fn read_jpeg(bytes: &[u8], whole: bool, buffers: &mut Buffers) -> Result<(), DecodeError> {
+    let closed = if whole || jpeg::walk(bytes)?.closed {
+        None
+    } else {
+        // Without the marker the decoder would drop the last row, although it is there.
+        Some([bytes, &EOI].concat())
+    };
+    let bytes = closed.as_deref().unwrap_or(bytes);
     let decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(image_broken)?;
-    if decoder.dimensions() != dimensions {
+    let Picture {
+        width, height, rgb, ..
+    } = &mut buffers.picture;
+    if decoder.dimensions() != (*width, *height) {
         return Err(image_broken("the file holds two frames of different size"));
     }
-    let (width, height) = dimensions;
-    let pixels = width as usize * height as usize;
-    let Picture { rgb, .. } = &mut buffers.picture;
-    rgb.resize(pixels * 3, 0);
     match decoder.color_type() {
         ColorType::Rgb8 => decoder.read_image(rgb).map_err(image_broken)?,
         ColorType::L8 => {
-            buffers.grey.resize(pixels, 0);
-            decoder
-                .read_image(&mut buffers.grey)
-                .map_err(image_broken)?;
-            for (rgb, &grey) in rgb.chunks_exact_mut(3).zip(&buffers.grey) {
+            let grey = &mut buffers.raw;
+            grey.resize(rgb.len() / 3, 0);
+            decoder.read_image(grey).map_err(image_broken)?;
+            for (rgb, &grey) in rgb.chunks_exact_mut(3).zip(grey.iter()) {
                 rgb.fill(grey);
             }
         }
@@ -205,8 +287,6 @@ fn read_pixels(
             )));
         }
     }
-    buffers.picture.width = width;
-    buffers.picture.height = height;
     Ok(())
 }
 
@@ -247,9 +327,10 @@ pub fn encoder_version() -> String {
 /// Name and version of the decoder, for the manifest.
 pub fn decoder_version() -> String {
     format!(
-        "image {} with zune-jpeg {}",
+        "image {} with zune-jpeg {} and image-webp {}",
         locked("image"),
-        locked("zune-jpeg")
+        locked("zune-jpeg"),
+        locked("image-webp")
     )
 }
 

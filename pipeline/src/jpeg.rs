@@ -1,13 +1,14 @@
 //! Is the whole picture in this JPEG? Decoders made for browsers paint what is missing grey and report success, so the
 //! entropy-coded data are walked here first: every Huffman code of a sequential JPEG is read, none is transformed.
 //!
-//! Sequential files (SOF0, SOF1) are judged exactly, to the last block. Progressive files (SOF2) are judged by their
-//! structure: every marker segment must be whole and the end-of-image marker present. Terms and table numbers are those
-//! of ITU-T T.81.
+//! Sequential files (SOF0, SOF1) are judged to the last block, progressive ones (SOF2) to the last bit of every scan
+//! ([`progressive`]). Terms and table numbers are those of ITU-T T.81.
 
 use huffman::{Block, Tables, unstuff, walk_stretch};
+use progressive::Progress;
 
 mod huffman;
+mod progressive;
 
 /// What keeps a JPEG from being decoded in full.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +36,8 @@ pub struct Frame {
     pub width: u32,
     /// Height, pixels, at least 1.
     pub height: u32,
+    /// Components: 1 is grey, 3 is colour, 4 is CMYK or its kin.
+    pub components: u8,
 }
 
 const SOI: u8 = 0xd8;
@@ -92,7 +95,14 @@ pub fn walk(bytes: &[u8]) -> Result<Walked, Defect> {
     let mut decoder: Option<Scanner> = None;
     let mut tables = Tables::default();
     let mut unstuffed = Vec::new();
+    let mut progress: Option<Progress> = None;
     loop {
+        if progress.as_ref().is_some_and(Progress::complete) {
+            return Ok(Walked {
+                closed: closed(bytes, at),
+                eighth: None,
+            });
+        }
         if let Some(scanner) = &decoder
             && scanner.sequential
             && scanner.components.iter().all(|component| component.seen)
@@ -129,18 +139,11 @@ pub fn walk(bytes: &[u8]) -> Result<Walked, Defect> {
                         eighth = Some(scanner.raster(&scan, &means));
                     }
                 } else {
-                    at = skip_entropy(bytes, at);
+                    let progress = progress.get_or_insert_with(|| Progress::new(scanner));
+                    at = progress.read_scan(scanner, &tables, body, (bytes, at), &mut unstuffed)?;
                 }
             }
-            EOI => match &decoder {
-                Some(scanner) if !scanner.sequential => {
-                    return Ok(Walked {
-                        closed: true,
-                        eighth: None,
-                    });
-                }
-                _ => return truncated("the image ends before all of its components were coded"),
-            },
+            EOI => return truncated("the image ends before all of its components were coded"),
             _ => {}
         }
     }
@@ -206,17 +209,6 @@ fn closed(bytes: &[u8], at: usize) -> bool {
         .is_some_and(|rest| rest.windows(2).any(|pair| pair == [0xff, EOI]))
 }
 
-/// Where the marker after a scan's entropy-coded data lies.
-fn skip_entropy(bytes: &[u8], mut at: usize) -> usize {
-    loop {
-        let end = stretch_end(bytes, at);
-        match bytes.get(end + 1) {
-            Some(0xd0..=0xd7) => at = end + 2,
-            _ => return end,
-        }
-    }
-}
-
 /// The end of the entropy-coded stretch that begins at `at`: the next marker or the end of the file.
 fn stretch_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(found) = bytes
@@ -264,6 +256,7 @@ fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
     let frame = Frame {
         width: u32::from(u16::from_be_bytes([x1, x0])),
         height: u32::from(u16::from_be_bytes([y1, y0])),
+        components: n,
     };
     if frame.width == 0 || frame.height == 0 {
         return broken(format!(

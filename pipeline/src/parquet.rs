@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use logodex_schemas::dataset::CatalogRow;
+use logodex_schemas::dataset::{CatalogRow, SourceFormat};
 use polars::prelude::{
     Column, DataFrame, NamedFrom, ParquetCompression, ParquetReader, ParquetWriter, SerReader,
     Series,
@@ -36,6 +36,7 @@ pub fn catalog_bytes(rows: &[CatalogRow]) -> anyhow::Result<Vec<u8>> {
     }
     let objects: Vec<Option<u32>> = rows.iter().map(|row| row.object).collect();
     let names: Vec<Option<&str>> = rows.iter().map(|row| row.name.as_deref()).collect();
+    let formats: Vec<&str> = rows.iter().map(|row| row.source_format.name()).collect();
     let columns: Vec<Column> = vec![
         u64s("row", rows, |row| row.row),
         u32s("brand_index", rows, |row| row.brand_index),
@@ -49,6 +50,7 @@ pub fn catalog_bytes(rows: &[CatalogRow]) -> anyhow::Result<Vec<u8>> {
         Series::new("name".into(), names).into(),
         u32s("width", rows, |row| row.width),
         u32s("height", rows, |row| row.height),
+        Series::new("source_format".into(), formats).into(),
         u32s("x", rows, |row| row.x),
         u32s("y", rows, |row| row.y),
         u32s("region_width", rows, |row| row.region_width),
@@ -111,6 +113,7 @@ fn rows_of(frame: &DataFrame) -> anyhow::Result<Vec<CatalogRow>> {
     let (shard, position) = (u32s("shard")?, u32s("position")?);
     let (mut category, mut brand) = (texts("category")?, texts("brand")?);
     let (mut raw_image, mut raw_annotation) = (texts("raw_image")?, texts("raw_annotation")?);
+    let formats = texts("source_format")?;
     let (mut annotation, mut name, mut blake3) =
         (texts("annotation")?, texts("name")?, texts("blake3")?);
     (0..frame.height())
@@ -130,6 +133,10 @@ fn rows_of(frame: &DataFrame) -> anyhow::Result<Vec<CatalogRow>> {
                 name: name[i].take(),
                 width: width[i].ok_or_else(missing)?,
                 height: height[i].ok_or_else(missing)?,
+                source_format: formats[i]
+                    .as_deref()
+                    .and_then(SourceFormat::of_name)
+                    .ok_or_else(|| anyhow::anyhow!("row {i} has an unknown source_format"))?,
                 x: x[i].ok_or_else(missing)?,
                 y: y[i].ok_or_else(missing)?,
                 region_width: region_width[i].ok_or_else(missing)?,
@@ -160,6 +167,7 @@ mod tests {
             name: (!i.is_multiple_of(4)).then(|| "76".to_owned()),
             width: 500,
             height: 375 + i,
+            source_format: SourceFormat::ALL[i as usize % SourceFormat::ALL.len()],
             x: i,
             y: 2 * i,
             region_width: 10,

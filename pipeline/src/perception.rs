@@ -183,6 +183,7 @@ mod tests {
             width: 1,
             height: 1,
             rgb: vec![9, 9, 9],
+            ..Picture::default()
         };
         assert_eq!(eighth(&tiny).means.len(), 1);
     }

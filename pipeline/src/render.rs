@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context;
-use logodex_schemas::dataset::{BuildConfig, Encoding, Region, Reject};
+use logodex_schemas::dataset::{BuildConfig, Encoding, Region, Reject, SourceFormat};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,8 @@ pub struct RenderedImage {
     pub width: u32,
     /// Height as decoded, pixels.
     pub height: u32,
+    /// What the file is.
+    pub format: SourceFormat,
     /// Its rows: none where every object was refused or too small.
     pub rows: Vec<RenderedRow>,
 }
@@ -305,6 +307,7 @@ fn render_sample(
             sample: index,
             width: picture.width,
             height: picture.height,
+            format: picture.format,
             rows,
         })
     });

@@ -144,6 +144,7 @@ mod tests {
             width,
             height,
             rgb: (0..width * height).flat_map(pixel).collect(),
+            ..Picture::default()
         }
     }
 

@@ -275,6 +275,8 @@ pub struct CatalogRow {
     pub width: u32,
     /// Source height, pixels, as decoded.
     pub height: u32,
+    /// What the raw image is, by its content.
+    pub source_format: SourceFormat,
     /// Left edge of the region shown, source pixels.
     pub x: u32,
     /// Top edge of the region shown, source pixels.
@@ -289,6 +291,67 @@ pub struct CatalogRow {
     pub shard: u32,
     /// Position in the shard.
     pub position: u32,
+}
+
+/// How a source image is coded, as told by its first bytes: its name is never trusted.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceFormat {
+    /// JPEG in colour.
+    #[default]
+    Jpeg,
+    /// JPEG of one component.
+    JpegGrey,
+    /// JPEG of four components: CMYK or YCCK.
+    JpegCmyk,
+    /// PNG of any depth.
+    Png,
+    /// GIF, of which the first frame is taken.
+    Gif,
+    /// WebP; of an animation the first frame is taken.
+    Webp,
+}
+
+impl SourceFormat {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Jpeg,
+        Self::JpegGrey,
+        Self::JpegCmyk,
+        Self::Png,
+        Self::Gif,
+        Self::Webp,
+    ];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::JpegGrey => "jpeg_grey",
+            Self::JpegCmyk => "jpeg_cmyk",
+            Self::Png => "png",
+            Self::Gif => "gif",
+            Self::Webp => "webp",
+        }
+    }
+
+    /// The format that is written so.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
 }
 
 /// A line of `rejects.jsonl`: something that was refused, and nothing else was lost with it.

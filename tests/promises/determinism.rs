@@ -1,6 +1,7 @@
 //! Same input, config and seed: the same bytes, at any thread count, directory order and path.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::workspace::{Workspace, contents};
 
@@ -14,10 +15,15 @@ fn copy_backwards(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for path in entries.iter().rev() {
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
+        let kind = path.symlink_metadata().unwrap().file_type();
+        if kind.is_dir() {
             copy_backwards(path, &target);
-        } else {
+        } else if kind.is_file() {
             std::fs::copy(path, target).unwrap();
+        } else {
+            // Links and pipes are copied as what they are.
+            let copied = Command::new("cp").arg("-a").arg(path).arg(&target).status();
+            assert!(copied.unwrap().success(), "{}", target.display());
         }
     }
 }

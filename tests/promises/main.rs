@@ -6,6 +6,7 @@ mod export;
 mod faults;
 mod import_rules;
 mod leaks;
+mod odd_input;
 mod python_readers;
 mod raw_tree;
 mod resume;

@@ -124,7 +124,7 @@ pub fn tiny_config() -> PathBuf {
     repository().join("trainer/configs/tiny.toml")
 }
 
-/// Every file below a folder with its bytes, by relative path.
+/// Every file below a folder with its bytes, by relative path. Links are not followed and pipes not opened.
 pub fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     fn walk(root: &Path, dir: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
         for entry in std::fs::read_dir(dir).expect("a readable folder") {
@@ -133,11 +133,17 @@ pub fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
             if path.ends_with(".build") {
                 continue;
             }
-            if path.is_dir() {
+            let kind = path.symlink_metadata().expect("it is there").file_type();
+            if kind.is_dir() {
                 walk(root, &path, files);
             } else {
                 let relative = path.strip_prefix(root).expect("below the root");
-                let bytes = std::fs::read(&path).expect("a readable file");
+                let bytes = if kind.is_file() {
+                    std::fs::read(&path).expect("a readable file")
+                } else {
+                    let target = std::fs::read_link(&path).unwrap_or_default();
+                    format!("{kind:?} {}", target.display()).into_bytes()
+                };
                 files.insert(relative.to_string_lossy().into_owned(), bytes);
             }
         }

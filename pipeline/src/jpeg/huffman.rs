@@ -211,7 +211,7 @@ impl Huffman {
 
     /// The code at the head of `window`: its length and its symbol; none where the table has no such code.
     #[inline]
-    fn symbol(&self, window: u64) -> Option<(usize, usize)> {
+    pub(super) fn symbol(&self, window: u64) -> Option<(usize, usize)> {
         let entry = usize::from(self.fast[(window >> (64 - FAST)) as usize]);
         if entry != 0 {
             return Some((entry >> 8, entry & 255));

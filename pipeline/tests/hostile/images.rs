@@ -1,0 +1,194 @@
+//! Damaged JPEGs, PNGs, GIFs and WebPs.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder};
+use logodex_pipeline::decode::{LARGE_PIXELS, MAX_PIXELS, decode, with_picture};
+use logodex_schemas::dataset::RejectReason;
+
+use crate::memory::peak_of;
+use crate::mutate::{Stream, damage};
+use crate::{Verdict, read_all};
+
+const SORT: u64 = 1;
+
+/// The files that Pillow made for the golden tests: every format, coding and depth.
+fn sources() -> Vec<Vec<u8>> {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "jpg"))
+        .collect();
+    paths.sort();
+    assert!(paths.len() >= 16);
+    let read = |path| std::fs::read(path).unwrap();
+    paths.into_iter().map(read).collect()
+}
+
+fn is_png(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x89PNG")
+}
+
+/// Where a file of ours states its size, if it is whole enough: first byte, and one past the last.
+fn size_fields(bytes: &[u8]) -> Vec<(usize, usize)> {
+    match bytes {
+        [0x89, b'P', ..] => vec![(16, 24)],
+        [b'G', b'I', b'F', ..] => vec![(6, 10)],
+        [b'R', b'I', b'F', b'F', ..] => vec![(21, 25), (24, 30), (26, 30)],
+        _ => (0..bytes.len().saturating_sub(9))
+            .filter(|&at| bytes[at] == 0xff && (0xc0..=0xc2).contains(&bytes[at + 1]))
+            .map(|at| (at + 5, at + 9))
+            .collect(),
+    }
+}
+
+/// The most pixels that any of a file's size fields can be taken to state.
+fn claimed(bytes: &[u8]) -> u64 {
+    let number = |bytes: &[u8], little: bool| {
+        let fold = |value: u64, &byte: &u8| value << 8 | u64::from(byte);
+        if little {
+            bytes.iter().rev().fold(0, fold)
+        } else {
+            bytes.iter().fold(0, fold)
+        }
+    };
+    let fields = size_fields(bytes).into_iter();
+    fields
+        .filter_map(|(start, end)| bytes.get(start..end))
+        .map(|field| {
+            let (a, b) = field.split_at(field.len() / 2);
+            match bytes[0] {
+                b'G' => number(a, true) * number(b, true),
+                // Three layouts: as much as the largest of them.
+                b'R' => u64::MAX,
+                _ => number(a, false) * number(b, false),
+            }
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+/// A damaged file.
+fn mutant(sources: &[Vec<u8>], number: usize) -> Vec<u8> {
+    let mut stream = Stream::new(SORT, number);
+    let mut bytes = sources[number % sources.len()].clone();
+    for _ in 0..1 + stream.below(3) {
+        match stream.below(10) {
+            0 => {
+                let fields = size_fields(&bytes);
+                if let Some(&(start, end)) = fields.get(stream.below(fields.len().max(1)))
+                    && let Some(field) = bytes.get_mut(start..end)
+                {
+                    // Small, as large as is decoded, and larger.
+                    let lie = *stream.pick(&[[0u8, 0], [0, 1], [1, 0], [4, 0], [0xff, 0xff]]);
+                    for two in field.chunks_mut(2) {
+                        two.copy_from_slice(&lie[..two.len()]);
+                    }
+                }
+            }
+            1 => {
+                // A marker where none belongs.
+                let at = stream.below(bytes.len() + 1);
+                let marker = 0xc0 + stream.below(0x40) as u8;
+                bytes.splice(at..at, [0xff, marker]);
+            }
+            _ => {
+                let other: &Vec<u8> = stream.pick(sources);
+                damage(&mut bytes, other, &mut stream);
+            }
+        }
+    }
+    if is_png(&bytes) && stream.below(4) > 0 {
+        mend_checksums(&mut bytes);
+    }
+    bytes
+}
+
+/// Makes every chunk's checksum right again, so that damage reaches what lies behind it.
+fn mend_checksums(png: &mut [u8]) {
+    let mut at = 8;
+    while let Some(head) = png.get(at..at + 4) {
+        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let end = at + 8 + length;
+        let (Some(chunk), Some(_)) = (png.get(at + 4..end), png.get(end..end + 4)) else {
+            return;
+        };
+        let checksum = crc32fast::hash(chunk).to_be_bytes();
+        png[end..end + 4].copy_from_slice(&checksum);
+        at = end + 4;
+    }
+}
+
+/// A PNG of sixteen bits and four channels takes the most memory for its pixels.
+#[test]
+fn the_largest_pictures_keep_within_their_bounds() {
+    for (side, allowed) in [(1024, 16 << 20), (4096, 200 << 20)] {
+        assert!([LARGE_PIXELS, MAX_PIXELS].contains(&(side * side)));
+        let mut png = Vec::new();
+        let encoder =
+            PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::NoFilter);
+        let pixels = vec![0x5a; (side * side * 8) as usize];
+        let side = side as u32;
+        encoder
+            .write_image(&pixels, side, side, ExtendedColorType::Rgba16)
+            .unwrap();
+        drop(pixels);
+        // A thread of its own, which keeps no buffer of another test.
+        let decoded = std::thread::spawn(move || {
+            peak_of(|| with_picture(&png, |picture| picture.rgb[0]).unwrap())
+        });
+        let (first, peak) = decoded.join().unwrap();
+        // 90 at an opacity of 90 / 255 over white.
+        assert_eq!(first, 197);
+        assert!(peak <= allowed, "{side}: {peak}");
+    }
+}
+
+#[test]
+fn damaged_images_are_decoded_or_refused() {
+    let sources = sources();
+    let panics = AtomicUsize::new(0);
+    let seen = read_all(|number| {
+        let bytes = mutant(&sources, number);
+        let accepted = match decode(&bytes) {
+            Ok(picture) => {
+                let pixels = u64::from(picture.width) * u64::from(picture.height);
+                assert!((1..=MAX_PIXELS).contains(&pixels));
+                assert_eq!(picture.rgb.len() as u64, pixels * 3);
+                true
+            }
+            Err(error) => {
+                assert!(
+                    matches!(
+                        error.reason,
+                        RejectReason::ImageEmpty
+                            | RejectReason::ImageTruncated
+                            | RejectReason::ImageBroken
+                            | RejectReason::ImageTooLarge
+                    ),
+                    "{error:?}"
+                );
+                assert!(!error.detail.is_empty());
+                if error.detail.contains("panicked") {
+                    println!("input {number}: {error:?}");
+                    panics.fetch_add(1, Ordering::Relaxed);
+                }
+                false
+            }
+        };
+        let allowed = match claimed(&bytes) {
+            // 16 MiB for a picture that a thread decodes beside others.
+            pixels if pixels <= LARGE_PIXELS => 16 << 20,
+            _ => 200 << 20,
+        };
+        Verdict { accepted, allowed }
+    });
+    assert_eq!(panics.into_inner(), 0, "panics inside a decoder");
+    assert!(
+        seen.accepted > 200 && seen.refused > 2_000,
+        "the test tests nothing: {seen:?}"
+    );
+}
