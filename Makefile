@@ -13,11 +13,11 @@ BIN   := target/release
 DEMO  := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dataset splits audit train evaluate report test check schemas setup build
+.PHONY: help demo dataset splits audit train evaluate report test check schemas setup build bench-data
 .SILENT: help
 
 help: ## this list
-	awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## fetch libtorch (543 MB, once, checksummed); a LIBTORCH already set is used instead
 	@[ -n "$$LIBTORCH" ] || scripts/fetch_libtorch.sh
@@ -60,3 +60,6 @@ check: setup ## formatting and lints, warnings refused
 
 schemas: ## write schemas/json anew from the types
 	LOGODEX_WRITE_SCHEMAS=1 $(CARGO) test --release --locked -p logodex-schemas --test json_schemas
+
+bench-data: build ## the dataset engine beside Pillow, OpenCV, torchvision, memmap, streaming and Lance
+	scripts/bench_data.sh $(BIN) target/bench-data
