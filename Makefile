@@ -17,7 +17,7 @@ DEMO  := data/demo
 .SILENT: help
 
 help: ## this list
-	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## fetch libtorch (543 MB, once, checksummed); a LIBTORCH already set is used instead
 	@[ -n "$$LIBTORCH" ] || scripts/fetch_libtorch.sh
