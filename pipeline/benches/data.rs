@@ -38,7 +38,7 @@ struct Options {
     #[arg(long, default_value = "/dev/shm/logodex-bench")]
     scratch: PathBuf,
     /// Rounds
-    #[arg(long, default_value_t = 9)]
+    #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// Where the numbers go
     #[arg(long)]
