@@ -13,11 +13,11 @@ BIN   := target/release
 DEMO  := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dataset splits audit train evaluate report test check schemas setup build python
+.PHONY: help demo dataset splits audit train evaluate report test torture check schemas setup build python bench-data
 .SILENT: help
 
 help: ## this list
-	awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## fetch libtorch (543 MB, once, checksummed); a LIBTORCH already set is used instead
 	@[ -n "$$LIBTORCH" ] || scripts/fetch_libtorch.sh
@@ -66,9 +66,16 @@ test: setup python ## every test
 	$(CARGO) build --release --locked --workspace --bins
 	LOGODEX_PYTHON=$(CURDIR)/$(PYTHON)/bin/python $(CARGO) test --release --locked --workspace
 
+torture: setup python ## every fault at full length: 100 kills, 1,000 flipped bits, 400,000 damaged files
+	$(CARGO) build --release --locked --workspace --bins
+	LOGODEX_TORTURE=1 LOGODEX_HOSTILE_N=40 $(CARGO) test --release --locked --workspace --test promises --test hostile -- --nocapture faults hostile mutat
+
 check: setup ## formatting and lints, warnings refused
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 
 schemas: ## write schemas/json and schemas/xsd anew from the code
 	LOGODEX_WRITE_SCHEMAS=1 $(CARGO) test --release --locked -p logodex-schemas --test json_schemas
+
+bench-data: build ## the dataset engine beside Pillow, OpenCV, torchvision, memmap, streaming and Lance
+	scripts/bench_data.sh $(BIN) target/bench-data

@@ -158,7 +158,7 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     ] {
         files.insert(name.to_owned(), output.write(name, &bytes)?);
     }
-    let croissant = crate::croissant::describe(output.dir(), &files)?;
+    let croissant = crate::croissant::describe(&output.stage(), &files)?;
     let croissant = output.write("croissant.json", &tables::json_bytes(&croissant)?)?;
     files.insert("croissant.json".to_owned(), croissant);
     let manifest = Manifest {

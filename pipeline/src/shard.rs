@@ -11,6 +11,9 @@ use logodex_schemas::dataset::{Encoding, ShardEntry};
 /// The images begin at a multiple of this many bytes.
 pub const ALIGNMENT: usize = 4096;
 
+/// Bytes hashed and written at once.
+const PIECE: usize = 256 << 10;
+
 /// The rows of one shard, ready to be written. All columns have one entry per row.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ShardRows {
@@ -208,8 +211,11 @@ pub fn write(folder: &Path, path: &str, rows: &ShardRows, side: u32) -> anyhow::
     let written = (|| -> std::io::Result<()> {
         let mut file = File::create(&temporary)?;
         let mut put = |bytes: &[u8]| {
-            hasher.update(bytes);
-            file.write_all(bytes)
+            // In pieces that stay in the processor's cache from the hash to the copy.
+            bytes.chunks(PIECE).try_for_each(|piece| {
+                hasher.update(piece);
+                file.write_all(piece)
+            })
         };
         put(&header)?;
         put(&rows.stored)?;
