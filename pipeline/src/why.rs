@@ -49,7 +49,15 @@ pub fn why(root: &Path, what: &str) -> anyhow::Result<String> {
     let found = image_paths(&records, what)
         .iter()
         .find_map(|path| story::of_image(&records, path));
-    found.ok_or_else(|| {
+    // What is refused need not be an image: a link to a folder, say.
+    let refused = || {
+        let of_it = records.rejects.iter().filter(|reject| reject.path == what);
+        let lines: Vec<String> = of_it
+            .map(|r| format!("refused: {}", story::describe(r)))
+            .collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    };
+    found.or_else(refused).ok_or_else(|| {
         usage(format!(
             "{what:?}: {} knows no image and no brand of that name; the nearest are {}",
             root.display(),

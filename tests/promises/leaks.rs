@@ -70,9 +70,9 @@ fn a_split_with_a_picture_in_two_folds_is_refused_unless_allowed() {
             .skip(1)
             .map(|line| {
                 let mut fields = line.split(',');
-                let mut next = || fields.next().unwrap().to_owned();
+                let mut next = || fields.next().unwrap().trim_matches('"').to_owned();
                 let (index, category, brand) = (next().parse().unwrap(), next(), next());
-                let last = line.rsplit(',').next().unwrap();
+                let last = line.rsplit(',').next().unwrap().trim_matches('"');
                 let fold = serde_json::from_value(last.into()).unwrap();
                 SplitRow {
                     index,

@@ -134,3 +134,65 @@ fn every_command_explains_itself_with_an_example() {
         }
     }
 }
+
+/// JPEG shards and rows of both regions go through training and evaluation as raw ones do.
+#[test]
+fn jpeg_shards_of_both_regions_train_and_evaluate() {
+    let workspace = Workspace::new();
+    workspace.ok(
+        "logodex-fixtures",
+        "tree --out raw --brands 24 --images-per-brand 6 --seed 5",
+    );
+    workspace.write(
+        "build.toml",
+        "side = 32\nregion = \"both\"\nfit = \"letterbox\"\nencoding = \"jpeg\"\n",
+    );
+    workspace.ok(
+        "logodex-data",
+        "build --raw raw --out dataset --config build.toml",
+    );
+    workspace.ok("logodex-data", "check dataset");
+    workspace.ok(
+        "logodex-data",
+        "split --dataset dataset --name s --seed 1 --test 0.3 --val 0.3",
+    );
+    // Every row of JPEG decodes alike in the pipeline, and the trainer reads only the region that it is asked for.
+    let open = logodex_pipeline::dataset::Dataset::open(&workspace.path("dataset")).unwrap();
+    let catalog =
+        logodex_pipeline::parquet::read_catalog(&workspace.path("dataset/catalog.parquet"))
+            .unwrap();
+    let objects = catalog.iter().filter(|row| row.object.is_some()).count();
+    assert!(objects > 0 && objects < catalog.len());
+    for row in 0..open.len() {
+        assert_eq!(open.image(row).unwrap().len(), 32 * 32 * 3);
+    }
+    let tiny = std::fs::read_to_string(tiny_config()).unwrap();
+    assert!(tiny.contains("[data]"));
+    workspace.write(
+        "tiny.toml",
+        &tiny.replace("[data]", "[data]\nregion = \"object\""),
+    );
+    workspace.ok(
+        "logodex-train",
+        "fit --dataset dataset --split s --config tiny.toml --run run",
+    );
+    workspace.ok(
+        "logodex-train",
+        "embed --dataset dataset --split s --run run --fold test --out test.safetensors",
+    );
+    let bytes = std::fs::read(workspace.path("test.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let rows = tensors.tensor("row").unwrap();
+    let numbers: Vec<i64> = rows
+        .data()
+        .chunks(8)
+        .map(|eight| i64::from_le_bytes(eight.try_into().unwrap()))
+        .collect();
+    assert!(!numbers.is_empty());
+    for row in numbers {
+        assert!(
+            catalog[row as usize].object.is_some(),
+            "row {row} is no object"
+        );
+    }
+}

@@ -147,7 +147,7 @@ mod tests {
                 seal: String::new(),
             };
             std::fs::write(splits.join("s.csv"), csv).expect("written");
-            let json = serde_json::to_vec(&info).expect("JSON");
+            let json = logodex_schemas::header::seal(&info).expect("JSON");
             std::fs::write(splits.join("s.json"), json).expect("written");
             Split::open(dir.path(), "s", "m", &brands)
         };

@@ -110,7 +110,8 @@ fn of_row(records: &Records, row: &CatalogRow) -> String {
     )
 }
 
-fn describe(reject: &Reject) -> String {
+/// A line about a refusal.
+pub fn describe(reject: &Reject) -> String {
     let reason = serde_json::to_value(reject.reason).unwrap_or_default();
     let object = reject
         .object

@@ -154,9 +154,18 @@ fn shards_in_another_order_are_refused() {
 fn another_version_is_told_as_such() {
     let w = Workspace::small();
     edit(&w.dataset.join("manifest.json"), |t| {
-        t.replace("\"version\": 1", "\"version\": 2")
+        t.replace("\"version\": 2", "\"version\": 3")
     });
-    assert!(corrupt(&w.dataset).contains("version 2"));
+    assert!(corrupt(&w.dataset).contains("version 3"));
+}
+
+#[test]
+fn a_manifest_that_was_changed_is_refused() {
+    let w = Workspace::small();
+    edit(&w.dataset.join("manifest.json"), |t| {
+        t.replace("\"created_by\": \"test\"", "\"created_by\": \"tess\"")
+    });
+    assert!(corrupt(&w.dataset).contains("seal"));
 }
 
 #[test]
