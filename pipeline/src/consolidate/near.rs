@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_set_takes_seconds_at_most_even_when_crowded() {
+    fn a_full_set_is_searched_even_when_crowded() {
         let mut next = numbers(2);
         // A third differs in 20 bits of one half only: a million hashes there, and 16 and more share every band.
         let images: Vec<(usize, u64, u32)> = (0..151_000)
@@ -325,12 +325,12 @@ mod tests {
                 (i, hash, (next() % 2863) as u32)
             })
             .collect();
-        let started = std::time::Instant::now();
+        // Comparing all with all would be eleven thousand million pairs.
         let found = candidates(&images);
-        let secs = started.elapsed().as_secs_f64();
         assert!(found.pairs.len() > 100_000, "{}", found.pairs.len());
-        // Measured 0.9 s; generous, because other tests share the cores.
-        assert!(secs < 20.0, "{secs} s");
+        assert!(found.pairs.iter().all(|&(a, b, distance)| {
+            (images[a].1 ^ images[b].1).count_ones() == distance && images[a].2 != images[b].2
+        }));
     }
 
     #[test]
