@@ -463,7 +463,8 @@ fn refuse(
     })
 }
 
-fn describe(reject: &Reject) -> String {
+/// A line about a refusal, for a person.
+pub fn describe(reject: &Reject) -> String {
     let reason = serde_json::to_value(reject.reason).unwrap_or_default();
     let object = reject
         .object

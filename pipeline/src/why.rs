@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::build::describe;
 use crate::failure::usage;
 use records::{Records, stem_path};
 
@@ -52,9 +53,7 @@ pub fn why(root: &Path, what: &str) -> anyhow::Result<String> {
     // What is refused need not be an image: a link to a folder, say.
     let refused = || {
         let of_it = records.rejects.iter().filter(|reject| reject.path == what);
-        let lines: Vec<String> = of_it
-            .map(|r| format!("refused: {}", story::describe(r)))
-            .collect();
+        let lines: Vec<String> = of_it.map(|r| format!("refused: {}", describe(r))).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     };
     found.or_else(refused).ok_or_else(|| {

@@ -7,6 +7,7 @@ use logodex_schemas::plan::{Group, GroupRule, Sameness};
 use logodex_schemas::split::Fold;
 
 use super::records::{Records, stem_path};
+use crate::build::describe;
 
 /// Look-alikes, foreign names and the like shown of each kind.
 const SHOWN: usize = 5;
@@ -107,20 +108,6 @@ fn of_row(records: &Records, row: &CatalogRow) -> String {
         row.width,
         row.height,
         row.position
-    )
-}
-
-/// A line about a refusal.
-pub fn describe(reject: &Reject) -> String {
-    let reason = serde_json::to_value(reject.reason).unwrap_or_default();
-    let object = reject
-        .object
-        .map_or(String::new(), |object| format!(", object {object}"));
-    format!(
-        "{}{object}: {}: {}",
-        reject.path,
-        reason.as_str().unwrap_or("?"),
-        reject.detail
     )
 }
 
