@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context;
 use logodex_schemas::FormatError;
 use logodex_schemas::dataset::{
-    BrandRow, Encoding, FileEntry, Manifest, ShardEntry, manifest_header,
+    BrandRow, CatalogRow, Encoding, FileEntry, Manifest, ShardEntry, manifest_header,
 };
 use logodex_schemas::header::is_sealed;
+use logodex_schemas::plan::{ConsolidationPlan, plan_header};
 use memmap2::Mmap;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +19,7 @@ use crate::config;
 use crate::decode::decode;
 use crate::failure::{corrupt, usage};
 use crate::output::MANIFEST;
+use crate::parquet;
 use crate::render::row_bytes;
 use crate::shard::{self, Column, Layout};
 
@@ -133,6 +135,27 @@ pub(crate) fn read_listed(root: &Path, manifest: &Manifest, name: &str) -> anyho
         )));
     }
     Ok(content)
+}
+
+/// Reads a dataset's catalog.
+///
+/// # Errors
+/// Corrupt: it is missing or damaged.
+pub(crate) fn read_catalog(root: &Path, manifest: &Manifest) -> anyhow::Result<Vec<CatalogRow>> {
+    let name = "catalog.parquet";
+    parquet::parse_catalog(&root.join(name), read_listed(root, manifest, name)?)
+        .map_err(|error| corrupt(format!("{error:#}")))
+}
+
+/// Reads the plan that a dataset was built by.
+///
+/// # Errors
+/// Corrupt: it is missing or damaged.
+pub(crate) fn read_plan(root: &Path, manifest: &Manifest) -> anyhow::Result<ConsolidationPlan> {
+    let name = "consolidation.json";
+    plan_header()
+        .parse(&read_listed(root, manifest, name)?)
+        .map_err(|error| corrupt(format!("{}: {error}", root.join(name).display())))
 }
 
 /// Parses CSV with a header line.

@@ -2,7 +2,7 @@
 //! a hidden directory beside the target, which takes the target's name at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +12,9 @@ use clap::ValueEnum;
 use logodex_schemas::dataset::CatalogRow;
 use logodex_schemas::split::{Fold, SplitRow};
 
-use crate::dataset::{Dataset, parse_csv, read_listed};
+use crate::dataset::{Dataset, parse_csv, read_catalog, read_listed};
 use crate::failure::{corrupt, usage};
-use crate::{check, output, parquet, scan, split};
+use crate::{check, output, scan, split};
 
 mod coco;
 mod folders;
@@ -158,14 +158,11 @@ impl Source {
     fn open(options: &ExportOptions) -> anyhow::Result<Self> {
         let dataset = Dataset::open(&options.dataset)?;
         let root = &options.dataset;
-        let bytes = read_listed(root, dataset.manifest(), "catalog.parquet")?;
-        let path = root.join("catalog.parquet");
-        let catalog =
-            parquet::parse_catalog(&path, bytes).map_err(|error| corrupt(format!("{error:#}")))?;
+        let catalog = read_catalog(root, dataset.manifest())?;
         if catalog.len() as u64 != dataset.len() {
             return Err(corrupt(format!(
                 "{}: {} rows, and the manifest counts {}",
-                path.display(),
+                root.join("catalog.parquet").display(),
                 catalog.len(),
                 dataset.len()
             )));
@@ -347,16 +344,7 @@ impl Draft {
         let cannot = || format!("cannot make {}", dir.display());
         std::fs::create_dir_all(&dir).with_context(cannot)?;
         let lock = File::open(&dir).with_context(cannot)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(usage(format!(
-                    "another export is writing {}; wait for it, or choose another --out",
-                    target.display()
-                )));
-            }
-            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
-        }
+        output::lock(&lock, "export", target)?;
         for entry in std::fs::read_dir(&dir).with_context(cannot)? {
             let path = entry.with_context(cannot)?.path();
             let removed = match path.is_dir() {

@@ -133,10 +133,9 @@ pub fn up_to_date(out: &Path, listed: &Listed) -> anyhow::Result<Option<String>>
 ///
 /// # Errors
 /// What the file system reports.
-pub fn note(out: &Path, listed: &Listed) -> anyhow::Result<()> {
-    let (_, manifest_blake3) = read_manifest(out)?;
+pub fn note(out: &Path, listed: Listed, manifest_blake3: String) -> anyhow::Result<()> {
     let state = State {
-        listed: listed.clone(),
+        listed,
         manifest_blake3,
     };
     let path = out.join(WORK).join(STATE);

@@ -323,27 +323,11 @@ impl Scanner {
         scan: &[ScanComponent],
         tables: &Tables,
         bytes: &[u8],
-        mut at: usize,
+        at: usize,
         unstuffed: &mut Vec<u8>,
         means: &mut Vec<i32>,
     ) -> Result<usize, Defect> {
-        let (width, height) = (self.frame.width as usize, self.frame.height as usize);
-        let (h_max, v_max) = self.largest_factors();
-        // A scan of one component is not interleaved: its unit is the block (A.2.2); else the MCU (A.2.3).
-        let (units, blocks_of): (usize, Vec<usize>) = match scan {
-            [(index, ..)] => {
-                let (across, down) = self.blocks(*index);
-                (across * down, vec![1])
-            }
-            _ => (
-                width.div_ceil(8 * h_max) * height.div_ceil(8 * v_max),
-                scan.iter()
-                    .map(|(index, ..)| {
-                        self.components[*index].horizontal * self.components[*index].vertical
-                    })
-                    .collect(),
-            ),
-        };
+        let (units, blocks_of) = self.units(scan.iter().map(|component| component.0));
         let mut blocks = Vec::new();
         for (&(index, dc, ac), &n) in scan.iter().zip(&blocks_of) {
             let dc = tables.dc.get(dc).and_then(Option::as_deref);
@@ -354,6 +338,32 @@ impl Scanner {
             let wanted = index == 0;
             blocks.extend((0..n).map(|_| Block { dc, ac, wanted }));
         }
+        self.each_stretch(
+            units,
+            tables,
+            bytes,
+            at,
+            unstuffed,
+            &mut |_, wanted, padded| walk_stretch(&blocks, wanted, padded, means),
+        )
+    }
+
+    /// Reads a scan's `units` coding units from `at` on, one stretch between restart markers after the other, and returns
+    /// where they end. `read` is told how many units came before, how many the stretch should hold, and its bytes with
+    /// eight zeros behind; it returns how many are there whole.
+    fn each_stretch(
+        &self,
+        units: usize,
+        tables: &Tables,
+        bytes: &[u8],
+        mut at: usize,
+        unstuffed: &mut Vec<u8>,
+        read: &mut dyn FnMut(usize, usize, &[u8]) -> Result<usize, Defect>,
+    ) -> Result<usize, Defect> {
+        let (ends, of) = match self.sequential {
+            true => ("the data end", ""),
+            false => ("a scan ends", " of a scan"),
+        };
         let mut done = 0;
         loop {
             let end = stretch_end(bytes, at);
@@ -362,35 +372,44 @@ impl Scanner {
                 0 => units - done,
                 interval => interval.min(units - done),
             };
-            let whole = walk_stretch(&blocks, wanted, unstuffed, means)?;
-            let marker = bytes.get(end + 1).copied();
-            if whole < wanted {
-                let (have, of) = (done + whole, units);
-                return match marker {
-                    None | Some(EOI) => {
-                        truncated(format!("the data end after {have} of {of} coding units"))
-                    }
-                    Some(marker) => broken(format!(
-                        "marker 0x{marker:02x} after {have} of {of} coding units"
-                    )),
-                };
-            }
-            done += wanted;
+            let whole = read(done, wanted, unstuffed)?;
+            done += whole;
             if done == units {
                 return Ok(end);
             }
-            match marker {
-                Some(0xd0..=0xd7) => at = end + 2,
-                None | Some(EOI) => {
-                    return truncated(format!("the data end after {done} of {units} coding units"));
+            match bytes.get(end + 1) {
+                Some(0xd0..=0xd7) if whole == wanted => at = end + 2,
+                None | Some(&EOI) => {
+                    return truncated(format!("{ends} after {done} of {units} coding units"));
                 }
                 Some(marker) => {
                     return broken(format!(
-                        "marker 0x{marker:02x} after {done} of {units} coding units"
+                        "marker 0x{marker:02x} after {done} of {units} coding units{of}"
                     ));
                 }
             }
         }
+    }
+
+    /// How many coding units a scan of these components has, and how many blocks of each are in one: without interleaving
+    /// the unit is the block (A.2.2), else the MCU (A.2.3).
+    fn units(&self, scan: impl ExactSizeIterator<Item = usize>) -> (usize, Vec<usize>) {
+        let several = scan.len() > 1;
+        let (h_max, v_max) = self.largest_factors();
+        let mut units = (self.frame.width as usize).div_ceil(8 * h_max)
+            * (self.frame.height as usize).div_ceil(8 * v_max);
+        let mut blocks_of = Vec::with_capacity(scan.len());
+        for index in scan {
+            if several {
+                let c = &self.components[index];
+                blocks_of.push(c.horizontal * c.vertical);
+            } else {
+                let (across, down) = self.blocks(index);
+                units = across * down;
+                blocks_of.push(1);
+            }
+        }
+        (units, blocks_of)
     }
 
     /// The largest sampling factors, horizontal and vertical.

@@ -85,7 +85,7 @@ pub fn inspect(out: &Path, raw: &Path) -> anyhow::Result<()> {
     }
     inspect_content(out)?;
     match File::open(out.join(WORK).join(LOCK)) {
-        Ok(held) => lock(&held, out),
+        Ok(held) => lock(&held, "build", out),
         Err(_) => Ok(()),
     }
 }
@@ -142,15 +142,15 @@ fn inspect_content(out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn lock(marker: &File, out: &Path) -> anyhow::Result<()> {
+pub(crate) fn lock(marker: &File, work: &str, out: &Path) -> anyhow::Result<()> {
     match marker.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(usage(format!(
-            "another build is writing {}; wait for it, or choose another --out",
+            "another {work} is writing {}; wait for it, or choose another --out",
             out.display()
         ))),
         Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", out.join(WORK).display()))
+            Err(error).with_context(|| format!("cannot lock {}", out.display()))
         }
     }
 }
@@ -173,7 +173,7 @@ impl Output {
             .write(true)
             .open(&path)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        lock(&held, out)?;
+        lock(&held, "build", out)?;
         // Another build may have finished between the first look and the lock.
         inspect_content(out)?;
         let present = match is_dataset(out) {
@@ -289,7 +289,7 @@ impl Output {
         manifest: &Manifest,
         finished: &[Finished],
         annotations: &BTreeSet<String>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<String> {
         let json = seal(manifest)?;
         let (work, stage, target) = (self.dir.join(WORK), self.stage(), self.dir.join(MANIFEST));
         let shards: BTreeSet<String> = manifest.shards.iter().map(|s| s.path.clone()).collect();
@@ -319,7 +319,8 @@ impl Output {
             std::fs::rename(work.join("journal.tmp"), work.join(JOURNAL))?;
             std::fs::remove_dir_all(&stage)
         })();
-        published.with_context(|| format!("cannot publish {}", self.dir.display()))
+        published.with_context(|| format!("cannot publish {}", self.dir.display()))?;
+        Ok(blake3::hash(&json).to_hex().to_string())
     }
 }
 

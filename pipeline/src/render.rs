@@ -14,6 +14,36 @@ use crate::decode::{DecodeError, Picture, encode, with_seen_picture};
 use crate::resize::{Crop, resize_into, shown};
 use crate::scan::{RawSample, Scan};
 
+/// What all shards of a dataset are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// The raw tree.
+    pub scan: &'a Scan,
+    /// What is kept of it.
+    pub catalog: &'a Catalog,
+    /// The configuration.
+    pub config: &'a BuildConfig,
+    /// `raw` or `jpeg`.
+    pub encoding: Encoding,
+}
+
+impl<'a> Line<'a> {
+    /// From these, with the encoding that the configuration comes to.
+    pub fn new(scan: &'a Scan, catalog: &'a Catalog, config: &'a BuildConfig) -> Self {
+        Self {
+            scan,
+            catalog,
+            config,
+            encoding: resolve_encoding(scan, catalog, config),
+        }
+    }
+
+    /// The raw image and annotation of a sample of the catalog.
+    fn raw(self, sample: usize) -> &'a RawSample {
+        &self.scan.samples[self.catalog.samples[sample].raw]
+    }
+}
+
 /// What a shard is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardPlan {
@@ -90,7 +120,7 @@ const JPEG_RATIO: usize = 8;
 const AUTO_RAW_BYTES: usize = 4 << 30;
 
 /// What `encoding = "auto"` comes to for this catalog.
-pub fn resolve_encoding(scan: &Scan, catalog: &Catalog, config: &BuildConfig) -> Encoding {
+fn resolve_encoding(scan: &Scan, catalog: &Catalog, config: &BuildConfig) -> Encoding {
     let rows = catalog.samples.iter();
     let rows = rows.map(|sample| slots(&scan.samples[sample.raw], config.region));
     match config.encoding {
@@ -103,20 +133,16 @@ pub fn resolve_encoding(scan: &Scan, catalog: &Catalog, config: &BuildConfig) ->
 }
 
 /// Cuts the catalog into shards of about `shard_mib`, whole images each, in the order of the catalog.
-pub fn plan_shards(
-    scan: &Scan,
-    catalog: &Catalog,
-    config: &BuildConfig,
-    encoding: Encoding,
-) -> Vec<ShardPlan> {
-    let rows = match encoding {
+pub fn plan_shards(line: Line<'_>) -> Vec<ShardPlan> {
+    let config = line.config;
+    let rows = match line.encoding {
         Encoding::Jpeg => JPEG_RATIO,
         _ => 1,
     };
     let capacity = rows * ((config.shard_mib as usize) << 20) / row_bytes(config.side);
     let mut shards: Vec<ShardPlan> = Vec::new();
-    for (i, sample) in catalog.samples.iter().enumerate() {
-        let n = slots(&scan.samples[sample.raw], config.region);
+    for i in 0..line.catalog.samples.len() {
+        let n = slots(line.raw(i), config.region);
         match shards.last_mut() {
             Some(shard) if shard.slots + n <= capacity => {
                 shard.slots += n;
@@ -137,32 +163,28 @@ pub fn plan_shards(
 /// # Errors
 /// An image whose bytes are not those that were scanned: the tree changed in the meantime.
 pub fn render(
-    scan: &Scan,
-    catalog: &Catalog,
-    config: &BuildConfig,
-    encoding: Encoding,
+    line: Line<'_>,
     plan: &ShardPlan,
     buffer: Vec<u8>,
     progress: &(dyn Fn() + Sync),
 ) -> anyhow::Result<Rendered> {
-    match encoding {
-        Encoding::Jpeg => render_jpeg(scan, catalog, config, plan, buffer, progress),
-        _ => render_raw(scan, catalog, config, plan, buffer, progress),
+    match line.encoding {
+        Encoding::Jpeg => render_jpeg(line, plan, buffer, progress),
+        _ => render_raw(line, plan, buffer, progress),
     }
 }
 
 /// Every row straight into its place; what was refused is compacted away.
 fn render_raw(
-    scan: &Scan,
-    catalog: &Catalog,
-    config: &BuildConfig,
+    line: Line<'_>,
     plan: &ShardPlan,
     mut buffer: Vec<u8>,
     progress: &(dyn Fn() + Sync),
 ) -> anyhow::Result<Rendered> {
+    let config = line.config;
     let row = row_bytes(config.side);
     buffer.resize(plan.slots * row, 0);
-    let slots = |i: usize| slots(&scan.samples[catalog.samples[i].raw], config.region);
+    let slots = |i: usize| slots(line.raw(i), config.region);
     let mut places = Vec::with_capacity(plan.samples.len());
     let mut rest = buffer.as_mut_slice();
     for i in plan.samples.clone() {
@@ -174,7 +196,7 @@ fn render_raw(
         .into_par_iter()
         .map(|(i, place)| {
             let mut rows = place.chunks_exact_mut(row);
-            let outcome = render_sample(scan, catalog, config, i, &mut |picture, crop| {
+            let outcome = render_sample(line, i, &mut |picture, crop| {
                 // A sample has at most as many rows as slots.
                 let out = rows.next().context("a row without a place")?;
                 resize_into(picture, crop, config.fit, config.side, out)?;
@@ -208,13 +230,12 @@ fn render_raw(
 
 /// Every row encoded on its own, then all put together.
 fn render_jpeg(
-    scan: &Scan,
-    catalog: &Catalog,
-    config: &BuildConfig,
+    line: Line<'_>,
     plan: &ShardPlan,
     mut buffer: Vec<u8>,
     progress: &(dyn Fn() + Sync),
 ) -> anyhow::Result<Rendered> {
+    let config = line.config;
     let rendered: Vec<(Vec<Vec<u8>>, Outcome)> = plan
         .samples
         .clone()
@@ -223,7 +244,7 @@ fn render_jpeg(
             || vec![0; row_bytes(config.side)],
             |pixels, i| {
                 let mut jpegs = Vec::new();
-                let outcome = render_sample(scan, catalog, config, i, &mut |picture, crop| {
+                let outcome = render_sample(line, i, &mut |picture, crop| {
                     resize_into(picture, crop, config.fit, config.side, pixels)?;
                     let jpeg = encode(pixels, config.side, config.jpeg_quality)?;
                     let crc32 = crc32fast::hash(&jpeg);
@@ -282,14 +303,12 @@ pub fn read_unchanged(
 
 /// Decodes one image and hands each of its rows to `put`, which stores it and returns its checksum.
 fn render_sample(
-    scan: &Scan,
-    catalog: &Catalog,
-    config: &BuildConfig,
+    line: Line<'_>,
     index: usize,
     put: &mut dyn FnMut(&Picture, Crop) -> anyhow::Result<u32>,
 ) -> anyhow::Result<Outcome> {
-    let sample = &scan.samples[catalog.samples[index].raw];
-    let bytes = read_unchanged(&scan.root, &sample.image, sample.image_blake3)?;
+    let (config, sample) = (line.config, line.raw(index));
+    let bytes = read_unchanged(&line.scan.root, &sample.image, sample.image_blake3)?;
     let mut outcome = Outcome::default();
     let rendered = with_seen_picture(&bytes, |picture| {
         let mut rows = Vec::new();

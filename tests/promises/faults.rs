@@ -2,7 +2,7 @@
 //! passes as a dataset may be anything but whole. `LOGODEX_TORTURE=1` (`make torture`) runs every fault at full length.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use logodex_pipeline::check::check;
@@ -39,7 +39,18 @@ fn tree(brands: u32) -> Workspace {
 
 const BUILD: &str = "build --raw raw --out dataset --config build.toml";
 
-/// Paths, relative to the dataset, of shards whose file is finished: staged or in place.
+/// The build, begun.
+fn begun(workspace: &Workspace) -> Child {
+    binary("logodex-data")
+        .args(BUILD.split(' '))
+        .current_dir(workspace.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// How many shards there are whose file is finished: staged or in place.
 fn shard_files(dataset: &Path) -> usize {
     let count = |folder: &Path| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -55,6 +66,11 @@ fn a_build_killed_at_any_moment_is_no_dataset_and_is_finished_by_the_next() {
     workspace.ok("logodex-data", &BUILD.replace("dataset", "whole"));
     let whole = contents(&workspace.path("whole"));
     let dataset = workspace.path("dataset");
+    let n_shards = shard_files(&workspace.path("whole"));
+    assert!(
+        n_shards >= 8,
+        "{n_shards} shards are too few to be killed between"
+    );
     let began = Instant::now();
     workspace.ok("logodex-data", &BUILD.replace("dataset", "timed"));
     let duration = began.elapsed();
@@ -62,17 +78,19 @@ fn a_build_killed_at_any_moment_is_no_dataset_and_is_finished_by_the_next() {
     let (mut finished, mut reused, mut kills) = (0, 0, 0);
     for i in 0..times(8, 50) as u64 {
         let _ = std::fs::remove_dir_all(&dataset);
-        // Two kills in a row, at moments of their own, then a build to the end.
+        // Two kills in a row, then a build to the end: the first at any moment, the second after so many shards, for a
+        // machine that is busy with other work moves every moment.
         for n in 0..2 {
-            let mut child = binary("logodex-data")
-                .args(BUILD.split(' '))
-                .current_dir(workspace.path(""))
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let at = duration.mul_f64((random(2 * i + n) % 1000) as f64 / 1000.0);
-            std::thread::sleep(at);
+            let mut child = begun(&workspace);
+            if n == 0 {
+                let at = (random(i) % 1000) as f64 / 1000.0;
+                std::thread::sleep(duration.mul_f64(at));
+            } else {
+                let wanted = 1 + random(i) as usize % (n_shards / 2);
+                while shard_files(&dataset) < wanted && child.try_wait().unwrap().is_none() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
             child.kill().unwrap();
             child.wait().unwrap();
             kills += 1;
@@ -257,13 +275,7 @@ fn a_place_that_may_not_be_written_is_named() {
 #[test]
 fn of_two_builds_into_one_directory_one_is_refused() {
     let workspace = tree(24);
-    let mut first = binary("logodex-data")
-        .args(BUILD.split(' '))
-        .current_dir(workspace.path(""))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut first = begun(&workspace);
     let lock = workspace.path("dataset/.build/lock");
     let began = Instant::now();
     while !lock.exists() {

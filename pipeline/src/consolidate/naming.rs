@@ -101,6 +101,19 @@ pub fn group(folders: &[(String, String)], rules: &ConsolidateConfig) -> Vec<Nam
     named
 }
 
+/// Category and name of every folder of the real tree.
+#[cfg(test)]
+pub(super) fn census() -> Vec<(String, String)> {
+    include_str!("../../../fixtures/census.tsv")
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut fields = line.split('\t').map(str::to_owned);
+            Some((fields.next()?, fields.next()?))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,15 +209,7 @@ mod tests {
 
     #[test]
     fn the_real_tree_has_2863_brands() {
-        let census = include_str!("../../../fixtures/census.tsv");
-        let rows: Vec<(String, String)> = census
-            .lines()
-            .skip(1)
-            .filter_map(|line| {
-                let mut fields = line.split('\t').map(str::to_owned);
-                Some((fields.next()?, fields.next()?))
-            })
-            .collect();
+        let rows = census();
         assert_eq!(rows.len(), 3_000);
         let rules = |suffix_families, folded_names| ConsolidateConfig {
             suffix_families,

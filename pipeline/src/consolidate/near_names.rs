@@ -146,15 +146,7 @@ mod tests {
 
     /// The brands of the real tree.
     fn census() -> Vec<Brand> {
-        let rows: Vec<(String, String)> = include_str!("../../../fixtures/census.tsv")
-            .lines()
-            .skip(1)
-            .filter_map(|line| {
-                let mut fields = line.split('\t').map(str::to_owned);
-                Some((fields.next()?, fields.next()?))
-            })
-            .collect();
-        naming::group(&rows, &ConsolidateConfig::default())
+        naming::group(&naming::census(), &ConsolidateConfig::default())
             .into_iter()
             .map(|group| Brand {
                 name: group.spellings[0].0.clone(),

@@ -4,8 +4,8 @@
 //! A file is complete when every coefficient of every component is there to its lowest bit. That is stricter than T.81,
 //! which lets an encoder leave bits out for good: encoders do not, and a file cut between two scans looks just so.
 
-use super::huffman::{Huffman, Tables, unstuff};
-use super::{Defect, EOI, Scanner, broken, stretch_end, truncated};
+use super::huffman::{Huffman, Tables};
+use super::{Defect, Scanner, broken};
 
 /// A coefficient that no scan has brought.
 const ABSENT: u8 = u8::MAX;
@@ -48,43 +48,29 @@ impl Progress {
         frame: &Scanner,
         tables: &Tables,
         body: &[u8],
-        (bytes, mut at): (&[u8], usize),
+        (bytes, at): (&[u8], usize),
         unstuffed: &mut Vec<u8>,
     ) -> Result<usize, Defect> {
         let scan = self.begin(frame, tables, body)?;
-        let (units, blocks_of) = units(frame, &scan);
+        let (units, blocks_of) = frame.units(scan.components.iter().map(|component| component.0));
         if let ([(index, ..)], true) = (scan.components.as_slice(), scan.band.0 > 0) {
             self.nonzero[*index].resize(units, 0);
         }
-        let mut done = 0;
-        loop {
-            let end = stretch_end(bytes, at);
-            unstuff(&bytes[at.min(end)..end], unstuffed);
-            let wanted = match tables.restart {
-                0 => units - done,
-                interval => interval.min(units - done),
-            };
-            let mut bits = Bits::new(unstuffed);
-            let mut whole = 0;
-            while whole < wanted && self.unit(&scan, &blocks_of, done + whole, &mut bits)? {
-                whole += 1;
-            }
-            done += whole;
-            if done == units {
-                return Ok(end);
-            }
-            match bytes.get(end + 1) {
-                Some(0xd0..=0xd7) if whole == wanted => at = end + 2,
-                None | Some(&EOI) => {
-                    return truncated(format!("a scan ends after {done} of {units} coding units"));
+        frame.each_stretch(
+            units,
+            tables,
+            bytes,
+            at,
+            unstuffed,
+            &mut |done, wanted, padded| {
+                let mut bits = Bits::new(padded);
+                let mut whole = 0;
+                while whole < wanted && self.unit(&scan, &blocks_of, done + whole, &mut bits)? {
+                    whole += 1;
                 }
-                Some(marker) => {
-                    return broken(format!(
-                        "marker 0x{marker:02x} after {done} of {units} coding units of a scan"
-                    ));
-                }
-            }
-        }
+                Ok(whole)
+            },
+        )
     }
 
     /// Reads a scan header and notes what the scan will have brought.
@@ -172,29 +158,6 @@ impl Progress {
             }
         }
         Ok(true)
-    }
-}
-
-/// How many coding units a scan has, and how many blocks of each of its components are in one (A.2.2, A.2.3).
-fn units(frame: &Scanner, scan: &Scan) -> (usize, Vec<usize>) {
-    let (width, height) = (frame.frame.width as usize, frame.frame.height as usize);
-    let all = &frame.components;
-    let h_max = all.iter().map(|c| c.horizontal).max().unwrap_or(1);
-    let v_max = all.iter().map(|c| c.vertical).max().unwrap_or(1);
-    match scan.components.as_slice() {
-        [(index, ..)] => {
-            let c = &all[*index];
-            let across = (width * c.horizontal).div_ceil(h_max).div_ceil(8);
-            let down = (height * c.vertical).div_ceil(v_max).div_ceil(8);
-            (across * down, vec![1])
-        }
-        several => (
-            width.div_ceil(8 * h_max) * height.div_ceil(8 * v_max),
-            several
-                .iter()
-                .map(|(index, ..)| all[*index].horizontal * all[*index].vertical)
-                .collect(),
-        ),
     }
 }
 

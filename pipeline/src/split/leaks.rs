@@ -4,14 +4,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use anyhow::Context;
 use logodex_schemas::dataset::Manifest;
-use logodex_schemas::plan::{ConsolidationPlan, plan_header};
+use logodex_schemas::plan::ConsolidationPlan;
 use logodex_schemas::split::{Fold, SplitRow};
 
-use crate::dataset::read_listed;
-use crate::failure::{corrupt, usage};
-use crate::parquet;
+use crate::dataset::{read_catalog, read_plan};
+use crate::failure::usage;
 
 /// At most this many pairs are named.
 const NAMED: usize = 10;
@@ -32,16 +30,11 @@ pub struct Leak {
 /// # Errors
 /// Corrupt: a plan or a catalog that is missing or damaged.
 pub fn leaks(root: &Path, manifest: &Manifest, rows: &[SplitRow]) -> anyhow::Result<Vec<Leak>> {
-    let name = "consolidation.json";
-    let plan: ConsolidationPlan = plan_header()
-        .parse(&read_listed(root, manifest, name)?)
-        .map_err(|error| corrupt(format!("{}: {error}", root.join(name).display())))?;
+    let plan = read_plan(root, manifest)?;
     let mut leaks = across_folds(&plan, rows);
     if !leaks.is_empty() {
         // What was refused while decoding, or has no box that is large enough, is in no fold.
-        let name = "catalog.parquet";
-        let catalog = parquet::parse_catalog(&root.join(name), read_listed(root, manifest, name)?)
-            .with_context(|| root.display().to_string())?;
+        let catalog = read_catalog(root, manifest)?;
         let with_rows: HashSet<&str> = catalog.iter().map(|row| row.raw_image.as_str()).collect();
         let has_rows = |image: &String| with_rows.contains(image.as_str());
         leaks.retain(|leak| has_rows(&leak.a.0) && has_rows(&leak.b.0));
@@ -112,6 +105,7 @@ pub fn refuse(leaks: &[Leak]) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use logodex_schemas::plan::plan_header;
     use serde_json::json;
 
     use super::*;

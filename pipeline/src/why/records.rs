@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use logodex_schemas::dataset::{BrandRow, CatalogRow, Manifest, Reject};
-use logodex_schemas::plan::{ConsolidationPlan, DropOverride, Group, plan_header};
+use logodex_schemas::plan::{ConsolidationPlan, DropOverride, Group};
 use logodex_schemas::split::{Fold, SplitRow};
 
-use crate::dataset::{parse_csv, read_brands, read_listed, read_manifest};
+use crate::dataset::{parse_csv, read_brands, read_catalog, read_listed, read_manifest, read_plan};
 use crate::failure::corrupt;
-use crate::parquet;
 
 /// Everything but the pixels.
 pub struct Records {
@@ -47,18 +46,14 @@ impl Records {
     pub fn read(root: &Path) -> anyhow::Result<Self> {
         let (manifest, _) = read_manifest(root)?;
         let listed = |name: &str| read_listed(root, &manifest, name);
-        let wrong = |name: &str, error: &dyn std::fmt::Display| {
-            corrupt(format!("{}: {error}", root.join(name).display()))
-        };
-        let rows =
-            parquet::parse_catalog(&root.join("catalog.parquet"), listed("catalog.parquet")?)?;
-        let plan: ConsolidationPlan = plan_header()
-            .parse(&listed("consolidation.json")?)
-            .map_err(|error| wrong("consolidation.json", &error))?;
+        let rows = read_catalog(root, &manifest)?;
+        let plan = read_plan(root, &manifest)?;
         let rejects: Vec<Reject> = serde_json::Deserializer::from_slice(&listed("rejects.jsonl")?)
             .into_iter()
             .collect::<Result<_, _>>()
-            .map_err(|error| wrong("rejects.jsonl", &error))?;
+            .map_err(|error| {
+                corrupt(format!("{}: {error}", root.join("rejects.jsonl").display()))
+            })?;
         let mut stems = BTreeSet::new();
         let dropped = plan.groups.iter().flat_map(|group| &group.dropped);
         let left_out = plan.overrides.drop.iter().map(|d| &d.path);

@@ -1,8 +1,11 @@
 //! Broken files in the raw tree.
 
+use logodex_pipeline::catalog::Catalog;
 use logodex_pipeline::dataset::Dataset;
+use logodex_pipeline::render::Line;
+use logodex_pipeline::scan::Scan;
 use logodex_pipeline::{build, consolidate, render};
-use logodex_schemas::dataset::{BuildConfig, Encoding, Reject, RejectReason};
+use logodex_schemas::dataset::{BuildConfig, Reject, RejectReason};
 use logodex_schemas::plan::Overrides;
 
 use crate::tree::{Tree, jpeg, xml};
@@ -130,6 +133,13 @@ fn a_tree_in_which_nothing_decodes_is_no_dataset() {
     assert!(!tree.path("dataset").exists());
 }
 
+fn scanned(tree: &Tree, config: &BuildConfig) -> (Scan, Catalog) {
+    let scan = build::scan_raw(&tree.path("raw")).unwrap();
+    let plan = build::propose(&scan, config, &Overrides::default()).unwrap();
+    let catalog = consolidate::apply(&scan, &plan).unwrap();
+    (scan, catalog)
+}
+
 #[test]
 fn a_tree_that_changes_meanwhile_stops_the_build() {
     let tree = tree_with_defects();
@@ -137,21 +147,12 @@ fn a_tree_that_changes_meanwhile_stops_the_build() {
         side: 8,
         ..BuildConfig::default()
     };
-    let scan = build::scan_raw(&tree.path("raw")).unwrap();
-    let plan = build::propose(&scan, &config, &Overrides::default()).unwrap();
-    let catalog = consolidate::apply(&scan, &plan).unwrap();
-    let shards = render::plan_shards(&scan, &catalog, &config, Encoding::Raw);
+    let (scan, catalog) = scanned(&tree, &config);
+    let line = Line::new(&scan, &catalog, &config);
+    let shards = render::plan_shards(line);
     let rendered = |tree: &Tree, n: u32| {
         tree.write("raw/LogoDet-3K/Food/a/2.jpg", jpeg(60, 50, n));
-        render::render(
-            &scan,
-            &catalog,
-            &config,
-            Encoding::Raw,
-            &shards[0],
-            Vec::new(),
-            &|| {},
-        )
+        render::render(line, &shards[0], Vec::new(), &|| {})
     };
     rendered(&tree, 2).unwrap();
     let error = format!("{:#}", rendered(&tree, 99).unwrap_err());
@@ -168,22 +169,10 @@ fn what_the_buffer_held_before_is_of_no_account() {
         side: 8,
         ..BuildConfig::default()
     };
-    let scan = build::scan_raw(&tree.path("raw")).unwrap();
-    let plan = build::propose(&scan, &config, &Overrides::default()).unwrap();
-    let catalog = consolidate::apply(&scan, &plan).unwrap();
-    let shards = render::plan_shards(&scan, &catalog, &config, Encoding::Raw);
-    let render = |buffer| {
-        render::render(
-            &scan,
-            &catalog,
-            &config,
-            Encoding::Raw,
-            &shards[0],
-            buffer,
-            &|| {},
-        )
-        .unwrap()
-    };
+    let (scan, catalog) = scanned(&tree, &config);
+    let line = Line::new(&scan, &catalog, &config);
+    let shards = render::plan_shards(line);
+    let render = |buffer| render::render(line, &shards[0], buffer, &|| {}).unwrap();
     let (fresh, dirty) = (render(Vec::new()), render(vec![77; 100_000]));
     assert_eq!(fresh.stored, dirty.stored);
     assert_eq!(fresh.outcome.images, dirty.outcome.images);
