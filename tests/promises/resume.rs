@@ -27,7 +27,7 @@ epochs = 4
 lr = "cosine"
 warmup_steps = 2
 freeze = 4
-[schedule.unfreeze]
+[[schedule.unfreeze]]
 epoch = 2
 freeze = 2
 lr_factor = 0.5

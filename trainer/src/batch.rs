@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
 use anyhow::{Context, Result};
-use logodex_schemas::train::LossConfig;
+use logodex_schemas::train::SamplerKind;
 use tch::{Device, Kind, Tensor};
 
 use crate::dataset::Dataset;
@@ -52,14 +52,14 @@ pub struct Batch {
 }
 
 impl Samples {
-    /// Draws what the loss needs: triplets, pairs or images.
-    pub fn draw(loss: &LossConfig, fold: &FoldRows, seed: u64, epoch: u64) -> Self {
-        match loss {
-            LossConfig::Triplet { .. } => Self::Triplets(sampler::triplets(fold, seed, epoch)),
-            LossConfig::ContrastiveEuclidean { .. } | LossConfig::ContrastiveCosine { .. } => {
-                Self::Pairs(sampler::pairs(fold, seed, epoch))
+    /// Draws an epoch's triplets, pairs or images.
+    pub fn draw(kind: SamplerKind, fold: &FoldRows, seed: u64, epoch: u64) -> Self {
+        match kind {
+            SamplerKind::Triplets => Self::Triplets(sampler::triplets(fold, seed, epoch)),
+            SamplerKind::Pairs => Self::Pairs(sampler::pairs(fold, seed, epoch)),
+            SamplerKind::Images | SamplerKind::Pk => {
+                Self::Images(sampler::labelled(fold, seed, epoch))
             }
-            LossConfig::NormSoftmax { .. } => Self::Images(sampler::labelled(fold, seed, epoch)),
         }
     }
 

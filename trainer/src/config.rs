@@ -42,7 +42,11 @@ fn check(config: &TrainConfig) -> Result<(), String> {
         optimizer,
         schedule,
         data,
+        miner: _,
+        memory: _,
         augment,
+        ema: _,
+        checkpoint: _,
         runtime,
     } = config;
 
@@ -77,6 +81,7 @@ fn check(config: &TrainConfig) -> Result<(), String> {
                 "greater than 0",
             )?;
         }
+        _ => return Err("loss.kind: not there yet".to_owned()),
     }
 
     let o = optimizer;
@@ -106,13 +111,21 @@ fn check(config: &TrainConfig) -> Result<(), String> {
             schedule.freeze
         ));
     }
-    if let Some(unfreeze) = &schedule.unfreeze {
-        if unfreeze.freeze >= schedule.freeze {
+    let (mut freeze, mut after) = (schedule.freeze, None);
+    for unfreeze in &schedule.unfreeze {
+        if unfreeze.freeze >= freeze {
             return Err(format!(
-                "schedule.unfreeze.freeze = {} must be below schedule.freeze = {}",
-                unfreeze.freeze, schedule.freeze
+                "schedule.unfreeze.freeze = {} must be below the level before it, {freeze}",
+                unfreeze.freeze
             ));
         }
+        if after.is_some_and(|epoch| unfreeze.epoch <= epoch) {
+            return Err(format!(
+                "schedule.unfreeze.epoch = {} must come after the one before it: list them in order",
+                unfreeze.epoch
+            ));
+        }
+        (freeze, after) = (unfreeze.freeze, Some(unfreeze.epoch));
         if unfreeze.epoch >= schedule.epochs {
             return Err(format!(
                 "schedule.unfreeze.epoch = {} is never reached: schedule.epochs = {} and epochs count from 0",
@@ -126,8 +139,11 @@ fn check(config: &TrainConfig) -> Result<(), String> {
             "greater than 0",
         )?;
     }
-    let has_own_weights = matches!(loss, LossConfig::NormSoftmax { .. });
-    if schedule.epochs > 0 && schedule.freeze == 5 && model.head == Head::None && !has_own_weights {
+    if schedule.epochs > 0
+        && schedule.freeze == 5
+        && model.head == Head::None
+        && !loss.has_weights()
+    {
         return Err(
             "schedule.freeze = 5 with model.head = \"none\" leaves nothing to train; freeze less, choose a head, or set schedule.epochs = 0"
                 .to_owned(),
@@ -160,6 +176,7 @@ fn check(config: &TrainConfig) -> Result<(), String> {
 
 fn check_augment(augment: &AugmentConfig) -> Result<(), String> {
     let AugmentConfig {
+        crop_scale: _,
         perspective,
         perspective_p,
         flip_p,
@@ -213,7 +230,7 @@ margin = 1.0
 [schedule]
 epochs = 3
 freeze = 4
-unfreeze = { epoch = 1, freeze = 3 }
+unfreeze = [{ epoch = 1, freeze = 3 }]
 [data]
 batch = 8
 [augment]
@@ -320,7 +337,7 @@ batch = 8
         let text = GOOD
             .replace("head = \"triplet\"", "head = \"none\"")
             .replace(
-                "freeze = 4\nunfreeze = { epoch = 1, freeze = 3 }",
+                "freeze = 4\nunfreeze = [{ epoch = 1, freeze = 3 }]",
                 "freeze = 5",
             );
         assert!(error(&text).contains("nothing to train"));

@@ -88,7 +88,7 @@ impl Learner {
                 group: p.group,
             })
             .collect();
-        let class_weights = matches!(config.loss, LossConfig::NormSoftmax { .. }).then(|| {
+        let class_weights = config.loss.has_weights().then(|| {
             // Drawn on the CPU, so that every device starts from the same numbers.
             tch::manual_seed(derive(config.seed, "class weights", &[]) as i64);
             let shape = [n_classes as i64, net.embedding_dim()];
@@ -135,6 +135,7 @@ impl Learner {
                     .expect("built whenever the loss is this one");
                 loss::norm_softmax(embeddings, weights, targets, temperature)
             }
+            _ => unreachable!("refused by the configuration"),
         }
     }
 

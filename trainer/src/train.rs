@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use logodex_schemas::run::{MetricsLine, RunState, run_header};
 use logodex_schemas::split::Fold;
-use logodex_schemas::train::{LossConfig, TrainConfig};
+use logodex_schemas::train::{SamplerKind, TrainConfig};
 use tch::Tensor;
 
 use crate::batch::{Batch, BatchPlan, Samples, prefetch};
@@ -85,11 +85,11 @@ pub fn fit(
     let (train, val) = folds(&dataset, &split, &config);
     // Every epoch has the same size, whatever it draws.
     let plans =
-        Samples::draw(&config.loss, &train, config.seed, 0).batches(config.data.batch as usize);
+        Samples::draw(config.sampler(), &train, config.seed, 0).batches(config.data.batch as usize);
     let steps_per_epoch = plans.len() as u64;
     let images_per_epoch: u64 = plans.iter().map(|plan| plan.rows.len() as u64).sum();
-    let skipped_images = match config.loss {
-        LossConfig::NormSoftmax { .. } => 0,
+    let skipped_images = match config.sampler() {
+        SamplerKind::Images => 0,
         _ => train.n_single(),
     };
     if config.schedule.epochs > 0 {
@@ -138,7 +138,7 @@ pub fn fit(
     );
     for epoch in state.epochs_done..config.schedule.epochs {
         let began = Instant::now();
-        let samples = Samples::draw(&config.loss, &train, config.seed, u64::from(epoch));
+        let samples = Samples::draw(config.sampler(), &train, config.seed, u64::from(epoch));
         let plans = samples.batches(config.data.batch as usize);
         let pass = Pass {
             config: &config,

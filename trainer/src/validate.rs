@@ -2,7 +2,7 @@
 //! the distance threshold with the highest F1.
 
 use anyhow::Result;
-use logodex_schemas::train::LossConfig;
+use logodex_schemas::train::{LossConfig, SamplerKind};
 use tch::{Kind, Tensor};
 
 use crate::batch::{BatchPlan, Samples};
@@ -32,8 +32,8 @@ pub struct Validation {
 /// `None` where the fold yields none.
 pub fn plan(loss: &LossConfig, val: &FoldRows, seed: u64) -> Option<BatchPlan> {
     let kind = match loss {
-        LossConfig::NormSoftmax { .. } => &LossConfig::ContrastiveCosine { margin: 0.0 },
-        pairwise => pairwise,
+        LossConfig::Triplet { .. } => SamplerKind::Triplets,
+        _ => SamplerKind::Pairs,
     };
     let samples = Samples::draw(kind, val, derive(seed, "validation", &[]), 0);
     (!samples.is_empty()).then(|| samples.whole())
@@ -83,7 +83,7 @@ pub fn validate(
             numbers(&loss::euclidean_distance(&role[0], &role[1]))?,
             plan.targets.iter().map(|t| *t == 1).collect(),
         ),
-        LossConfig::ContrastiveCosine { .. } | LossConfig::NormSoftmax { .. } => (
+        _ => (
             match *loss {
                 LossConfig::ContrastiveCosine { margin } => {
                     Some(loss::contrastive_cosine(&role[0], &role[1], &same, margin))

@@ -26,6 +26,7 @@ impl ResNet {
     pub(super) fn new(layers: &mut Layers, arch: Arch) -> Self {
         let (depths, expansion) = match arch {
             Arch::Resnet18 => ([2, 2, 2, 2], 1),
+            Arch::Resnet34 => ([3, 4, 6, 3], 1),
             Arch::Resnet50 => ([3, 4, 6, 3], 4),
         };
         layers.group = Group::Backbone { stage: 0 };

@@ -152,7 +152,7 @@ pub fn learning(model: &Model, place: usize) -> Vec<Figure> {
         last.clamp(1, 6) as usize,
         false,
     );
-    let unfreeze = training.config.schedule.unfreeze.as_ref();
+    let unfreeze = training.config.schedule.unfreeze.as_slice();
     let own = colour(place);
     let figure = |caption: &str, lines: Vec<Mark>| {
         let values: Vec<f64> = lines
@@ -174,8 +174,8 @@ pub fn learning(model: &Model, place: usize) -> Vec<Figure> {
             low
         };
         let mut marks: Vec<Mark> = unfreeze
+            .iter()
             .map(|u| Mark::Rule(u.epoch.into(), "unfreeze".to_owned(), INK))
-            .into_iter()
             .collect();
         marks.extend(lines);
         Some(Figure {

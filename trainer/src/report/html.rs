@@ -185,13 +185,12 @@ fn facts(model: &Model) -> String {
         format!("batch {}", config.data.batch),
         format!("{} epochs", training.epochs.len()),
     ];
-    if let Some(unfreeze) = &config.schedule.unfreeze {
-        facts.push(format!(
-            "freeze {} → {} at epoch {}",
-            config.schedule.freeze, unfreeze.freeze, unfreeze.epoch
-        ));
-    } else if config.schedule.freeze > 0 {
-        facts.push(format!("freeze {}", config.schedule.freeze));
+    let mut freeze = format!("freeze {}", config.schedule.freeze);
+    for unfreeze in &config.schedule.unfreeze {
+        freeze += &format!(" → {} at epoch {}", unfreeze.freeze, unfreeze.epoch);
+    }
+    if config.schedule.freeze > 0 {
+        facts.push(freeze);
     }
     facts.join(" · ")
 }

@@ -251,7 +251,7 @@ lr = 1e-2
 [schedule]
 epochs = 3
 freeze = 2
-unfreeze = { epoch = 1, freeze = 0, lr_factor = 0.5 }
+unfreeze = [{ epoch = 1, freeze = 0, lr_factor = 0.5 }]
 [data]
 batch = 8
 [augment]

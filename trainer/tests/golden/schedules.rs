@@ -11,11 +11,13 @@ fn config(lr: LrSchedule) -> ScheduleConfig {
         lr,
         warmup_steps: 4,
         freeze: 4,
-        unfreeze: Some(Unfreeze {
+        unfreeze: vec![Unfreeze {
             epoch: 2,
             freeze: 3,
             lr_factor: 0.2,
-        }),
+        }],
+        step_epochs: 10,
+        step_factor: 0.1,
     }
 }
 
@@ -43,7 +45,7 @@ fn the_freeze_level_falls_at_the_start_of_its_epoch() {
     let levels: Vec<u8> = (0..4).map(|epoch| frozen_stages(&config, epoch)).collect();
     assert_eq!(levels, [4, 4, 3, 3]);
     let fixed = ScheduleConfig {
-        unfreeze: None,
+        unfreeze: Vec::new(),
         ..config
     };
     assert_eq!(frozen_stages(&fixed, 3), 4);
@@ -53,7 +55,7 @@ fn the_freeze_level_falls_at_the_start_of_its_epoch() {
 fn without_warmup_the_first_step_has_the_full_rate_and_no_step_none() {
     let plain = ScheduleConfig {
         warmup_steps: 0,
-        unfreeze: None,
+        unfreeze: Vec::new(),
         ..config(LrSchedule::Cosine)
     };
     assert_eq!(lr_factor(&plain, 0, 10, 0), 1.0);

@@ -212,7 +212,7 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
 
 fn write_training(dir: &Path, made: &Made, epochs: u32) {
     let unfreeze = match epochs > 10 && made.name != "norm_softmax" {
-        true => "freeze = 4\nunfreeze = { epoch = 8, freeze = 3 }\n",
+        true => "freeze = 4\nunfreeze = [{ epoch = 8, freeze = 3 }]\n",
         false => "",
     };
     let loss = match made.name {
