@@ -100,7 +100,7 @@ impl Learner {
             parameters.push(Parameter {
                 name: CLASS_WEIGHTS.to_owned(),
                 tensor: weights.shallow_clone(),
-                group: Group::Head,
+                group: Group::Loss,
             });
         }
         Ok(Self {

@@ -259,10 +259,14 @@ impl Pass<'_> {
                 loss.backward();
                 let factor = lr_factor(&config.schedule, *steps_done, self.total_steps, self.epoch);
                 head_lr = config.optimizer.lr * factor;
-                let backbone_lr = head_lr * config.optimizer.backbone_factor;
+                let (backbone_lr, loss_lr) = (
+                    head_lr * config.optimizer.backbone_factor,
+                    head_lr * config.optimizer.loss_factor,
+                );
                 let rate = |p: &Parameter| match p.group {
                     Group::Backbone { .. } => backbone_lr,
                     Group::Head => head_lr,
+                    Group::Loss => loss_lr,
                 };
                 learner.optimizer.step(&learner.parameters, rate);
 

@@ -42,8 +42,10 @@ pub enum Group {
         /// 0 to 4.
         stage: u8,
     },
-    /// The head, and a loss's own weights.
+    /// The head.
     Head,
+    /// A loss's own weights: class weights or proxies.
+    Loss,
 }
 
 /// A trainable tensor under its name.
