@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use logodex_schemas::train::{Arch, Head, ModelConfig, OptimizerConfig, OptimizerKind};
+use logodex_schemas::train::{Arch, Head, ModelConfig, OptimizerConfig, OptimizerKind, Pooling};
 use logodex_trainer::loss;
 use logodex_trainer::model::weights::{WeightsError, load_backbone};
 use logodex_trainer::model::{EmbeddingNet, Group, Mode, Parameter};
@@ -16,6 +16,9 @@ fn config(arch: Arch, head: Head) -> ModelConfig {
     ModelConfig {
         arch,
         weights: None,
+        pooling: Pooling::Average,
+        last_stride: 2,
+        bn_neck: false,
         head,
         embedding_dim: None,
         l2_normalize: true,

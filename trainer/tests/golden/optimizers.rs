@@ -42,7 +42,7 @@ fn backward(parameters: &[Parameter], step: usize) {
 
 fn rate(base: f64) -> impl Fn(&Parameter) -> f64 {
     move |parameter| match parameter.group {
-        Group::Head => base,
+        Group::Head | Group::Loss => base,
         Group::Backbone { .. } => base * 0.25,
     }
 }

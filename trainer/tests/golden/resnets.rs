@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use logodex_schemas::train::{Arch, Head, ModelConfig};
+use logodex_schemas::train::{Arch, Head, ModelConfig, Pooling};
 use logodex_trainer::model::{EmbeddingNet, Mode};
 use tch::{Device, Kind, Tensor};
 
@@ -12,6 +12,9 @@ fn config(arch: Arch, head: Head, l2_normalize: bool) -> ModelConfig {
     ModelConfig {
         arch,
         weights: None,
+        pooling: Pooling::Average,
+        last_stride: 2,
+        bn_neck: false,
         head,
         embedding_dim: None,
         l2_normalize,
