@@ -2,8 +2,12 @@
 // and leaves its message in shim_last_error().
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
 #include <torch/torch.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -103,5 +107,66 @@ int shim_set_deterministic(int enabled) {
     at::globalContext().setDeterministicCuDNN(enabled);
     at::globalContext().setBenchmarkCuDNN(!enabled);
   });
+}
+
+// Below, c10's device-independent interfaces: they reach CUDA through what libtorch_cuda.so registered when it was loaded.
+
+// A stream of the device's pool, by its number.
+int shim_new_stream(int device, int64_t* stream) {
+  return guarded([&] {
+    const c10::impl::VirtualGuardImpl cuda(at::kCUDA);
+    *stream = cuda.getStreamFromGlobalPool(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device))).id();
+  });
+}
+// Starts the copy of `host` to the device on `stream`; `event` is reached when it is done.
+at::Tensor* shim_upload(int device, int64_t stream, const at::Tensor* host, c10::Event** event) {
+  at::Tensor* out = nullptr;
+  guarded([&] {
+    const at::Device cuda(at::kCUDA, static_cast<c10::DeviceIndex>(device));
+    const c10::Stream side = c10::Stream::unpack3(stream, cuda.index(), cuda.type());
+    const c10::StreamGuard on_side(side);
+    at::Tensor copy = host->to(cuda, /*non_blocking=*/true, /*copy=*/true);
+    auto done = std::make_unique<c10::Event>(cuda.type());
+    done->record(side);
+    out = new at::Tensor(std::move(copy));
+    *event = done.release();
+  });
+  return out;
+}
+// What the calling thread's stream does from now on comes after the event, and the memory of `uploaded`, which is the side
+// stream's, is not used again before this stream is through with it.
+int shim_await_upload(const at::Tensor* uploaded, const c10::Event* event) {
+  return guarded([&] {
+    const c10::Stream current = c10::impl::VirtualGuardImpl(at::kCUDA).getStream(uploaded->device());
+    event->block(current);
+    uploaded->record_stream(current);
+  });
+}
+void shim_free_event(c10::Event* event) { delete event; }
+
+// The most bytes that tensors have held on the device since the last reset; 0 before its first tensor.
+int shim_peak_memory(int device, int64_t* bytes) {
+  return guarded([&] {
+    auto* allocator = c10::getDeviceAllocator(at::kCUDA);
+    const auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    *bytes = allocator->initialized()
+                 ? allocator->getDeviceStats(static_cast<c10::DeviceIndex>(device)).allocated_bytes[all].peak
+                 : 0;
+  });
+}
+int shim_reset_peak_memory(int device) {
+  return guarded([&] {
+    auto* allocator = c10::getDeviceAllocator(at::kCUDA);
+    if (allocator->initialized()) allocator->resetPeakStats(static_cast<c10::DeviceIndex>(device));
+  });
+}
+
+// Uninitialised bytes in pinned memory; libtorch keeps it for later batches once its tensor and its copies are done.
+at::Tensor* shim_pinned(const int64_t* sizes, int n_sizes) {
+  at::Tensor* out = nullptr;
+  guarded([&] {
+    out = new at::Tensor(at::empty(at::IntArrayRef(sizes, n_sizes), at::TensorOptions(at::kByte).pinned_memory(true)));
+  });
+  return out;
 }
 }

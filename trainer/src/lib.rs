@@ -14,6 +14,7 @@ pub mod dataset;
 pub mod durable;
 pub mod embed;
 pub mod eval;
+pub mod feed;
 pub mod learner;
 pub mod loss;
 pub mod model;

@@ -1,6 +1,9 @@
 //! What libtorch offers beyond tch: loading CUDA, devices and threads, bf16 autocast, memory formats, determinism,
 //! the fused updates of `torch.optim`, and named tensors in safetensors files with deterministic bytes.
 
+pub mod cuda;
+pub mod memory;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int};
