@@ -70,7 +70,7 @@ pub struct ModelConfig {
     /// Source: He et al., CVPR 2016; the paper, section 3.1 (`resnet50`).
     pub arch: Arch,
     /// A `.safetensors` or `.pth` file with torchvision's names, relative to the working directory: a torchvision ResNet
-    /// or a run's `model.safetensors`. Its `fc.*` are not read. Without it the backbone starts from torchvision's random
+    /// or a run's `model.safetensors`. Only its backbone is read. Without it the backbone starts from torchvision's random
     /// initialisation.
     ///
     /// Source: the paper, section 4.1 (torchvision's ImageNet weights V2).
@@ -91,7 +91,8 @@ pub struct ModelConfig {
     ///
     /// Source: the paper, Table 2 (`linear`), Table 3 (`triplet`), Table 4 (`contrastive`).
     pub head: Head,
-    /// BatchNorm1d without bias behind the head, before L2 normalisation: the BN-neck.
+    /// The BN-neck: BatchNorm1d with its bias fixed at 0 behind the head, before L2 normalisation; with any head, also
+    /// `none`.
     ///
     /// Source: Luo et al., CVPR workshops 2019; the paper has none.
     #[serde(default)]
@@ -125,7 +126,8 @@ pub enum Pooling {
     /// The mean, as torchvision does.
     #[default]
     Average,
-    /// Generalised mean (Radenović et al., TPAMI 2019): (mean of max(x, 1e-6)^p)^(1/p) with one trained p, 3 at first.
+    /// Generalised mean (Radenović et al., TPAMI 2019): (mean of max(x, 1e-6)^p)^(1/p) with one trained p, 3 at first, that
+    /// learns at the head's rate.
     Gem,
 }
 
@@ -431,7 +433,8 @@ pub struct OptimizerConfig {
     /// Unit: Euclidean norm of the gradient.
     /// Source: Pascanu et al., ICML 2013; the paper has none.
     pub clip_norm: Option<f64>,
-    /// A step of the optimiser takes the mean gradient of so many batches, ≥ 1.
+    /// A step of the optimiser takes the mean gradient of so many batches, ≥ 1; the last of an epoch that of those that
+    /// remain.
     ///
     /// Unit: batches.
     /// Source: ours.
@@ -481,18 +484,18 @@ pub struct ScheduleConfig {
     /// Source: the paper, Table 4 (`constant`).
     #[serde(default)]
     pub lr: LrSchedule,
-    /// With `lr = "step"`: epochs from one reduction to the next, ≥ 1.
+    /// With `lr = "step"` only: epochs from one reduction to the next, ≥ 1; not set, 10.
     ///
     /// Unit: epochs.
     /// Source: `torch.optim.lr_scheduler.StepLR`, which has no default; ours.
-    #[serde(default = "ten")]
-    pub step_epochs: u32,
-    /// With `lr = "step"`: the factor, > 0.
+    #[serde(default)]
+    pub step_epochs: Option<u32>,
+    /// With `lr = "step"` only: the factor, > 0; not set, 0.1.
     ///
     /// Unit: none.
     /// Source: `torch.optim.lr_scheduler.StepLR` (0.1).
-    #[serde(default = "tenth")]
-    pub step_factor: f64,
+    #[serde(default)]
+    pub step_factor: Option<f64>,
     /// Steps over which the rate first rises linearly from 0.
     ///
     /// Unit: steps.
@@ -509,14 +512,6 @@ pub struct ScheduleConfig {
     /// From later epochs on, freeze less: a list of tables in the order of their epochs.
     #[serde(default)]
     pub unfreeze: Vec<Unfreeze>,
-}
-
-fn ten() -> u32 {
-    10
-}
-
-fn tenth() -> f64 {
-    0.1
 }
 
 /// The learning rate over a run.
@@ -762,6 +757,11 @@ pub struct RuntimeConfig {
     /// Unit: threads.
     /// Source: PyTorch (one per core).
     pub threads: u32,
+    /// On CUDA: deterministic kernels where there are any, so that a run repeats, at some cost in speed; otherwise cuDNN
+    /// times its algorithms and takes the fastest. A CPU always repeats.
+    ///
+    /// Source: PyTorch (`torch.backends.cudnn.deterministic`, false).
+    pub deterministic: bool,
 }
 
 impl Default for RuntimeConfig {
@@ -772,6 +772,7 @@ impl Default for RuntimeConfig {
             residency: Residency::Host,
             channels_last: true,
             threads: 0,
+            deterministic: false,
         }
     }
 }

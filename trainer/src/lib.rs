@@ -15,6 +15,7 @@ pub mod durable;
 pub mod embed;
 pub mod eval;
 pub mod explain;
+pub mod feed;
 pub mod keys;
 pub mod learner;
 pub mod loss;
