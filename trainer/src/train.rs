@@ -330,6 +330,23 @@ fn check_brands(tables: &Tables, split: &Split, config: &TrainConfig) -> Result<
     sampler::check_pk(&config.data, n_kept)
 }
 
+/// Training images that an epoch takes through the network, found without reading a picture; the same in every epoch.
+///
+/// # Errors
+/// [`UsageError`] where a P×K batch needs more brands than there are.
+pub fn images_per_epoch(
+    dataset: &Dataset,
+    split: &Split,
+    config: &TrainConfig,
+) -> Result<u64, UsageError> {
+    let (train, _) = folds(dataset, split, config);
+    if config.sampler() == SamplerKind::Pk {
+        sampler::check_pk(&config.data, train.brands.len())?;
+    }
+    let plans = Samples::draw(config, &train, 0).batches(config.data.batch as usize);
+    Ok(plans.iter().map(|plan| plan.rows.len() as u64).sum())
+}
+
 /// The rows to train and to validate on.
 fn folds(dataset: &Dataset, split: &Split, config: &TrainConfig) -> (FoldRows, FoldRows) {
     let train = FoldRows::new(

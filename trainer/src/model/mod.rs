@@ -102,14 +102,12 @@ impl EmbeddingNet {
         let backbone = ResNet::new(&mut layers, config.arch, i64::from(config.last_stride));
         let features = backbone.feature_dim();
         let embedding_dim = match (config.head, config.embedding_dim) {
-            (HeadKind::None, None) => features,
             (HeadKind::None, Some(_)) => {
                 bail!("model.embedding_dim is not allowed with head = \"none\"")
             }
             (_, Some(0)) => bail!("model.embedding_dim must be at least 1"),
             (_, Some(dim)) => i64::from(dim),
-            (HeadKind::Contrastive, None) => 256,
-            (HeadKind::Linear | HeadKind::Triplet, None) => 128,
+            (head, None) => head.embedding_dim().map_or(features, i64::from),
         };
         layers.group = Group::Head;
         let pool = Pool::new(&mut layers, config.pooling);
