@@ -1,5 +1,6 @@
 //! The command line of `logodex-train`, and which error means which exit code.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -10,9 +11,11 @@ use crate::config::UsageError;
 use crate::dataset::DatasetError;
 use crate::eval::command::{EvaluateArgs, evaluate_command};
 use crate::model::weights::WeightsError;
+use crate::per_image::{CurveArgs, curve_command};
 use crate::report::report_command;
 use crate::run::Which;
-use crate::{embed, train};
+use crate::sweep::{SweepArgs, sweep_command};
+use crate::{embed, explain, train};
 
 /// Trains networks that tell logos of brands they have never seen, and judges them.
 ///
@@ -38,7 +41,7 @@ enum Command {
         /// Name of a split, as `logodex-data split` draws it.
         #[arg(long)]
         split: String,
-        /// The experiment; every key is documented in schemas/json/train_config.schema.json.
+        /// The experiment; `logodex-train config --explain` tells every key.
         #[arg(long, value_name = "FILE.toml")]
         config: PathBuf,
         /// Directory of the run; must not hold one yet unless --resume is given.
@@ -68,10 +71,26 @@ enum Command {
         /// File to write.
         #[arg(long, value_name = "FILE.safetensors")]
         out: PathBuf,
-        /// Which of the run's checkpoints.
+        /// Which of the run's checkpoints: last, best or epoch-NNN.
         #[arg(long, default_value = "last")]
         checkpoint: Which,
     },
+    /// What can be configured, and what a configuration comes to.
+    #[command(
+        after_help = "Examples:\n  logodex-train config --explain              every key: meaning, type, unit, default, source\n  logodex-train config --explain loss.margin  one key, or one table\n  logodex-train config --check trainer/configs/triplet.toml"
+    )]
+    Config {
+        /// Explain every key, or the key or table of this name.
+        #[arg(long, value_name = "KEY", num_args = 0..=1, required_unless_present = "check")]
+        explain: Option<Option<String>>,
+        /// Judge a configuration and print it with every default filled in.
+        #[arg(long, value_name = "FILE.toml", conflicts_with = "explain")]
+        check: Option<PathBuf>,
+    },
+    /// Train several configurations, or the combinations of a grid, one after another, and compare them.
+    Sweep(SweepArgs),
+    /// Compare runs by how much they learn per image: mAP on unseen brands at every checkpoint that was kept.
+    Curve(CurveArgs),
     /// Judge a run, or embeddings of any tool, on brands never trained on: the paper's few-shot test.
     Evaluate(EvaluateArgs),
     /// Gather evaluated runs into one offline page, with Markdown and CSV beside it.
@@ -117,9 +136,26 @@ impl Cli {
                 out,
                 checkpoint,
             } => embed::embed_command(&dataset, &split, &run, checkpoint, fold, &out),
+            Command::Config { explain, check } => {
+                let text = match check {
+                    Some(path) => explain::check(&path)?,
+                    None => explain::explain(explain.flatten().as_deref())?,
+                };
+                print_or_leave(&text)
+            }
+            Command::Sweep(args) => sweep_command(&args),
+            Command::Curve(args) => curve_command(&args),
             Command::Evaluate(args) => evaluate_command(&args),
             Command::Report { out, runs } => report_command(&out, &runs),
         }
+    }
+}
+
+/// Prints a long text; a reader that closes the pipe (`| head`) has read enough.
+fn print_or_leave(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
     }
 }
 

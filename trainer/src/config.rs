@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use logodex_schemas::train::{AugmentConfig, Head, LossConfig, TrainConfig};
+use logodex_schemas::train::{
+    AugmentConfig, DataConfig, Head, LossConfig, SamplerKind, TrainConfig,
+};
+
+use crate::slips::slips;
 
 /// A slip in what was typed or configured (exit code 2): the message says what, and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +31,11 @@ pub fn read(path: &Path) -> Result<(TrainConfig, Vec<u8>), UsageError> {
 /// [`UsageError`]; the message names the key, and the line where the TOML itself is at fault.
 pub fn parse(bytes: &[u8]) -> Result<TrainConfig, UsageError> {
     let text = std::str::from_utf8(bytes).map_err(|e| UsageError(format!("not UTF-8: {e}")))?;
+    // Names first: told all at once, each with its line, before serde would stop at one of them.
+    let slips = slips(text);
+    if !slips.is_empty() {
+        return Err(UsageError(slips.join("\n")));
+    }
     let config: TrainConfig =
         toml::from_str(text).map_err(|e| UsageError(e.to_string().trim_end().to_owned()))?;
     check(&config).map_err(UsageError)?;
@@ -150,18 +159,7 @@ fn check(config: &TrainConfig) -> Result<(), String> {
         );
     }
 
-    if data.batch < 2 {
-        return Err(format!("data.batch = {} must be at least 2", data.batch));
-    }
-    if data.total_images == Some(0) {
-        return Err("data.total_images = 0 leaves nothing to train on".to_owned());
-    }
-    if data.min_images_per_brand < 2 {
-        return Err(format!(
-            "data.min_images_per_brand = {} must be at least 2: a brand with one image has no positive",
-            data.min_images_per_brand
-        ));
-    }
+    check_data(data, config.sampler())?;
     if let Some(augment) = augment {
         check_augment(augment)?;
     }
@@ -174,9 +172,39 @@ fn check(config: &TrainConfig) -> Result<(), String> {
     Ok(())
 }
 
+fn check_data(data: &DataConfig, sampler: SamplerKind) -> Result<(), String> {
+    let (batch, per_brand) = (data.batch, data.images_per_brand);
+    if batch < 2 {
+        return Err(format!("data.batch = {batch} must be at least 2"));
+    }
+    if sampler == SamplerKind::Pk {
+        if per_brand < 2 {
+            return Err(format!(
+                "data.images_per_brand = {per_brand} must be at least 2: a brand with one image in a batch has no positive there"
+            ));
+        }
+        if !batch.is_multiple_of(per_brand) || batch / per_brand < 2 {
+            return Err(format!(
+                "data.batch = {batch} must be data.images_per_brand = {per_brand} times the number of brands in a batch, at least 2; the nearest is {}",
+                per_brand * ((batch + per_brand / 2) / per_brand).max(2)
+            ));
+        }
+    }
+    if data.total_images == Some(0) {
+        return Err("data.total_images = 0 leaves nothing to train on".to_owned());
+    }
+    if data.min_images_per_brand < 2 {
+        return Err(format!(
+            "data.min_images_per_brand = {} must be at least 2: a brand with one image has no positive",
+            data.min_images_per_brand
+        ));
+    }
+    Ok(())
+}
+
 fn check_augment(augment: &AugmentConfig) -> Result<(), String> {
     let AugmentConfig {
-        crop_scale: _,
+        crop_scale,
         perspective,
         perspective_p,
         flip_p,
@@ -191,6 +219,15 @@ fn check_augment(augment: &AugmentConfig) -> Result<(), String> {
         let ok = (low..=high).contains(&value);
         require(key, value, ok, &format!("{low} to {high}"))
     };
+    if let Some(least) = crop_scale {
+        let ok = least > 0.0 && least <= 1.0;
+        require(
+            "augment.crop_scale",
+            least,
+            ok,
+            "greater than 0 and at most 1",
+        )?;
+    }
     within("augment.perspective", perspective, 0.0, 1.0)?;
     within("augment.perspective_p", perspective_p, 0.0, 1.0)?;
     within("augment.flip_p", flip_p, 0.0, 1.0)?;
@@ -299,6 +336,31 @@ batch = 8
                 "min_images_per_brand = 1",
                 "data.min_images_per_brand",
             ),
+            (
+                "batch = 8",
+                "batch = 8\nsampler = \"pk\"\nimages_per_brand = 1",
+                "data.images_per_brand",
+            ),
+            (
+                "batch = 8",
+                "batch = 8\nsampler = \"pk\"\nimages_per_brand = 3",
+                "data.batch",
+            ),
+            (
+                "batch = 8",
+                "batch = 4\nsampler = \"pk\"\nimages_per_brand = 4",
+                "data.batch",
+            ),
+            (
+                "[augment]",
+                "[augment]\ncrop_scale = 0.0",
+                "augment.crop_scale",
+            ),
+            (
+                "[augment]",
+                "[augment]\ncrop_scale = 1.5",
+                "augment.crop_scale",
+            ),
             ("[augment]", "[augment]\nflip_p = 1.5", "augment.flip_p"),
             ("[augment]", "[augment]\nhue = 0.6", "augment.hue"),
             (
@@ -358,9 +420,8 @@ batch = 8
             "{message}"
         );
         let message = error(&GOOD.replace("margin = 1.0", "margin = 1.0\nmargn = 2.0"));
-        // serde reads a table that is chosen by `kind` as a whole: the line is the table's.
         assert!(
-            message.contains("line 6") && message.contains("margn"),
+            message.contains("line 9") && message.contains("loss.margn"),
             "{message}"
         );
         let message = error(&GOOD.replace("[augment]", "[augmentation]"));

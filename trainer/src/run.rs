@@ -13,12 +13,38 @@ use crate::config::{self, UsageError};
 use crate::durable::write_whole;
 
 /// Which checkpoint of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     /// After the last epoch.
     Last,
     /// After the epoch with the highest validation F1.
     Best,
+    /// After so many epochs.
+    Epoch(u32),
+}
+
+impl Which {
+    /// Its name among the run's checkpoints.
+    pub fn name(self) -> String {
+        match self {
+            Self::Last => "last".to_owned(),
+            Self::Best => "best".to_owned(),
+            Self::Epoch(done) => format!("epoch-{done:03}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Which {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match (name, name.strip_prefix("epoch-").map(str::parse)) {
+            ("last", _) => Ok(Self::Last),
+            ("best", _) => Ok(Self::Best),
+            (_, Some(Ok(done))) => Ok(Self::Epoch(done)),
+            _ => Err("must be last, best or epoch-NNN, after NNN epochs".to_owned()),
+        }
+    }
 }
 
 /// A run that `fit` writes; locked against a second writer until it is dropped.
@@ -201,11 +227,12 @@ pub fn open(dir: &Path, which: Which) -> Result<(TrainConfig, Checkpoint)> {
         .into());
     }
     let (config, _) = config::read(&config_path)?;
-    let (link, hint) = match which {
-        Which::Last => ("last", "no epoch is finished yet"),
-        Which::Best => ("best", "no epoch was validated; use the last one"),
+    let hint = match which {
+        Which::Last => "no epoch is finished yet",
+        Which::Best => "no epoch was validated; use the last one",
+        Which::Epoch(_) => "checkpoint.every_epochs says which are kept",
     };
-    let path = dir.join("checkpoints").join(link);
+    let path = dir.join("checkpoints").join(which.name());
     if !path.exists() {
         return Err(UsageError(format!("{}: no such checkpoint: {hint}", path.display())).into());
     }

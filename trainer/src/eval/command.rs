@@ -41,7 +41,7 @@ pub struct EvaluateArgs {
     /// Directory for evaluation.csv, episodes.csv, evaluation.json and figures/.
     #[arg(long)]
     pub out: PathBuf,
-    /// Which of the run's checkpoints.
+    /// Which of the run's checkpoints: last, best or epoch-NNN.
     #[arg(long, default_value = "last")]
     pub checkpoint: Which,
     /// Seed of episodes and bootstrap: models can be compared when it is the same.
