@@ -220,6 +220,31 @@ impl Optimizer {
     }
 }
 
+/// The Euclidean norm of all gradients together, a scalar on their device; 0 without any.
+pub fn grad_norm(params: &[Parameter]) -> Tensor {
+    let norms: Vec<Tensor> = gradients(params).map(|grad| grad.norm()).collect();
+    match norms.is_empty() {
+        true => Tensor::from(0f32),
+        false => Tensor::stack(&norms, 0).norm(),
+    }
+}
+
+/// `torch.nn.utils.clip_grad_norm_`: all gradients times min(1, max_norm / (norm + 1e-6)), without waiting for the device.
+/// Returns the norm before, as [`grad_norm`].
+pub fn clip_grad_norm(params: &[Parameter], max_norm: f64) -> Tensor {
+    let norm = grad_norm(params);
+    let factor = ((&norm + 1e-6).reciprocal() * max_norm).clamp_max(1.0);
+    for mut grad in gradients(params) {
+        let _ = grad.g_mul_(&factor);
+    }
+    norm
+}
+
+fn gradients(params: &[Parameter]) -> impl Iterator<Item = Tensor> {
+    let all = params.iter().map(|parameter| parameter.tensor.grad());
+    all.filter(Tensor::defined)
+}
+
 /// Forgets the gradients (`set_to_none`), so that the next backward pass writes fresh ones: adding to zeros instead
 /// would leave other signs of zero in a run that was resumed.
 pub fn zero_grad(params: &[Parameter]) {
