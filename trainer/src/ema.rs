@@ -104,7 +104,7 @@ mod tests {
         }
         assert!(watched(&net).iter().all(|weight| *weight == 3.0));
         for (name, buffer) in ema.net().buffers() {
-            assert_eq!(buffer.double_value(&[0]), 3.0, "{name}");
+            assert_eq!(buffer.view(-1).double_value(&[0]), 3.0, "{name}");
         }
     }
 }

@@ -145,7 +145,9 @@ pub fn fit(
         if let Some(why) = ended(&training.state, &config) {
             break why;
         }
-        training.stop_if_interrupted()?;
+        if let Some(interrupted) = training.interrupted() {
+            return Err(interrupted.into());
+        }
     };
     training.journal.progress.finish();
     let best = match (training.state.best_epoch, training.state.best_f1) {
@@ -248,12 +250,13 @@ impl Training<'_> {
                     .step(record, &mut self.state, &self.run, dataset)?;
                 let every = config.checkpoint.every_steps;
                 let within = self.state.epoch_batches < n_batches;
-                if (within && every > 0 && step.is_multiple_of(every))
-                    || self.interrupts.received().is_some()
-                {
+                let interrupted = self.interrupted();
+                if (within && every > 0 && step.is_multiple_of(every)) || interrupted.is_some() {
                     self.checkpoint()?;
                 }
-                self.stop_if_interrupted()?;
+                if let Some(interrupted) = interrupted {
+                    return Err(interrupted.into());
+                }
             }
             Ok(())
         })?;
@@ -317,15 +320,11 @@ impl Training<'_> {
         publish(&self.run.checkpoints(), &contents, keep_every)
     }
 
-    /// The checkpoint is written by now.
-    fn stop_if_interrupted(&self) -> Result<(), Interrupted> {
-        match self.interrupts.received() {
-            None => Ok(()),
-            Some(signal) => Err(Interrupted {
-                signal,
-                step: self.state.steps_done,
-            }),
-        }
+    /// The signal that came, if one did.
+    fn interrupted(&self) -> Option<Interrupted> {
+        let step = self.state.steps_done;
+        let signal = self.interrupts.received()?;
+        Some(Interrupted { signal, step })
     }
 }
 
