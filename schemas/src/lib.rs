@@ -45,6 +45,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "train_config" => train::TrainConfig,
         "run_state" => run::RunState,
         "metrics_line" => run::MetricsLine,
+        "stopped" => run::Stopped,
         "evaluation" => evaluation::Evaluation,
         "evaluation_row" => evaluation::EvaluationRow,
         "episode_row" => evaluation::EpisodeRow,

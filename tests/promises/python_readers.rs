@@ -1,11 +1,12 @@
-//! Ordinary Python libraries read what we write: safetensors, polars, pandas, lxml, jsonschema, pycocotools and
-//! mlcroissant, in the environment that `make python` installs. The checks themselves are in `tests/python`.
+//! Ordinary Python libraries read what we write: safetensors, polars, pandas, lxml, jsonschema, pycocotools, mlcroissant
+//! and TensorBoard, in the environment that `make python` installs. The checks themselves are in `tests/python`.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::export::quirky;
-use crate::workspace::{Workspace, repository, small_dataset};
+use crate::workspace::{Workspace, binary, repository, small_dataset, tiny_config};
 
 /// The environment's interpreter: `LOGODEX_PYTHON`, or where `make python` puts it.
 fn interpreter() -> PathBuf {
@@ -139,4 +140,30 @@ fn pycocotools_finds_the_boxes_of_the_annotations() {
 #[test]
 fn mlcroissant_accepts_the_description() {
     check("read_croissant", &[&quirky().path("dataset")]);
+}
+
+#[test]
+fn tensorboard_reads_a_run_that_was_killed_and_resumed() {
+    let (dataset, workspace) = (small_dataset().path("dataset"), Workspace::new());
+    // Ten steps an epoch, so that the monitor looks at some.
+    let config = std::fs::read_to_string(tiny_config()).unwrap();
+    workspace.write("fit.toml", &config.replace("batch = 32", "batch = 8"));
+    let fit = format!(
+        "fit --dataset {} --split s --config fit.toml --run run --resume",
+        dataset.display()
+    );
+    let mut child = binary("logodex-train")
+        .args(fit.split(' '))
+        .current_dir(workspace.path(""))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let last = workspace.path("run/checkpoints/last");
+    while !last.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success(), "the kill came too late");
+    workspace.ok("logodex-train", &fit);
+    check("read_run", &[&repository(), &workspace.path("run")]);
 }

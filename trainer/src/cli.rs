@@ -10,6 +10,7 @@ use logodex_schemas::split::Fold;
 use crate::config::UsageError;
 use crate::dataset::DatasetError;
 use crate::eval::command::{EvaluateArgs, evaluate_command};
+use crate::interrupt::Interrupted;
 use crate::model::weights::WeightsError;
 use crate::per_image::{CurveArgs, curve_command};
 use crate::report::report_command;
@@ -20,7 +21,7 @@ use crate::{embed, explain, train};
 /// Trains networks that tell logos of brands they have never seen, and judges them.
 ///
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration (also a path that does not exist), 5 corrupt dataset or
-/// another format version.
+/// another format version, 130 and 143 training ended by Ctrl-C or SIGTERM with a checkpoint written.
 #[derive(Debug, Parser)]
 #[command(name = "logodex-train", version, max_term_width = 100)]
 pub struct Cli {
@@ -159,11 +160,15 @@ fn print_or_leave(text: &str) -> Result<()> {
     }
 }
 
-/// 2 for a slip in what was typed or configured, 5 for a corrupt dataset, 1 for anything else.
+/// 2 for a slip in what was typed or configured, 5 for a corrupt dataset, 128 + signal for an interrupted training, 1 for
+/// anything else.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let is = |cause: &(dyn std::error::Error + 'static)| {
         if cause.is::<UsageError>() || cause.is::<WeightsError>() {
             return Some(2);
+        }
+        if let Some(Interrupted { signal, .. }) = cause.downcast_ref() {
+            return u8::try_from(128 + signal).ok();
         }
         cause.downcast_ref().map(|e| match e {
             DatasetError::NotFound(_) => 2,

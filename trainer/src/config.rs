@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use logodex_schemas::train::{
-    AugmentConfig, DataConfig, Head, LossConfig, SamplerKind, TrainConfig,
+    AugmentConfig, CheckpointConfig, DataConfig, EmaConfig, Head, LossConfig, SamplerKind,
+    TrainConfig,
 };
 
 use crate::slips::slips;
@@ -54,8 +55,8 @@ fn check(config: &TrainConfig) -> Result<(), String> {
         miner: _,
         memory: _,
         augment,
-        ema: _,
-        checkpoint: _,
+        ema,
+        checkpoint,
         runtime,
     } = config;
 
@@ -163,6 +164,11 @@ fn check(config: &TrainConfig) -> Result<(), String> {
     if let Some(augment) = augment {
         check_augment(augment)?;
     }
+    if let Some(EmaConfig { decay }) = *ema {
+        let ok = 0.0 < decay && decay < 1.0;
+        require("ema.decay", decay, ok, "above 0 and below 1")?;
+    }
+    check_checkpoint(checkpoint)?;
     if runtime.threads > 1024 {
         return Err(format!(
             "runtime.threads = {} must be 0 to 1024",
@@ -197,6 +203,23 @@ fn check_data(data: &DataConfig, sampler: SamplerKind) -> Result<(), String> {
         return Err(format!(
             "data.min_images_per_brand = {} must be at least 2: a brand with one image has no positive",
             data.min_images_per_brand
+        ));
+    }
+    Ok(())
+}
+
+fn check_checkpoint(checkpoint: &CheckpointConfig) -> Result<(), String> {
+    let CheckpointConfig {
+        every_epochs: _,
+        every_steps: _,
+        patience_epochs,
+        min_delta,
+    } = *checkpoint;
+    let ok = (0.0..=1.0).contains(&min_delta);
+    require("checkpoint.min_delta", min_delta, ok, "0 to 1")?;
+    if min_delta > 0.0 && patience_epochs == 0 {
+        return Err(format!(
+            "checkpoint.min_delta = {min_delta} has no meaning without checkpoint.patience_epochs: add that one or remove this one"
         ));
     }
     Ok(())
@@ -386,6 +409,18 @@ batch = 8
                 "optimizer.weight_decay",
             ),
             ("[augment]", "[runtime]\nthreads = 5000", "runtime.threads"),
+            ("[augment]", "[ema]\ndecay = 1.0", "ema.decay"),
+            ("[augment]", "[ema]\ndecay = 0.0", "ema.decay"),
+            (
+                "[augment]",
+                "[checkpoint]\npatience_epochs = 2\nmin_delta = -0.1",
+                "checkpoint.min_delta",
+            ),
+            (
+                "[augment]",
+                "[checkpoint]\nmin_delta = 0.1",
+                "checkpoint.min_delta",
+            ),
         ] {
             let text = GOOD.replace(from, to);
             assert_ne!(text, GOOD, "{from}");

@@ -7,6 +7,7 @@ use logodex_schemas::train::{LossConfig, ModelConfig, TrainConfig};
 use tch::{Kind, Tensor};
 
 use crate::checkpoint::Checkpoint;
+use crate::ema::Ema;
 use crate::loss;
 use crate::model::{EmbeddingNet, Group, Parameter};
 use crate::optimizer::Optimizer;
@@ -16,6 +17,8 @@ use crate::runtime::Runtime;
 /// Keys of a checkpoint's model that are the loss's and not the network's begin with this.
 const LOSS_PREFIX: &str = "loss.";
 const CLASS_WEIGHTS: &str = "loss.weight";
+/// Keys of the training state that are the network's weights themselves, where the model holds their average.
+const WEIGHTS_PREFIX: &str = "weights.";
 
 /// The network with what trains it.
 pub struct Learner {
@@ -27,6 +30,8 @@ pub struct Learner {
     pub optimizer: Optimizer,
     /// Class weights of the normalised softmax, `[classes, D]`; the last of `parameters`.
     class_weights: Option<Tensor>,
+    /// The average of the network, where the run keeps one.
+    ema: Option<Ema>,
 }
 
 impl Learner {
@@ -62,9 +67,7 @@ impl Learner {
                 tch::no_grad(|| weights.shallow_clone().f_copy_(saved))?;
             }
             learner.net.load_state(&network_state(state))?;
-            learner
-                .optimizer
-                .load_state(&checkpoint.optimizer()?, &learner.parameters)
+            learner.load_training_state(checkpoint.optimizer()?)
         };
         load().with_context(|| {
             format!("cannot resume from checkpoint {}", checkpoint.dir.display())
@@ -104,6 +107,7 @@ impl Learner {
             });
         }
         Ok(Self {
+            ema: Ema::new(config, &net, runtime)?,
             net,
             parameters,
             optimizer: Optimizer::new(&config.optimizer),
@@ -139,9 +143,53 @@ impl Learner {
         }
     }
 
+    /// The network to validate and to embed with: the average where the run keeps one.
+    pub fn evaluated(&self) -> &EmbeddingNet {
+        self.ema.as_ref().map_or(&self.net, Ema::net)
+    }
+
+    /// After a step of the optimiser: lets the average follow.
+    pub fn average(&mut self) {
+        if let Some(ema) = &mut self.ema {
+            ema.follow(&self.net);
+        }
+    }
+
+    /// Everything that only training needs, for a checkpoint's `optimizer.safetensors`: the optimiser's memory under the
+    /// parameters' names and, where the model holds an average, the weights themselves under `weights.`.
+    pub fn training_state(&self) -> BTreeMap<String, Tensor> {
+        let mut state = self.optimizer.state();
+        if self.ema.is_some() {
+            state.extend(self.net.parameters().iter().map(|parameter| {
+                let name = format!("{WEIGHTS_PREFIX}{}", parameter.name);
+                (name, parameter.tensor.detach().copy())
+            }));
+        }
+        state
+    }
+
+    /// Takes over what [`Self::training_state`] gave, after the network was loaded from the model.
+    ///
+    /// # Errors
+    /// A weight is missing or does not fit; see [`Optimizer::load_state`].
+    pub fn load_training_state(&mut self, mut state: BTreeMap<String, Tensor>) -> Result<()> {
+        if let Some(ema) = &mut self.ema {
+            ema.net_mut().load_state(&self.net.state())?;
+            for parameter in self.net.parameters() {
+                let name = format!("{WEIGHTS_PREFIX}{}", parameter.name);
+                let weight = state
+                    .remove(&name)
+                    .with_context(|| format!("the checkpoint has no `{name}`"))?;
+                tch::no_grad(|| parameter.tensor.shallow_clone().f_copy_(&weight))
+                    .with_context(|| name)?;
+            }
+        }
+        self.optimizer.load_state(&state, &self.parameters)
+    }
+
     /// Everything a checkpoint's `model.safetensors` holds.
     pub fn model_state(&self) -> BTreeMap<String, Tensor> {
-        let mut state = self.net.state();
+        let mut state = self.evaluated().state();
         if let Some(weights) = &self.class_weights {
             state.insert(CLASS_WEIGHTS.to_owned(), weights.detach());
         }

@@ -13,8 +13,10 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(cli::exit_code(&error))
+            let code = cli::exit_code(&error);
+            let word = if code > 128 { "stopped" } else { "error" };
+            eprintln!("{word}: {error:#}");
+            ExitCode::from(code)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How a run tells its progress: a bar on a terminal, JSON lines on standard error otherwise.
 
+use std::collections::VecDeque;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 /// In a log file, a line at most this often within an epoch.
 const LOG_EVERY: Duration = Duration::from_secs(10);
+/// Speed and time left are told of this long.
+const WINDOW: Duration = Duration::from_secs(30);
 
 /// Sends the program's log to standard error: plain text on a terminal, one JSON object per line otherwise. `RUST_LOG`
 /// sets the level; default `info`.
@@ -30,8 +33,8 @@ pub struct Progress {
     what: &'static str,
     total: u64,
     done: u64,
-    done_before: u64,
-    started: Instant,
+    /// Moments of the last half minute and the images done by then.
+    window: VecDeque<(Instant, u64)>,
     logged: Instant,
 }
 
@@ -40,7 +43,7 @@ impl Progress {
     pub fn start(what: &'static str, total: u64, done: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template(
-                "{prefix} {wide_bar} {human_pos}/{human_len} images  {per_sec:.0} images/s  {eta} left  {msg}",
+                "{prefix} {wide_bar} {human_pos}/{human_len} images  {msg}",
             )
             .unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total)
@@ -48,42 +51,60 @@ impl Progress {
                 .with_position(done)
                 .with_style(style)
         });
-        if let Some(bar) = &bar {
-            bar.reset_eta();
-        }
         let now = Instant::now();
         Self {
             bar,
             what,
             total,
             done,
-            done_before: done,
-            started: now,
+            window: VecDeque::from([(now, done)]),
             logged: now,
         }
     }
 
     /// `images` more are through; `loss` of their batch, where there is one.
     pub fn advance(&mut self, images: u64, loss: Option<f64>) {
+        let now = Instant::now();
         self.done += images;
+        self.window.push_back((now, self.done));
+        while self.window.len() > 2 && now - self.window[1].0 > WINDOW {
+            self.window.pop_front();
+        }
+        let rate = self.rate();
+        let secs_left = self.total.saturating_sub(self.done) as f64 / rate.max(1e-3);
         if let Some(bar) = &self.bar {
-            bar.inc(images);
-            if let Some(loss) = loss {
-                bar.set_message(format!("loss {loss:.4}"));
-            }
+            let left = indicatif::HumanDuration(Duration::from_secs_f64(secs_left.round()));
+            let loss = loss.map_or_else(String::new, |loss| format!("  loss {loss:.4}"));
+            bar.set_position(self.done);
+            bar.set_message(format!("{rate:.0} images/s  {left} left{loss}"));
         } else if self.logged.elapsed() >= LOG_EVERY {
-            self.logged = Instant::now();
-            let rate = (self.done - self.done_before) as f64 / self.started.elapsed().as_secs_f64();
+            self.logged = now;
             tracing::info!(
                 images = self.done,
                 total_images = self.total,
                 images_per_sec = rate.round(),
-                secs_left = ((self.total.saturating_sub(self.done)) as f64 / rate).round(),
+                secs_left = secs_left.round(),
                 loss,
                 "{}",
                 self.what
             );
         }
+    }
+
+    /// Images per second over the last half minute; 0 before there are any.
+    pub fn rate(&self) -> f64 {
+        match (self.window.front(), self.window.back()) {
+            (Some(first), Some(last)) if last.1 > first.1 => {
+                (last.1 - first.1) as f64 / (last.0 - first.0).as_secs_f64().max(1e-9)
+            }
+            _ => 0.0,
+        }
+    }
+
+    /// Goes on after something else was done: the time since the last image counts in no rate.
+    pub fn goes_on(&mut self) {
+        self.window.clear();
+        self.window.push_back((Instant::now(), self.done));
     }
 
     /// A line for people that stays above the bar; in a log file, a JSON line.
@@ -94,10 +115,35 @@ impl Progress {
         }
     }
 
+    /// As [`Self::say`], for what needs attention.
+    pub fn warn(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| tracing::warn!("{line}")),
+            None => tracing::warn!("{line}"),
+        }
+    }
+
     /// Removes the bar.
     pub fn finish(self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_of_the_images_since_the_work_went_on() {
+        let mut progress = Progress::start("test", 1_000, 500);
+        assert_eq!(progress.rate(), 0.0, "what was done before is no speed");
+        std::thread::sleep(Duration::from_millis(20));
+        progress.advance(10, None);
+        assert!((1.0..=500.0).contains(&progress.rate()));
+        progress.goes_on();
+        assert_eq!(progress.rate(), 0.0);
+        assert_eq!(progress.done, 510);
     }
 }

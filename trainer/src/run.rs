@@ -1,11 +1,9 @@
-//! A run directory: one experiment's configuration, its metrics and its checkpoints.
+//! A run directory: one experiment's configuration, its metrics, its pictures and its checkpoints.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{BufWriter, Write};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use logodex_schemas::run::MetricsLine;
 use logodex_schemas::train::TrainConfig;
 
 use crate::checkpoint::{self, Checkpoint};
@@ -79,7 +77,7 @@ fn is_used(dir: &Path) -> bool {
     }
 }
 
-/// Looks for the checkpoint to continue from and checks that the configuration is the one the run began with.
+/// Looks, without touching anything, for the checkpoint to continue from and checks that the configuration is the one the run began with.
 /// `None` where there is no run, or a run without a checkpoint.
 ///
 /// # Errors
@@ -108,12 +106,11 @@ pub fn find(dir: &Path, config_bytes: &[u8]) -> Result<Option<Checkpoint>> {
             return Ok(None);
         }
     }
-    checkpoint::newest(&dir.join("checkpoints"))
+    Ok(checkpoint::newest(&dir.join("checkpoints"))?.0)
 }
 
 impl Run {
-    /// Takes the directory for writing: creates it where needed, locks it, writes `config.toml` where there is none
-    /// and settles what a kill left behind.
+    /// Takes the directory for writing: creates it where needed, locks it, and writes `config.toml` where there is none.
     ///
     /// # Errors
     /// [`UsageError`] when another process is writing the run; the disk.
@@ -137,79 +134,29 @@ impl Run {
             write_whole(&config_path, config_bytes).with_context(context)?;
         }
         fs::create_dir_all(dir.join("checkpoints")).with_context(context)?;
-        checkpoint::repair(&dir.join("checkpoints"))?;
         Ok(Self {
             dir: dir.to_owned(),
             _lock: lock,
         })
     }
 
+    /// Settles what a kill left behind and returns the newest whole checkpoint: see [`checkpoint::repair`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn repair(&self, keep_every: u32) -> Result<Option<Checkpoint>> {
+        let _ = fs::remove_file(self.dir.join("stopped.json"));
+        checkpoint::repair(&self.checkpoints(), keep_every)
+    }
+
+    /// The run's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The run's checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.dir.join("checkpoints")
-    }
-
-    /// Opens `metrics.jsonl` for appending after dropping what lies behind a checkpoint: lines of later epochs and a
-    /// line cut short by a kill.
-    ///
-    /// # Errors
-    /// The disk.
-    pub fn metrics(&self, epochs_done: u32) -> Result<Metrics> {
-        let path = self.dir.join("metrics.jsonl");
-        let context = || path.display().to_string();
-        let kept: String = match fs::read_to_string(&path) {
-            Ok(text) => text
-                .split_inclusive('\n')
-                .filter(|line| match serde_json::from_str(line) {
-                    Ok(MetricsLine::Step { epoch, .. } | MetricsLine::Epoch { epoch, .. }) => {
-                        line.ends_with('\n') && epoch < epochs_done
-                    }
-                    Err(_) => false,
-                })
-                .collect(),
-            Err(_) => String::new(),
-        };
-        write_whole(&path, kept.as_bytes()).with_context(context)?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .with_context(context)?;
-        Ok(Metrics {
-            path,
-            file: BufWriter::new(file),
-        })
-    }
-}
-
-/// `metrics.jsonl`, open for appending.
-#[derive(Debug)]
-pub struct Metrics {
-    path: PathBuf,
-    file: BufWriter<File>,
-}
-
-impl Metrics {
-    /// Appends a line.
-    ///
-    /// # Errors
-    /// The disk.
-    pub fn write(&mut self, line: &MetricsLine) -> Result<()> {
-        let mut json = serde_json::to_vec(line)?;
-        json.push(b'\n');
-        self.file
-            .write_all(&json)
-            .with_context(|| self.path.display().to_string())
-    }
-
-    /// Makes every line durable: called before the checkpoint that comes after them is published.
-    ///
-    /// # Errors
-    /// The disk.
-    pub fn sync(&mut self) -> Result<()> {
-        self.file
-            .flush()
-            .and_then(|()| self.file.get_ref().sync_data())
-            .with_context(|| self.path.display().to_string())
     }
 }
 

@@ -1,40 +1,44 @@
 //! `logodex-train fit`: the training loop, top to bottom.
 //!
-//! Whatever is random is derived from (seed, purpose, epoch, step or row), so an epoch that is repeated after a kill
-//! repeats every draw: a resumed run ends with the same weights, bit for bit, as the run left alone. That holds for
-//! the same build on the same device with the same number of threads.
+//! Whatever is random is derived from (seed, purpose, epoch, step or row), so what is repeated after a kill repeats every
+//! draw: a resumed run ends with the same weights, bit for bit, as the run left alone. That holds for the same build on
+//! the same device with the same number of threads.
 
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
-use logodex_schemas::run::{MetricsLine, RunState, run_header};
+use anyhow::{Context, Result};
+use logodex_schemas::run::{LearningRates, MetricsLine, RunState};
 use logodex_schemas::split::Fold;
 use logodex_schemas::train::{Residency, SamplerKind, TrainConfig};
 use tch::Tensor;
 
 use crate::batch::{BatchPlan, Samples};
-use crate::checkpoint::publish;
+use crate::checkpoint::{Contents, publish};
 use crate::config::{self, UsageError};
 use crate::dataset::{Dataset, Split, Tables};
 use crate::feed::{Batch, Resident, Source, feed};
+use crate::interrupt::{Interrupted, Interrupts};
+use crate::journal::{Journal, StepRecord};
 use crate::learner::Learner;
-use crate::model::{Group, Mode};
-use crate::optimizer::zero_grad;
+use crate::model::{Group, Mode, Parameter};
+use crate::optimizer::{clip_grad_norm, grad_norm, zero_grad};
 use crate::progress::Progress;
 use crate::random::derive;
-use crate::run::{self, Metrics, Run};
+use crate::run::{self, Run};
 use crate::runtime::Runtime;
 use crate::sampler::{self, FoldRows};
 use crate::schedule::{frozen_stages, lr_factor, rate};
+use crate::state::{beginning, check_identity, ended, finish_epoch};
 use crate::validate::{Validation, plan as validation_plan, validate};
-use crate::{augment, torch};
+use crate::{augment, curves, monitor, torch};
 
-/// Trains a run from its configuration, or continues it from its newest checkpoint.
+/// Trains a run from its configuration, or continues it from its newest whole checkpoint.
 ///
 /// # Errors
 /// A slip in what was typed or configured ([`UsageError`]), a dataset that does not exist or is damaged
-/// ([`DatasetError`](crate::dataset::DatasetError)), a loss that is no finite number, or the disk.
+/// ([`DatasetError`](crate::dataset::DatasetError)), a loss that is no finite number, the disk, or a signal
+/// ([`Interrupted`]).
 pub fn fit(
     dataset_dir: &Path,
     split_name: &str,
@@ -44,7 +48,7 @@ pub fn fit(
 ) -> Result<()> {
     // What was asked for, judged before anything is written.
     let (config, config_bytes) = config::read(config_path)?;
-    let checkpoint = match resume {
+    let found = match resume {
         true => run::find(run_dir, &config_bytes)?,
         false => {
             run::refuse_existing(run_dir)?;
@@ -55,26 +59,11 @@ pub fn fit(
     let split = tables.split(split_name)?;
     check_brands(&tables, &split, &config)?;
     let dataset = Dataset::map(tables)?;
-    let identity = RunState {
-        header: run_header(),
-        epochs_done: 0,
-        steps_done: 0,
-        best_epoch: None,
-        best_f1: None,
-        config_blake3: blake3::hash(&config_bytes).to_hex().to_string(),
-        manifest_blake3: dataset.manifest_blake3().to_owned(),
-        split_blake3: split.blake3().to_owned(),
-        model_blake3: String::new(),
-        optimizer_blake3: String::new(),
-    };
-    if let Some(checkpoint) = &checkpoint {
-        check_identity(&checkpoint.state, &identity, run_dir)?;
-        if checkpoint.state.epochs_done >= config.schedule.epochs {
-            println!(
-                "{}: finished already, all {} epochs are done",
-                run_dir.display(),
-                config.schedule.epochs
-            );
+    let beginning = beginning(&config_bytes, &dataset, &split);
+    if let Some(checkpoint) = &found {
+        check_identity(&checkpoint.state, &beginning, run_dir)?;
+        if let Some(why) = ended(&checkpoint.state, &config) {
+            println!("{}: finished already, {why}", run_dir.display());
             return Ok(());
         }
     } else if resume {
@@ -84,22 +73,19 @@ pub fn fit(
         );
     }
 
-    // What there is to learn from.
+    // What there is to learn from. Every epoch has the same size, whatever it draws.
     let (train, val) = folds(&dataset, &split, &config);
     if config.sampler() == SamplerKind::Pk {
         sampler::check_pk(&config.data, train.brands.len())?;
         sampler::warn_of_short_brands(&train, config.data.images_per_brand as usize);
     }
-    // Every epoch has the same size, whatever it draws.
     let plans = Samples::draw(&config, &train, 0).batches(config.data.batch as usize);
-    let steps_per_epoch = plans.len() as u64;
-    let images_per_epoch: u64 = plans.iter().map(|plan| plan.rows.len() as u64).sum();
     let skipped_images = match config.sampler() {
         SamplerKind::Images | SamplerKind::Pk => 0,
         SamplerKind::Triplets | SamplerKind::Pairs => train.n_single(),
     };
     if config.schedule.epochs > 0 {
-        check_samples(&train, steps_per_epoch, skipped_images, split_name)?;
+        check_samples(&train, plans.len(), skipped_images, split_name)?;
     }
     let validation = validation_plan(&config.loss, &val, config.seed);
     if validation.is_none() && config.schedule.epochs > 0 {
@@ -108,27 +94,27 @@ pub fn fit(
         );
     }
 
-    // The learner, fresh or as the checkpoint left it.
+    // The learner, fresh or as the checkpoint left it. A fresh one comes first: its weights file may be a slip, too.
     let runtime = Runtime::start(&config.runtime)?;
     let n_classes = train.brands.len();
-    let (mut learner, mut state) = match &checkpoint {
-        Some(c) => (
-            Learner::resume(&config, n_classes, &runtime, c)?,
-            c.state.clone(),
-        ),
-        None => (Learner::new(&config, n_classes, &runtime)?, identity),
+    let fresh = match found {
+        None => Some(Learner::new(&config, n_classes, &runtime)?),
+        Some(_) => None,
     };
     let run = Run::take(run_dir, &config_bytes)?;
-    let mut metrics = run.metrics(state.epochs_done)?;
+    let keep_every = config.checkpoint.every_epochs;
+    let (learner, state) = match (run.repair(keep_every)?, fresh) {
+        (Some(c), _) => (Learner::resume(&config, n_classes, &runtime, &c)?, c.state),
+        (None, Some(fresh)) => (fresh, beginning),
+        (None, None) => (Learner::new(&config, n_classes, &runtime)?, beginning),
+    };
     if config.schedule.epochs == 0 {
-        let model = learner.model_state();
-        publish(
-            &run.checkpoints(),
-            state,
-            &model,
-            &learner.optimizer.state(),
-            false,
-        )?;
+        let contents = Contents {
+            state: &state,
+            model: learner.model_state(),
+            optimizer: learner.training_state(),
+        };
+        publish(&run.checkpoints(), &contents, keep_every)?;
         println!(
             "{}: the network as initialised, not trained",
             run_dir.display()
@@ -140,172 +126,226 @@ pub fn fit(
         Residency::Host => None,
         Residency::Device => Some(Resident::load(&dataset, train.rows(), runtime.device)?),
     };
-    let source = resident
-        .as_ref()
-        .map_or(Source::Host(&dataset), Source::Device);
-    let total_steps = u64::from(config.schedule.epochs) * steps_per_epoch;
-    let mut progress = Progress::start(
+    let interrupts = Interrupts::listen();
+    let images = |plans: &[BatchPlan]| plans.iter().map(|plan| plan.rows.len() as u64).sum();
+    let images_per_epoch: u64 = images(&plans);
+    let progress = Progress::start(
         "training",
         u64::from(config.schedule.epochs) * images_per_epoch,
-        u64::from(state.epochs_done) * images_per_epoch,
+        u64::from(state.epochs_done) * images_per_epoch
+            + images(&plans[..state.epoch_batches as usize]),
     );
-    for epoch in state.epochs_done..config.schedule.epochs {
-        let began = Instant::now();
-        let samples = Samples::draw(&config, &train, u64::from(epoch));
-        let plans = samples.batches(config.data.batch as usize);
-        let pass = Pass {
-            config: &config,
-            runtime: &runtime,
-            epoch,
-            total_steps,
-        };
-        let (train_loss, lr) = pass.run(
-            &mut learner,
-            source,
-            plans,
-            &mut state.steps_done,
-            &mut metrics,
-            &mut progress,
-        )?;
-        let images_per_sec = images_per_epoch as f64 / began.elapsed().as_secs_f64();
+    let steps_per_epoch = plans.len().div_ceil(config.optimizer.accumulate as usize) as u64;
+    let mut training = Training {
+        journal: Journal::open(&run, &state, runtime.device, progress)?,
+        config: &config,
+        runtime: &runtime,
+        dataset: &dataset,
+        source: resident
+            .as_ref()
+            .map_or(Source::Host(&dataset), Source::Device),
+        train,
+        skipped_images,
+        validation,
+        total_steps: u64::from(config.schedule.epochs) * steps_per_epoch,
+        run,
+        interrupts,
+        learner,
+        state,
+    };
+    let why = loop {
+        training.epoch()?;
+        if let Some(why) = ended(&training.state, &config) {
+            break why;
+        }
+        if let Some(interrupted) = training.interrupted() {
+            return Err(interrupted.into());
+        }
+    };
+    training.journal.progress.finish();
+    let best = match (training.state.best_epoch, training.state.best_f1) {
+        (Some(epoch), Some(f1)) => {
+            format!("; validation F1 was highest, {f1:.4}, in epoch {epoch}")
+        }
+        _ => String::new(),
+    };
+    println!("{}: {why}{best}", run_dir.display());
+    Ok(())
+}
 
-        let validated = match &validation {
-            Some(plan) => Some(validate(
-                &learner.net,
-                &runtime,
-                &dataset,
-                plan,
-                &config.loss,
-            )?),
+/// A run at work: what it is made of, where it stands, what it tells.
+struct Training<'a> {
+    config: &'a TrainConfig,
+    runtime: &'a Runtime,
+    dataset: &'a Dataset,
+    source: Source<'a>,
+    train: FoldRows,
+    skipped_images: u64,
+    validation: Option<BatchPlan>,
+    total_steps: u64,
+    run: Run,
+    interrupts: Interrupts,
+    learner: Learner,
+    state: RunState,
+    journal: Journal,
+}
+
+impl Training<'_> {
+    /// One epoch, or what an interruption has left of it: steps, validation, checkpoint.
+    fn epoch(&mut self) -> Result<()> {
+        let (config, dataset, device) = (self.config, self.dataset, self.runtime.device);
+        let epoch = self.state.epochs_done;
+        let frozen = frozen_stages(&config.schedule, epoch);
+        let samples = Samples::draw(config, &self.train, epoch.into());
+        let mut plans = samples.batches(config.data.batch as usize);
+        let n_batches = plans.len() as u64;
+        let left = plans.split_off(self.state.epoch_batches as usize);
+        let (began, mut images) = (Instant::now(), 0);
+        self.journal.progress.goes_on();
+
+        std::thread::scope(|scope| -> Result<()> {
+            let mut batches = feed(scope, self.source, left, device);
+            while self.state.epoch_batches < n_batches {
+                // The mean gradient of up to `accumulate` batches.
+                let size = u64::from(config.optimizer.accumulate)
+                    .min(n_batches - self.state.epoch_batches);
+                let step = self.state.steps_done + 1;
+                let (mut losses, mut reading) = (Vec::new(), None);
+                zero_grad(&self.learner.parameters);
+                for i in 0..size {
+                    let batch = batches.next().context("the batches ended early")??;
+                    // Dropout is the only generator that libtorch draws from here.
+                    let number = u64::from(epoch) * n_batches + self.state.epoch_batches + i;
+                    tch::manual_seed(derive(config.seed, "dropout", &[number]) as i64);
+                    let pictures = self.pictures(&batch, epoch); // [roles × B, 3, H, W]
+                    let targets = self.runtime.i64_tensor(&batch.plan.targets); // [B]
+                    let mode = Mode::Train { frozen };
+                    let embeddings = torch::autocast_bf16(device, self.runtime.bf16, || {
+                        self.learner.net.forward(&pictures, mode)
+                    }); // [roles × B, D]
+                    let loss = self.learner.loss(&config.loss, &embeddings, &targets);
+                    (&loss / size as f64).backward();
+                    let plan = batch.plan.clone();
+                    if step.is_multiple_of(monitor::EVERY) && i + 1 == size {
+                        let (targets, roles) = (&plan.targets, plan.roles);
+                        reading = Some(monitor::read(&config.loss, &embeddings, targets, roles));
+                    }
+                    images += plan.rows.len() as u64;
+                    losses.push((loss.detach(), plan));
+                }
+
+                // One step of the optimiser.
+                let parameters = &self.learner.parameters;
+                let grad_norm = match config.optimizer.clip_norm {
+                    Some(max) => clip_grad_norm(parameters, max),
+                    None => grad_norm(parameters),
+                };
+                let lr = learning_rates(config, self.state.steps_done, self.total_steps, epoch);
+                let rate = |parameter: &Parameter| match parameter.group {
+                    Group::Backbone { .. } => lr.backbone,
+                    Group::Head => lr.head,
+                    Group::Loss => lr.loss,
+                };
+                self.learner.optimizer.step(parameters, rate);
+                self.learner.average();
+
+                // Where the run stands now, told and, where it is time, written.
+                self.state.steps_done = step;
+                self.state.epoch_batches += size;
+                let record = StepRecord {
+                    epoch,
+                    step,
+                    lr,
+                    batches: losses,
+                    grad_norm,
+                    reading,
+                };
+                self.journal
+                    .step(record, &mut self.state, &self.run, dataset)?;
+                let every = config.checkpoint.every_steps;
+                let within = self.state.epoch_batches < n_batches;
+                let interrupted = self.interrupted();
+                if (within && every > 0 && step.is_multiple_of(every)) || interrupted.is_some() {
+                    self.checkpoint()?;
+                }
+                if let Some(interrupted) = interrupted {
+                    return Err(interrupted.into());
+                }
+            }
+            Ok(())
+        })?;
+        self.journal.settle(&mut self.state, &self.run, dataset)?;
+        let images_per_sec = images as f64 / began.elapsed().as_secs_f64();
+
+        let validated = match &self.validation {
             None => None,
+            Some(plan) => {
+                let net = self.learner.evaluated();
+                Some(validate(net, self.runtime, dataset, plan, &config.loss)?)
+            }
         };
-        metrics.write(&MetricsLine::Epoch {
+        let train_loss = self.state.epoch_loss_sum / self.state.epoch_samples as f64;
+        self.journal.metrics.write(MetricsLine::Epoch {
             epoch,
-            step: state.steps_done,
+            step: self.state.steps_done,
             train_loss,
             val_loss: validated.and_then(|v| v.loss),
             f1: validated.map(|v| v.f1),
             threshold: validated.map(|v| v.threshold),
-            lr,
-            freeze: frozen_stages(&config.schedule, epoch),
-            skipped_images,
+            lr: learning_rates(config, self.state.steps_done - 1, self.total_steps, epoch),
+            freeze: frozen,
+            skipped_images: self.skipped_images,
             images_per_sec,
         })?;
-        metrics.sync()?;
-        progress.say(&epoch_line(
-            epoch,
-            config.schedule.epochs,
-            train_loss,
-            validated,
-            images_per_sec,
-        ));
+        let line = epoch_line(epoch, train_loss, validated, images_per_sec);
+        self.journal.progress.say(&line);
+        let lines = self.journal.metrics.lines();
+        curves::write(self.run.dir(), &config.schedule, lines)?;
 
-        // The first epoch with the highest F1 is the best.
-        let is_best = validated.is_some_and(|v| state.best_f1.is_none_or(|best| v.f1 > best));
-        if is_best {
-            state.best_epoch = Some(epoch);
-            state.best_f1 = validated.map(|v| v.f1);
-        }
-        state.epochs_done = epoch + 1;
-        let model = learner.model_state();
-        publish(
-            &run.checkpoints(),
-            state.clone(),
-            &model,
-            &learner.optimizer.state(),
-            is_best,
-        )?;
-    }
-    progress.finish();
-    match (state.best_epoch, state.best_f1) {
-        (Some(epoch), Some(f1)) => println!(
-            "{}: {} epochs done; validation F1 was highest, {f1:.4}, in epoch {epoch}",
-            run_dir.display(),
-            state.epochs_done
-        ),
-        _ => println!("{}: {} epochs done", run_dir.display(), state.epochs_done),
-    }
-    Ok(())
-}
-
-/// One epoch's pass over the training batches.
-struct Pass<'a> {
-    config: &'a TrainConfig,
-    runtime: &'a Runtime,
-    epoch: u32,
-    total_steps: u64,
-}
-
-impl Pass<'_> {
-    /// Steps through `plans`; returns the mean loss over the epoch's samples and the head's rate at the last step.
-    fn run(
-        &self,
-        learner: &mut Learner,
-        source: Source,
-        plans: Vec<BatchPlan>,
-        steps_done: &mut u64,
-        metrics: &mut Metrics,
-        progress: &mut Progress,
-    ) -> Result<(f64, f64)> {
-        let config = self.config;
-        let mode = Mode::Train {
-            frozen: frozen_stages(&config.schedule, self.epoch),
-        };
-        let (mut loss_sum, mut n_samples, mut head_lr) = (0.0, 0.0, 0.0);
-        std::thread::scope(|scope| {
-            for batch in feed(scope, source, plans, self.runtime.device) {
-                let batch = batch?;
-                // Dropout is the only generator that libtorch draws from here.
-                tch::manual_seed(derive(config.seed, "dropout", &[*steps_done]) as i64);
-                let images = self.images(&batch); // [roles × B, 3, H, W]
-                let targets = self.runtime.i64_tensor(&batch.plan.targets); // [B]
-                let embeddings =
-                    torch::autocast_bf16(self.runtime.device, self.runtime.bf16, || {
-                        learner.net.forward(&images, mode)
-                    }); // [roles × B, D]
-                let loss = learner.loss(&config.loss, &embeddings, &targets);
-                let value = loss.double_value(&[]);
-                if !value.is_finite() {
-                    bail!(not_finite(value, *steps_done, self.epoch, &batch.plan));
-                }
-                zero_grad(&learner.parameters);
-                loss.backward();
-                let factor = lr_factor(&config.schedule, *steps_done, self.total_steps, self.epoch);
-                head_lr = rate(&config.optimizer, factor, Group::Head);
-                learner.optimizer.step(&learner.parameters, |p| {
-                    rate(&config.optimizer, factor, p.group)
-                });
-
-                *steps_done += 1;
-                let size = (batch.plan.rows.len() / batch.plan.roles) as f64;
-                loss_sum += value * size;
-                n_samples += size;
-                metrics.write(&MetricsLine::Step {
-                    epoch: self.epoch,
-                    step: *steps_done,
-                    loss: value,
-                })?;
-                progress.advance(batch.plan.rows.len() as u64, Some(value));
-            }
-            Ok((loss_sum / n_samples, head_lr))
-        })
+        finish_epoch(&mut self.state, config, validated.map(|v| v.f1));
+        self.checkpoint()
     }
 
     /// The batch's pictures as the network takes them: augmented where the configuration says so, normalised.
-    fn images(&self, batch: &Batch) -> Tensor {
+    fn pictures(&self, batch: &Batch, epoch: u32) -> Tensor {
         let images = &batch.images_nhwc;
-        let side_px = images.size()[1] as usize;
-        let draw = |config| {
-            let keys = &batch.plan.keys;
-            augment::draw(
-                config,
-                side_px,
-                self.config.seed,
-                u64::from(self.epoch),
-                keys,
-            )
+        let (side_px, keys) = (images.size()[1] as usize, &batch.plan.keys);
+        let augment = self.config.augment.as_ref();
+        let drawn =
+            augment.map(|a| augment::draw(a, side_px, self.config.seed, epoch.into(), keys));
+        augment::prepare(images, drawn.as_ref())
+    }
+
+    /// Writes a checkpoint of the run as it stands.
+    fn checkpoint(&mut self) -> Result<()> {
+        self.journal
+            .settle(&mut self.state, &self.run, self.dataset)?;
+        self.journal.metrics.sync()?;
+        let contents = Contents {
+            state: &self.state,
+            model: self.learner.model_state(),
+            optimizer: self.learner.training_state(),
         };
-        augment::prepare(images, self.config.augment.as_ref().map(draw).as_ref())
+        let keep_every = self.config.checkpoint.every_epochs;
+        publish(&self.run.checkpoints(), &contents, keep_every)
+    }
+
+    /// The signal that came, if one did.
+    fn interrupted(&self) -> Option<Interrupted> {
+        let step = self.state.steps_done;
+        let signal = self.interrupts.received()?;
+        Some(Interrupted { signal, step })
+    }
+}
+
+/// The rates of the step that is taken after `step` others.
+fn learning_rates(config: &TrainConfig, step: u64, total_steps: u64, epoch: u32) -> LearningRates {
+    let factor = lr_factor(&config.schedule, step, total_steps, epoch);
+    let rate = |group| rate(&config.optimizer, factor, group);
+    LearningRates {
+        backbone: rate(Group::Backbone { stage: 0 }),
+        head: rate(Group::Head),
+        loss: rate(Group::Loss),
     }
 }
 
@@ -370,12 +410,12 @@ fn folds(dataset: &Dataset, split: &Split, config: &TrainConfig) -> (FoldRows, F
 
 fn check_samples(
     train: &FoldRows,
-    steps_per_epoch: u64,
+    n_batches: usize,
     skipped_images: u64,
     split: &str,
 ) -> Result<(), UsageError> {
     let n_brands = train.brands.len();
-    if n_brands < 2 || steps_per_epoch == 0 {
+    if n_brands < 2 || n_batches == 0 {
         return Err(UsageError(format!(
             "split {split:?}: nothing to train on: {n_brands} training brands with {} images, of which {skipped_images} are their brand's only one; at least two brands are needed, and two images that have another of their brand",
             train.n_rows()
@@ -390,44 +430,13 @@ fn check_samples(
     Ok(())
 }
 
-/// A run continues only with the data it began with.
-fn check_identity(saved: &RunState, now: &RunState, run: &Path) -> Result<(), UsageError> {
-    let changed = if saved.config_blake3 != now.config_blake3 {
-        "configuration"
-    } else if saved.manifest_blake3 != now.manifest_blake3 {
-        "dataset"
-    } else if saved.split_blake3 != now.split_blake3 {
-        "split"
-    } else {
-        return Ok(());
-    };
-    Err(UsageError(format!(
-        "{}: this run began with another {changed}; a run continues only with the same one, so give that one or start another run",
-        run.display()
-    )))
-}
-
-fn not_finite(loss: f64, step: u64, epoch: u32, plan: &BatchPlan) -> String {
-    const NAMED: usize = 24;
-    let named: Vec<String> = plan.rows.iter().take(NAMED).map(u64::to_string).collect();
-    let rest = match plan.rows.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
-    format!(
-        "the loss is {loss} at step {step} (epoch {epoch}), rows {}{rest}; lower optimizer.lr or raise schedule.warmup_steps; the last checkpoint is untouched",
-        named.join(", ")
-    )
-}
-
 fn epoch_line(
     epoch: u32,
-    epochs: u32,
     train_loss: f64,
     validated: Option<Validation>,
     images_per_sec: f64,
 ) -> String {
-    let mut line = format!("epoch {epoch} of 0..{epochs}: train loss {train_loss:.4}");
+    let mut line = format!("epoch {epoch}: train loss {train_loss:.4}");
     if let Some(v) = validated {
         if let Some(loss) = v.loss {
             line += &format!(", validation loss {loss:.4}");

@@ -176,6 +176,11 @@ impl EmbeddingNet {
         &self.parameters
     }
 
+    /// Every tensor that is no parameter, BatchNorm's running statistics, by name and in the order of the network.
+    pub fn buffers(&self) -> &[(String, Tensor)] {
+        &self.buffers
+    }
+
     /// Copies of all parameters and buffers by their names: what torch calls the `state_dict`. `num_batches_tracked`
     /// is there for strict loading in Python and never counted.
     pub fn state(&self) -> BTreeMap<String, Tensor> {

@@ -2,9 +2,10 @@
 
 use logodex_schemas::evaluation::{ComparisonRow, SimilarityHistogram, ThresholdKind};
 
+use crate::curves;
 use crate::eval::PAPER;
 use crate::eval::floors::RANDOM;
-use crate::report::load::{Epoch, Inputs, Model};
+use crate::report::load::{Inputs, Model};
 use crate::report::plot::{Axis, Dash, INK, MUTED, Mark, Panel, colour};
 
 /// Sizes of a small panel (three in a row) and of a wide one (two in a row), pixels as shown.
@@ -137,90 +138,10 @@ pub fn learning(model: &Model, place: usize) -> Vec<Figure> {
     let Some(training) = &model.training else {
         return Vec::new();
     };
-    let series = |value: fn(&Epoch) -> Option<f64>| -> Vec<(f64, f64)> {
-        training
-            .epochs
-            .iter()
-            .filter_map(|e| Some((f64::from(e.epoch), value(e)?)))
-            .filter(|(_, y)| y.is_finite())
-            .collect()
-    };
-    let last = training.epochs.iter().map(|e| e.epoch).max().unwrap_or(0);
-    let x = Axis::round(
-        0.0,
-        f64::from(last.max(1)),
-        last.clamp(1, 6) as usize,
-        false,
-    );
-    let unfreeze = training.config.schedule.unfreeze.as_slice();
-    let own = colour(place);
-    let figure = |caption: &str, lines: Vec<Mark>| {
-        let values: Vec<f64> = lines
-            .iter()
-            .flat_map(|mark| match mark {
-                Mark::Line(points, ..) => points.iter().map(|p| p.1).collect(),
-                _ => Vec::new(),
-            })
-            .collect();
-        if values.is_empty() {
-            return None;
-        }
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        // Losses and scores start at 0 unless that would flatten what is to be seen.
-        let low = if low > 0.0 && low < 0.6 * high {
-            0.0
-        } else {
-            low
-        };
-        let mut marks: Vec<Mark> = unfreeze
-            .iter()
-            .map(|u| Mark::Rule(u.epoch.into(), "unfreeze".to_owned(), INK))
-            .collect();
-        marks.extend(lines);
-        Some(Figure {
-            caption: caption.to_owned(),
-            panel: Panel {
-                width: SMALL.0,
-                height: SMALL.1,
-                left: LEFT,
-                x: x.clone(),
-                y: Axis::round(low, high, 4, true),
-                x_title: "epoch".to_owned(),
-                rules_at_y: true,
-                marks,
-                description: format!("{}: {caption} over the epochs", model.name),
-            },
-        })
-    };
-    let solid = |points: Vec<(f64, f64)>| match points.is_empty() {
-        true => None,
-        false => Some(Mark::Line(points, own, Dash::Solid)),
-    };
-    let mut losses = vec![Mark::Line(
-        series(|e| Some(e.train_loss)),
-        MUTED,
-        Dash::Dashed,
-    )];
-    losses.extend(solid(series(|e| e.val_loss)));
-    let caption = match losses.len() {
-        1 => "Loss: training (dashed)",
-        _ => "Loss: training (dashed), validation",
-    };
-    [
-        figure(caption, losses),
-        figure(
-            "F1 on validation pairs",
-            solid(series(|e| e.f1)).into_iter().collect(),
-        ),
-        figure(
-            "Threshold of that F1",
-            solid(series(|e| e.threshold)).into_iter().collect(),
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let schedule = &training.config.schedule;
+    let curves = curves::learning(&model.name, &training.epochs, schedule, place);
+    let shown = curves.into_iter().filter(|(name, _)| *name != "lr");
+    shown.map(|(_, figure)| figure).collect()
 }
 
 /// Pooled F1 over τ, on validation and on test brands; a panel per model.

@@ -13,6 +13,7 @@ use logodex_schemas::train::TrainConfig;
 use serde::de::DeserializeOwned;
 
 use crate::config::UsageError;
+use crate::curves::{self, Epoch};
 use crate::eval::floors::{RANDOM, REJECT_ALL};
 
 /// Everything a report is made of.
@@ -54,23 +55,6 @@ pub struct Training {
     pub config: TrainConfig,
     /// The epochs of `metrics.jsonl`.
     pub epochs: Vec<Epoch>,
-}
-
-/// An epoch of `metrics.jsonl`, as far as it is shown.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Epoch {
-    /// 0-based.
-    pub epoch: u32,
-    /// Mean training loss.
-    pub train_loss: f64,
-    /// Mean validation loss, where it is defined.
-    pub val_loss: Option<f64>,
-    /// Best F1 on the validation pairs.
-    pub f1: Option<f64>,
-    /// Its threshold.
-    pub threshold: Option<f64>,
-    /// Training images that could be no anchor.
-    pub skipped_images: u64,
 }
 
 /// What `logodex-data stats` wrote.
@@ -337,31 +321,14 @@ fn read_training(dir: &Path) -> Result<Option<Training>> {
         return Ok(None);
     }
     let path = dir.join("metrics.jsonl");
-    let mut epochs: Vec<Epoch> = Vec::new();
+    let mut lines: Vec<MetricsLine> = Vec::new();
     for (number, line) in String::from_utf8_lossy(&bytes(&path)?).lines().enumerate() {
-        let line: MetricsLine = serde_json::from_str(line)
-            .map_err(|e| UsageError(format!("{}: line {}: {e}", path.display(), number + 1)))?;
-        if let MetricsLine::Epoch {
-            epoch,
-            train_loss,
-            val_loss,
-            f1,
-            threshold,
-            skipped_images,
-            ..
-        } = line
-        {
-            epochs.push(Epoch {
-                epoch,
-                train_loss,
-                val_loss,
-                f1,
-                threshold,
-                skipped_images,
-            });
-        }
+        lines
+            .push(serde_json::from_str(line).map_err(|e| {
+                UsageError(format!("{}: line {}: {e}", path.display(), number + 1))
+            })?);
     }
-    epochs.sort_by_key(|e| e.epoch);
+    let epochs = curves::epochs(&lines);
     match epochs.is_empty() {
         true => usage(format!(
             "{}: holds no completed epoch, but config.toml asks for {}",

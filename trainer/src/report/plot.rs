@@ -94,12 +94,10 @@ impl Axis {
             true => ((low / step).floor(), (high / step - 1e-9).ceil()),
             false => ((low / step - 1e-9).ceil(), (high / step + 1e-9).floor()),
         };
-        let places =
-            usize::from(step < 0.99) + usize::from(step < 0.099) + usize::from(step < 0.0099);
         let ticks = (first as i64..=last as i64)
             .map(|i| {
                 let value = i as f64 * step;
-                (value, format!("{value:.places$}").replace('-', "−"))
+                (value, word(value, step))
             })
             .collect();
         match widen {
@@ -110,6 +108,16 @@ impl Axis {
             },
             false => Self { low, high, ticks },
         }
+    }
+}
+
+/// A tick's word with the places that its step needs; in powers of ten where those would be many.
+fn word(value: f64, step: f64) -> String {
+    let places = (-(1.01 * step).log10()).ceil().max(0.0) as usize;
+    match places {
+        0..=3 => format!("{value:.places$}").replace('-', "−"),
+        _ if value == 0.0 => "0".to_owned(),
+        _ => format!("{value:.1e}").replace('-', "−").replace(".0e", "e"),
     }
 }
 
@@ -382,6 +390,10 @@ mod tests {
         assert_eq!(
             words(Axis::round(-0.07, 0.26, 4, true)),
             ["−0.1", "0.0", "0.1", "0.2", "0.3"]
+        );
+        assert_eq!(
+            words(Axis::round(0.0, 3e-4, 3, true)),
+            ["0", "1e−4", "2e−4", "3e−4"]
         );
         let flat = Axis::round(0.4, 0.4, 4, true);
         assert!(flat.high > flat.low && flat.ticks.len() >= 2);

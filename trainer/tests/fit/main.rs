@@ -1,6 +1,11 @@
-//! The trainer's promises to whoever runs it: what is refused and how, and that a run continues where it was killed.
+//! The trainer's promises to whoever runs it: what is refused and how, that a run continues where it was stopped, and that
+//! it says when it goes wrong.
 
+mod collapse;
 mod dataset;
+mod faults;
+mod interrupt;
 mod refuse;
 mod resume;
+mod steps;
 mod support;

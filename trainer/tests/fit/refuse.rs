@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use logodex_schemas::run::{Stopped, stopped_header};
 use logodex_schemas::split::Fold;
 
 use crate::support::{TINY, Workspace, run, train};
@@ -128,10 +129,22 @@ fn a_diverging_run_stops_with_step_and_rows_and_keeps_no_checkpoint_of_it() {
     let (code, stderr) = run(&mut w.fit(&config, "run"));
     assert_eq!(code, 1, "{stderr}");
     assert!(
-        stderr.contains("the loss is") && stderr.contains("step 1 (epoch 0), rows "),
+        stderr.contains("the loss is") && stderr.contains("step 2 (epoch 0), rows "),
         "{stderr}"
     );
     assert!(!w.path("run/checkpoints/last").exists());
+    let stopped = fs::read(w.path("run/stopped.json")).expect("stopped.json");
+    let stopped: Stopped = stopped_header().parse(&stopped).expect("its schema");
+    assert_eq!((stopped.epoch, stopped.step), (0, 2));
+    assert!(
+        ["NaN", "inf"].contains(&stopped.loss.as_str()),
+        "{stopped:?}"
+    );
+    assert_eq!(stopped.rows.len(), 24);
+    let first = &stopped.rows[0];
+    assert!(stderr.contains(&format!("rows {}", first.row)), "{stderr}");
+    assert_eq!(first.brand, format!("brand {:02}", first.row / 4));
+    assert_eq!(first.image, first.row as i64 / 2);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use logodex_schemas::dataset::{
     AnnotationsEntry, BrandRow, BuildConfig, Counts, Encoding, FileEntry, Manifest, ShardEntry,
@@ -236,8 +238,107 @@ pub fn run(command: &mut Command) -> (i32, String) {
     (status.code().unwrap_or(-1), stderr)
 }
 
-/// A network of a few seconds: every kind of state that must survive a kill (momentum, class weights, BatchNorm,
-/// dropout, augmentation, an unfreeze) takes part.
+/// Lines of a run's `metrics.jsonl` of this kind.
+pub fn lines(run: &Path, kind: &str) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|line| line["kind"] == kind)
+        .collect()
+}
+
+/// A tensor file of a run's checkpoint: every fp32 tensor by name.
+pub fn tensors(checkpoint: &Path, file: &str) -> BTreeMap<String, Vec<f32>> {
+    let bytes = fs::read(checkpoint.join(file)).expect("tensors");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    file.tensors()
+        .into_iter()
+        .filter(|(_, view)| view.dtype() == Dtype::F32)
+        .map(|(name, view)| {
+            let numbers = view.data().chunks_exact(4);
+            let numbers = numbers.map(|b| f32::from_le_bytes(b.try_into().expect("4 bytes")));
+            (name, numbers.collect())
+        })
+        .collect()
+}
+
+/// Everything of a run that must be equal: its newest checkpoint, its pictures, and its metrics but for the speed.
+#[derive(PartialEq)]
+pub struct Outcome {
+    files: BTreeMap<String, Vec<u8>>,
+    metrics: Vec<serde_json::Value>,
+}
+
+pub fn outcome(run: &Path) -> Outcome {
+    let mut files = BTreeMap::new();
+    for folder in ["checkpoints/last", "figures"] {
+        for entry in fs::read_dir(run.join(folder)).expect(folder) {
+            let path = entry.expect(folder).path();
+            let name = path.file_name().expect("a name").to_string_lossy();
+            files.insert(format!("{folder}/{name}"), fs::read(&path).expect("a file"));
+        }
+    }
+    let text = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
+    let metrics = text.lines().map(|line| {
+        let mut line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        if let Some(object) = line.as_object_mut() {
+            object.remove("images_per_sec");
+        }
+        line
+    });
+    Outcome {
+        files,
+        metrics: metrics.collect(),
+    }
+}
+
+/// Fails naming what differs.
+pub fn assert_same(expected: &Path, found: &Path) {
+    let (expected, found) = (outcome(expected), outcome(found));
+    assert_eq!(expected.metrics, found.metrics);
+    let names = |o: &Outcome| o.files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&expected), names(&found));
+    for (name, bytes) in &expected.files {
+        assert!(*bytes == found.files[name], "{name} differs");
+    }
+}
+
+/// A run of [`FULL`] left alone, in a workspace that several tests share, and its configuration.
+pub fn left_alone() -> &'static (Workspace, PathBuf) {
+    static SHARED: OnceLock<(Workspace, PathBuf)> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let w = Workspace::small();
+        let config = w.config("full.toml", FULL);
+        let (code, stderr) = run(&mut w.fit(&config, "alone"));
+        assert_eq!(code, 0, "{stderr}");
+        (w, config)
+    })
+}
+
+/// Begins without output.
+pub fn spawn(command: &mut Command) -> Child {
+    let silent = command.stdout(Stdio::null()).stderr(Stdio::null());
+    silent.spawn().expect("the binary starts")
+}
+
+/// Waits until `ready`, then `after` more; false when the process ended first.
+pub fn wait(child: &mut Child, ready: impl Fn() -> bool, after: Duration) -> bool {
+    let mut since: Option<Instant> = None;
+    loop {
+        if since.is_none() && ready() {
+            since = Some(Instant::now());
+        }
+        if since.is_some_and(|s| s.elapsed() >= after) {
+            return true;
+        }
+        if child.try_wait().expect("child").is_some() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A network of a few seconds: momentum, BatchNorm, dropout, augmentation and an unfreeze take part.
 pub const TINY: &str = r#"
 [model]
 arch = "resnet18"
@@ -255,6 +356,36 @@ unfreeze = [{ epoch = 1, freeze = 0, lr_factor = 0.5 }]
 [data]
 batch = 8
 [augment]
+[runtime]
+device = "cpu"
+threads = 1
+"#;
+
+/// Every kind of state that must survive a kill: beside those of [`TINY`] an average, gradients of several batches, the last
+/// of them incomplete, and a checkpoint after every step.
+pub const FULL: &str = r#"
+[model]
+arch = "resnet18"
+head = "triplet"
+[loss]
+kind = "triplet"
+margin = 1.0
+[optimizer]
+kind = "sgd"
+lr = 1e-2
+clip_norm = 1.0
+accumulate = 2
+[schedule]
+epochs = 3
+freeze = 2
+unfreeze = [{ epoch = 1, freeze = 0, lr_factor = 0.5 }]
+[data]
+batch = 8
+[augment]
+[ema]
+decay = 0.9
+[checkpoint]
+every_steps = 1
 [runtime]
 device = "cpu"
 threads = 1

@@ -10,7 +10,7 @@ use logodex_schemas::evaluation::{
     EpisodeRow, Evaluation, EvaluationRow, Example, ExamplePicture, SimilarityHistogram, Threshold,
     ThresholdKind, TooFew, evaluation_header,
 };
-use logodex_schemas::run::MetricsLine;
+use logodex_schemas::run::{LearningRates, MetricsLine};
 use logodex_schemas::stats::{CategoryStats, DatasetStats, SampleRow, stats_header};
 use rand::Rng;
 
@@ -226,10 +226,19 @@ fn write_training(dir: &Path, made: &Made, epochs: u32) {
     let lines: String = (0..epochs)
         .map(|epoch| {
             let t = f64::from(epoch);
+            let rates = LearningRates {
+                backbone: 1e-4,
+                head: 1e-3,
+                loss: 1e-3,
+            };
             let step = MetricsLine::Step {
                 epoch,
                 step: u64::from(epoch) * 10,
                 loss: 0.5,
+                lr: rates,
+                grad_norm: 1.0,
+                monitor: None,
+                images_per_sec: 250.0,
             };
             let line = MetricsLine::Epoch {
                 epoch,
@@ -239,7 +248,7 @@ fn write_training(dir: &Path, made: &Made, epochs: u32) {
                     .then(|| 0.3 + 0.4 * (-t / 5.0).exp() + 0.01 * (t * 1.7).sin()),
                 f1: Some(0.82 - 0.3 * (-t / 4.0).exp() + 0.008 * (t * 2.3).sin()),
                 threshold: Some(0.6 + 0.2 * (-t / 8.0).exp()),
-                lr: 1e-3,
+                lr: rates,
                 freeze: 0,
                 skipped_images: 4,
                 images_per_sec: 250.0,

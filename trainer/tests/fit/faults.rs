@@ -1,0 +1,122 @@
+//! A damaged checkpoint or a full disk costs at most the newest checkpoint, and is said.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{assert_same, left_alone, lines, run, spawn, train, wait};
+
+/// Runs a shell command in the workspace; `$FIT` is the command line of `fit` but for `--run`.
+fn shell(dir: &Path, dataset: &Path, config: &Path, script: &str) -> (Option<i32>, String) {
+    let fit = format!(
+        "{} fit --split s --dataset {} --config {}",
+        train().get_program().to_string_lossy(),
+        dataset.display(),
+        config.display()
+    );
+    let output = Command::new("bash")
+        .args(["-c", script])
+        .env("FIT", fit)
+        .current_dir(dir)
+        .output()
+        .expect("bash starts");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    (output.status.code(), stderr)
+}
+
+#[test]
+fn a_damaged_newest_checkpoint_costs_what_came_after_the_one_before() {
+    let (w, config) = left_alone();
+    for (name, file, damage) in [
+        ("torn", "model.safetensors", "cut"),
+        ("flipped", "optimizer.safetensors", "flipped"),
+    ] {
+        let copied = Command::new("cp")
+            .arg("-al")
+            .args([w.path("alone"), w.path(name)])
+            .status();
+        assert!(copied.expect("cp").success());
+        let path = w.path(name).join("checkpoints/last").join(file);
+        let mut bytes = fs::read(&path).expect("read");
+        match damage {
+            "cut" => bytes.truncate(bytes.len() / 3),
+            _ => bytes[4_000_000] ^= 16,
+        }
+        // The file is shared with the run that was copied: a new one takes its place.
+        fs::remove_file(&path).expect("removed");
+        fs::write(&path, bytes).expect("written");
+
+        let (code, stderr) = run(w.fit(config, name).arg("--resume"));
+        assert_eq!(code, 0, "{stderr}");
+        assert!(
+            stderr.contains("checkpoint epoch-003 is damaged")
+                && stderr.contains("continuing from epoch-002-batch-000002"),
+            "{stderr}"
+        );
+        assert_same(&w.path("alone"), &w.path(name));
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_keeps_the_checkpoint_before_and_the_run_goes_on_when_there_is_room() {
+    let (w, config) = left_alone();
+    let full = w.path("full");
+    let mut child = spawn(&mut w.fit(config, "full"));
+    let begun = || !lines(&full, "step").is_empty();
+    assert!(wait(&mut child, begun, Duration::ZERO), "still at work");
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-s", "INT", &pid])
+            .status()
+            .expect("kill")
+            .success()
+    );
+    assert_eq!(child.wait().expect("waited for").code(), Some(130));
+    let before = fs::read_link(full.join("checkpoints/last")).expect("a checkpoint");
+
+    // A limit on the length of files stands for the disk's end: no network of 45 MB can be written.
+    let limited = "trap '' XFSZ; ulimit -f 20000; exec $FIT --run full --resume";
+    let (code, error) = shell(w.dir.path(), &w.dataset, config, limited);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(
+        error.contains("cannot write checkpoint") && error.contains("the one before is whole"),
+        "{error}"
+    );
+    assert_eq!(
+        fs::read_link(full.join("checkpoints/last")).expect("still"),
+        before
+    );
+    let names = fs::read_dir(full.join("checkpoints")).expect("checkpoints");
+    let hidden = names
+        .flatten()
+        .filter(|e| e.file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(hidden.count(), 0, "nothing half written is left");
+
+    let (code, stderr) = run(w.fit(config, "full").arg("--resume"));
+    assert_eq!(code, 0, "{stderr}");
+    assert_same(&w.path("alone"), &full);
+}
+
+#[test]
+fn a_file_system_that_is_full_is_told_as_such() {
+    let (w, config) = left_alone();
+    // Room for one checkpoint of 134 MB and not for a second; where the system lets us make a file system.
+    let script = "mkdir small && unshare -rm bash -c 'mount -t tmpfs -o size=200m none small && \
+         { $FIT --run small/run; code=$?; test -e small/run/checkpoints/last/state.json || code=77; \
+         mount -o remount,size=900m small && $FIT --run small/run --resume && cp -a small/run freed || code=78; \
+         exit $code; }'";
+    let (code, error) = shell(w.dir.path(), &w.dataset, config, script);
+    if error.contains("unshare failed") || error.to_lowercase().contains("permission denied") {
+        // The test above has shown what happens; here no file system can be made.
+        return;
+    }
+    assert_eq!(code, Some(1), "{error}");
+    assert!(
+        error.contains("No space left") && error.contains("make room"),
+        "{error}"
+    );
+    assert_same(&w.path("alone"), &w.path("freed"));
+}
