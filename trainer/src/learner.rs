@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use logodex_schemas::train::{LossConfig, ModelConfig, TrainConfig};
+use logodex_schemas::train::{LossConfig, ModelConfig, SamplerKind, TrainConfig};
 use tch::{Kind, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::ema::Ema;
-use crate::loss;
+use crate::loss::{self, classes, labelled};
+use crate::memory::{Memory, Remembered};
+use crate::miner::{self, Labels, Selection};
 use crate::model::{EmbeddingNet, Group, Parameter};
 use crate::optimizer::Optimizer;
 use crate::random::derive;
@@ -28,8 +30,10 @@ pub struct Learner {
     pub parameters: Vec<Parameter>,
     /// Moves them.
     pub optimizer: Optimizer,
-    /// Class weights of the normalised softmax, `[classes, D]`; the last of `parameters`.
+    /// Class weights or proxies, `[classes · centres, D]`; the last of `parameters`.
     class_weights: Option<Tensor>,
+    /// The cross-batch memory, where the run has one.
+    memory: Option<Memory>,
     /// The average of the network, where the run keeps one.
     ema: Option<Ema>,
 }
@@ -94,7 +98,11 @@ impl Learner {
         let class_weights = config.loss.has_weights().then(|| {
             // Drawn on the CPU, so that every device starts from the same numbers.
             tch::manual_seed(derive(config.seed, "class weights", &[]) as i64);
-            let shape = [n_classes as i64, net.embedding_dim()];
+            let centers = match config.loss {
+                LossConfig::ArcFace { sub_centers, .. } => i64::from(sub_centers),
+                _ => 1,
+            };
+            let shape = [n_classes as i64 * centers, net.embedding_dim()];
             let std = (2.0 / (shape[0] + shape[1]) as f64).sqrt();
             let drawn = Tensor::randn(shape, (Kind::Float, tch::Device::Cpu)) * std;
             drawn.to_device(runtime.device).set_requires_grad(true)
@@ -108,6 +116,10 @@ impl Learner {
         }
         Ok(Self {
             ema: Ema::new(config, &net, runtime)?,
+            memory: config
+                .memory
+                .as_ref()
+                .map(|memory| Memory::new(memory, net.embedding_dim(), runtime.device)),
             net,
             parameters,
             optimizer: Optimizer::new(&config.optimizer),
@@ -116,31 +128,82 @@ impl Learner {
     }
 
     /// The mean loss of a batch, in fp32. `embeddings`: `[roles × B, D]`, role after role; `targets`: `[B]` as
-    /// [`BatchPlan::targets`](crate::batch::BatchPlan::targets).
-    pub fn loss(&self, config: &LossConfig, embeddings: &Tensor, targets: &Tensor) -> Tensor {
+    /// [`BatchPlan::targets`](crate::batch::BatchPlan::targets). `step` steps came before this batch's; `number` batches.
+    pub fn loss(
+        &mut self,
+        config: &TrainConfig,
+        embeddings: &Tensor,
+        targets: &Tensor,
+        step: u64,
+        number: u64,
+    ) -> Tensor {
+        let weights = || {
+            let weights = self.class_weights.as_ref();
+            weights.expect("built whenever the loss has any")
+        };
         let role = |roles| embeddings.chunk(roles, 0);
-        match *config {
-            LossConfig::Triplet { margin } => {
+        match (config.loss, config.sampler()) {
+            (LossConfig::Triplet { margin }, SamplerKind::Triplets) => {
                 let role = role(3);
                 loss::triplet(&role[0], &role[1], &role[2], margin)
             }
-            LossConfig::ContrastiveEuclidean { margin } => {
+            (LossConfig::ContrastiveEuclidean { margin }, SamplerKind::Pairs) => {
                 let (role, same) = (role(2), targets.to_kind(Kind::Float));
                 loss::contrastive_euclidean(&role[0], &role[1], &same, margin)
             }
-            LossConfig::ContrastiveCosine { margin } => {
+            (LossConfig::ContrastiveCosine { margin }, SamplerKind::Pairs) => {
                 let (role, same) = (role(2), targets.to_kind(Kind::Float));
                 loss::contrastive_cosine(&role[0], &role[1], &same, margin)
             }
-            LossConfig::NormSoftmax { temperature } => {
-                let weights = self
-                    .class_weights
-                    .as_ref()
-                    .expect("built whenever the loss is this one");
-                loss::norm_softmax(embeddings, weights, targets, temperature)
+            (LossConfig::NormSoftmax { temperature }, _) => {
+                classes::norm_softmax(embeddings, weights(), targets, temperature)
             }
-            _ => unreachable!("refused by the configuration"),
+            (
+                LossConfig::ArcFace {
+                    margin_deg,
+                    scale,
+                    sub_centers,
+                },
+                _,
+            ) => {
+                let centers = i64::from(sub_centers);
+                classes::arc_face(embeddings, weights(), targets, margin_deg, scale, centers)
+            }
+            (LossConfig::ProxyAnchor { margin, alpha }, _) => {
+                classes::proxy_anchor(embeddings, weights(), targets, margin, alpha)
+            }
+            _ => self.labelled_loss(config, embeddings, targets, step, number),
         }
+    }
+
+    /// The loss over the pairs of a P×K batch, `[B, D]` and `[B]`, with itself or with the memory.
+    fn labelled_loss(
+        &mut self,
+        config: &TrainConfig,
+        embeddings: &Tensor,
+        labels: &Tensor,
+        step: u64,
+        number: u64,
+    ) -> Tensor {
+        let memory = self.memory.as_mut();
+        let remembered = memory.and_then(|memory| memory.remember(embeddings, labels, step));
+        let Remembered {
+            embeddings: references,
+            labels: reference_labels,
+            own,
+        } = remembered.unwrap_or_else(|| Remembered {
+            embeddings: embeddings.shallow_clone(),
+            labels: labels.shallow_clone(),
+            own: Tensor::arange(labels.size()[0], (Kind::Int64, labels.device())),
+        });
+        let labels = Labels {
+            anchors: labels,
+            references: &reference_labels,
+            own: &own,
+        };
+        let drawn_from = (config.seed, number);
+        let selection = miner::mine(&config.miner, embeddings, &references, labels, drawn_from);
+        pair_loss(&config.loss, embeddings, &references, &selection)
     }
 
     /// The network to validate and to embed with: the average where the run keeps one.
@@ -156,9 +219,13 @@ impl Learner {
     }
 
     /// Everything that only training needs, for a checkpoint's `optimizer.safetensors`: the optimiser's memory under the
-    /// parameters' names and, where the model holds an average, the weights themselves under `weights.`.
+    /// parameters' names, the cross-batch memory under `memory.` and, where the model holds an average, the weights
+    /// themselves under `weights.`.
     pub fn training_state(&self) -> BTreeMap<String, Tensor> {
         let mut state = self.optimizer.state();
+        if let Some(memory) = &self.memory {
+            state.extend(memory.state());
+        }
         if self.ema.is_some() {
             state.extend(self.net.parameters().iter().map(|parameter| {
                 let name = format!("{WEIGHTS_PREFIX}{}", parameter.name);
@@ -184,6 +251,9 @@ impl Learner {
                     .with_context(|| name)?;
             }
         }
+        if let Some(memory) = &mut self.memory {
+            memory.load_state(&mut state)?;
+        }
         self.optimizer.load_state(&state, &self.parameters)
     }
 
@@ -194,6 +264,36 @@ impl Learner {
             state.insert(CLASS_WEIGHTS.to_owned(), weights.detach());
         }
         state
+    }
+}
+
+/// A loss over selected pairs of `[B, D]` with `[R, D]`.
+fn pair_loss(
+    config: &LossConfig,
+    embeddings: &Tensor,
+    references: &Tensor,
+    selection: &Selection,
+) -> Tensor {
+    let distances = || labelled::distances(embeddings, references);
+    let cosines = || labelled::cosines(embeddings, references);
+    match *config {
+        LossConfig::Triplet { margin } => labelled::triplet(&distances(), selection, margin),
+        LossConfig::ContrastiveEuclidean { margin } => {
+            labelled::contrastive_euclidean(&distances(), selection, margin)
+        }
+        LossConfig::ContrastiveCosine { margin } => {
+            labelled::contrastive_cosine(&cosines(), selection, margin)
+        }
+        LossConfig::MultiSimilarity { alpha, beta, base } => {
+            labelled::multi_similarity(&cosines(), selection, (alpha, beta, base))
+        }
+        LossConfig::SupCon { temperature } => labelled::sup_con(&cosines(), selection, temperature),
+        LossConfig::Circle { margin, gamma } => {
+            labelled::circle(&cosines(), selection, margin, gamma)
+        }
+        LossConfig::NormSoftmax { .. }
+        | LossConfig::ArcFace { .. }
+        | LossConfig::ProxyAnchor { .. } => unreachable!("a loss over classes"),
     }
 }
 

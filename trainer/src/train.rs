@@ -223,7 +223,9 @@ impl Training<'_> {
                     let embeddings = torch::autocast_bf16(device, self.runtime.bf16, || {
                         self.learner.net.forward(&pictures, mode)
                     }); // [roles × B, D]
-                    let loss = self.learner.loss(&config.loss, &embeddings, &targets);
+                    let loss = self
+                        .learner
+                        .loss(config, &embeddings, &targets, step - 1, number);
                     (&loss / size as f64).backward();
                     let plan = batch.plan.clone();
                     if step.is_multiple_of(monitor::EVERY) && i + 1 == size {

@@ -1,6 +1,10 @@
-//! The losses, as free functions of embeddings: fp32 in, one fp32 number out, gradients by autograd.
+//! The losses, as free functions of embeddings: fp32 in, one fp32 number out, gradients by autograd. Here those of drawn
+//! triplets and pairs, row by row; [`labelled`]: over all pairs of a batch; [`classes`]: over the training brands.
 
-use tch::{Kind, Reduction, Tensor};
+pub mod classes;
+pub mod labelled;
+
+use tch::{Kind, Tensor};
 
 /// Added to each coordinate's difference, as `torch.nn.TripletMarginLoss` and `torch.nn.PairwiseDistance` do. The
 /// paper's ‖x − y‖ differs from it by less than 2e-6·√D, and its gradient is finite where two points coincide.
@@ -46,19 +50,6 @@ pub fn contrastive_cosine(x: &Tensor, y: &Tensor, same: &Tensor, margin: f64) ->
     let pull = -&cosine + 1.0;
     let push = (cosine - margin).clamp_min(0.0);
     (&same * pull + (-&same + 1.0) * push).mean(Kind::Float)
-}
-
-/// Cross-entropy over classes of cosine / temperature (Zhai & Wu 2019), mean over the batch.
-///
-/// `embeddings` `[B, D]` and `class_weights` `[C, D]` are normalised here; `labels` `[B]` are i64 in 0..C.
-pub fn norm_softmax(
-    embeddings: &Tensor,
-    class_weights: &Tensor,
-    labels: &Tensor,
-    temperature: f64,
-) -> Tensor {
-    let logits = l2_normalize(embeddings).matmul(&l2_normalize(class_weights).tr()) / temperature; // [B, C]
-    logits.cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, 0.0)
 }
 
 /// Rows `[B, D]` divided by their Euclidean norm, in fp32: `torch.nn.functional.normalize` (eps 1e-12).
