@@ -1,10 +1,12 @@
 //! The experiment's TOML: parsed, then judged as a whole, before any data is read. Nothing later checks it again.
 
+mod learning;
+mod pairing;
+
 use std::path::Path;
 
 use logodex_schemas::train::{
-    AugmentConfig, CheckpointConfig, DataConfig, EmaConfig, Head, LossConfig, SamplerKind,
-    TrainConfig,
+    AugmentConfig, CheckpointConfig, DataConfig, EmaConfig, SamplerKind, TrainConfig,
 };
 
 use crate::slips::slips;
@@ -52,7 +54,7 @@ fn check(config: &TrainConfig) -> Result<(), String> {
         optimizer,
         schedule,
         data,
-        miner: _,
+        miner,
         memory: _,
         augment,
         ema,
@@ -60,105 +62,14 @@ fn check(config: &TrainConfig) -> Result<(), String> {
         runtime,
     } = config;
 
-    if let Some(dim) = model.embedding_dim {
-        if model.head == Head::None {
-            return Err(format!(
-                "model.embedding_dim = {dim} has no meaning with model.head = \"none\", whose embedding is the pooled feature; remove one of the two"
-            ));
-        }
-        if dim == 0 || dim > 65_536 {
-            return Err(format!("model.embedding_dim = {dim} must be 1 to 65536"));
-        }
-    }
-    match *loss {
-        LossConfig::Triplet { margin } | LossConfig::ContrastiveEuclidean { margin } => {
-            require("loss.margin", margin, margin > 0.0, "greater than 0")?;
-        }
-        LossConfig::ContrastiveCosine { margin } => {
-            let ok = (-1.0..1.0).contains(&margin);
-            require(
-                "loss.margin",
-                margin,
-                ok,
-                "at least -1 and below 1: it bounds a cosine",
-            )?;
-        }
-        LossConfig::NormSoftmax { temperature } => {
-            require(
-                "loss.temperature",
-                temperature,
-                temperature > 0.0,
-                "greater than 0",
-            )?;
-        }
-        _ => return Err("loss.kind: not there yet".to_owned()),
-    }
+    learning::check_model(model)?;
+    pairing::check_loss(loss)?;
+    pairing::check_miner(miner)?;
+    pairing::check_combination(config)?;
 
-    let o = optimizer;
-    require("optimizer.lr", o.lr, o.lr > 0.0, "greater than 0")?;
-    require(
-        "optimizer.backbone_factor",
-        o.backbone_factor,
-        o.backbone_factor >= 0.0,
-        "at least 0",
-    )?;
-    require(
-        "optimizer.momentum",
-        o.momentum,
-        (0.0..1.0).contains(&o.momentum),
-        "at least 0 and below 1",
-    )?;
-    require(
-        "optimizer.weight_decay",
-        o.weight_decay,
-        o.weight_decay >= 0.0,
-        "at least 0",
-    )?;
-
-    if schedule.freeze > 5 {
-        return Err(format!(
-            "schedule.freeze = {} must be 0 to 5: the first k of conv1 + bn1, layer1, layer2, layer3, layer4",
-            schedule.freeze
-        ));
-    }
-    let (mut freeze, mut after) = (schedule.freeze, None);
-    for unfreeze in &schedule.unfreeze {
-        if unfreeze.freeze >= freeze {
-            return Err(format!(
-                "schedule.unfreeze.freeze = {} must be below the level before it, {freeze}",
-                unfreeze.freeze
-            ));
-        }
-        if after.is_some_and(|epoch| unfreeze.epoch <= epoch) {
-            return Err(format!(
-                "schedule.unfreeze.epoch = {} must come after the one before it: list them in order",
-                unfreeze.epoch
-            ));
-        }
-        (freeze, after) = (unfreeze.freeze, Some(unfreeze.epoch));
-        if unfreeze.epoch >= schedule.epochs {
-            return Err(format!(
-                "schedule.unfreeze.epoch = {} is never reached: schedule.epochs = {} and epochs count from 0",
-                unfreeze.epoch, schedule.epochs
-            ));
-        }
-        require(
-            "schedule.unfreeze.lr_factor",
-            unfreeze.lr_factor,
-            unfreeze.lr_factor > 0.0,
-            "greater than 0",
-        )?;
-    }
-    if schedule.epochs > 0
-        && schedule.freeze == 5
-        && model.head == Head::None
-        && !loss.has_weights()
-    {
-        return Err(
-            "schedule.freeze = 5 with model.head = \"none\" leaves nothing to train; freeze less, choose a head, or set schedule.epochs = 0"
-                .to_owned(),
-        );
-    }
+    learning::check_optimizer(optimizer)?;
+    learning::check_schedule(schedule)?;
+    learning::check_something_learns(config)?;
 
     check_data(data, config.sampler())?;
     if let Some(augment) = augment {
@@ -326,32 +237,6 @@ batch = 8
                 "kind = \"norm_softmax\"\ntemperature = 0.0",
                 "loss.temperature",
             ),
-            (
-                "head = \"triplet\"",
-                "head = \"none\"\nembedding_dim = 128",
-                "model.embedding_dim",
-            ),
-            (
-                "head = \"triplet\"",
-                "head = \"linear\"\nembedding_dim = 0",
-                "model.embedding_dim",
-            ),
-            ("freeze = 4", "freeze = 6", "schedule.freeze"),
-            (
-                "epoch = 1, freeze = 3",
-                "epoch = 1, freeze = 4",
-                "schedule.unfreeze.freeze",
-            ),
-            (
-                "epoch = 1, freeze = 3",
-                "epoch = 3, freeze = 3",
-                "schedule.unfreeze.epoch",
-            ),
-            (
-                "freeze = 3 }",
-                "freeze = 3, lr_factor = 0.0 }",
-                "schedule.unfreeze.lr_factor",
-            ),
             ("batch = 8", "batch = 1", "data.batch"),
             ("batch = 8", "total_images = 0", "data.total_images"),
             (
@@ -391,23 +276,6 @@ batch = 8
                 "[augment]\ncontrast = -0.1",
                 "augment.contrast",
             ),
-            ("[augment]", "[optimizer]\nlr = 0.0", "optimizer.lr"),
-            ("[augment]", "[optimizer]\nlr = inf", "optimizer.lr"),
-            (
-                "[augment]",
-                "[optimizer]\nbackbone_factor = -1.0",
-                "optimizer.backbone_factor",
-            ),
-            (
-                "[augment]",
-                "[optimizer]\nmomentum = 1.0",
-                "optimizer.momentum",
-            ),
-            (
-                "[augment]",
-                "[optimizer]\nweight_decay = -1.0",
-                "optimizer.weight_decay",
-            ),
             ("[augment]", "[runtime]\nthreads = 5000", "runtime.threads"),
             ("[augment]", "[ema]\ndecay = 1.0", "ema.decay"),
             ("[augment]", "[ema]\ndecay = 0.0", "ema.decay"),
@@ -427,24 +295,6 @@ batch = 8
             let message = error(&text);
             assert!(message.starts_with(key), "{to}: {message}");
         }
-    }
-
-    #[test]
-    fn a_head_that_is_frozen_away_is_refused_unless_the_loss_has_weights() {
-        let text = GOOD
-            .replace("head = \"triplet\"", "head = \"none\"")
-            .replace(
-                "freeze = 4\nunfreeze = [{ epoch = 1, freeze = 3 }]",
-                "freeze = 5",
-            );
-        assert!(error(&text).contains("nothing to train"));
-        let own = text.replace(
-            "kind = \"triplet\"\nmargin = 1.0",
-            "kind = \"norm_softmax\"\ntemperature = 0.05",
-        );
-        parse(own.as_bytes()).expect("class weights can be trained");
-        parse(text.replace("epochs = 3", "epochs = 0").as_bytes())
-            .expect("a baseline trains nothing");
     }
 
     #[test]

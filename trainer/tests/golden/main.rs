@@ -1,8 +1,10 @@
-//! The computing half against PyTorch, torchvision and pytorch-metric-learning. `make_golden.py` made the numbers.
+//! The computing half against PyTorch, torchvision and pytorch-metric-learning. `make_golden.py` and
+//! `make_golden_pairs.py` made the numbers.
 
 mod augmentations;
 mod losses;
 mod optimizers;
+mod pairs;
 mod resnets;
 mod schedules;
 

@@ -1,0 +1,310 @@
+//! Losses over labelled batches and over classes, miners and the cross-batch memory against pytorch-metric-learning.
+
+use logodex_schemas::train::{MemoryConfig, MinerConfig};
+use logodex_trainer::loss::{classes, l2_normalize, labelled};
+use logodex_trainer::memory::Memory;
+use logodex_trainer::miner::{Labels, Selection, distance_weights, mine};
+use tch::{Device, Kind, Tensor};
+
+use crate::{assert_close, centred, golden};
+
+const LABELS: [i64; 24] = [
+    0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 6,
+];
+const BATCH: i64 = 24;
+const DIM: i64 = 16;
+const CLASSES: i64 = 8;
+
+/// The batch of `make_golden_pairs.py`.
+fn batch(name: &str) -> Tensor {
+    let centres = centred("centres", &[CLASSES, DIM], 1.0);
+    centres.index_select(0, &Tensor::from_slice(&LABELS)) * 0.6 + centred(name, &[BATCH, DIM], 1.0)
+}
+
+fn selected(miner: &MinerConfig, x: &Tensor, labels: &Tensor) -> Selection {
+    let own = Tensor::arange(x.size()[0], (Kind::Int64, Device::Cpu));
+    let labels = Labels {
+        anchors: labels,
+        references: labels,
+        own: &own,
+    };
+    mine(miner, x, x, labels, (7, 0))
+}
+
+const MINERS: [(&str, MinerConfig); 4] = [
+    ("none", MinerConfig::None),
+    ("batch_hard", MinerConfig::BatchHard),
+    ("semi_hard", MinerConfig::SemiHard { margin: 0.2 }),
+    (
+        "multi_similarity",
+        MinerConfig::MultiSimilarity { epsilon: 0.1 },
+    ),
+];
+
+/// The loss of this name in the golden file over `x` and its references.
+fn pair_loss(name: &str, x: &Tensor, references: &Tensor, selection: &Selection) -> Tensor {
+    let cosines = labelled::cosines(x, references);
+    match name {
+        "multi_similarity" => labelled::multi_similarity(&cosines, selection, (2.0, 50.0, 0.5)),
+        "sup_con" => labelled::sup_con(&cosines, selection, 0.1),
+        "circle" => labelled::circle(&cosines, selection, 0.25, 8.0),
+        "circle_80" => labelled::circle(&cosines, selection, 0.4, 80.0),
+        "contrastive_cosine" => labelled::contrastive_cosine(&cosines, selection, 0.2),
+        "contrastive_euclidean" => {
+            labelled::contrastive_euclidean(&labelled::distances(x, references), selection, 1.0)
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[track_caller]
+fn check(tag: &str, value: &Tensor, leaves: &[&Tensor]) {
+    let golden = golden("pairs");
+    let expected = &golden[&format!("{tag}.value")];
+    assert_close(&value.detach(), expected, 1e-5, tag);
+    value.backward();
+    for (index, leaf) in leaves.iter().enumerate() {
+        let expected = &golden[&format!("{tag}.grad{index}")];
+        assert_close(&leaf.grad(), expected, 1e-5, &format!("{tag} {index}"));
+    }
+}
+
+fn leaf(x: &Tensor) -> Tensor {
+    x.detach().copy().set_requires_grad(true)
+}
+
+#[test]
+fn miners_select_what_pytorch_metric_learning_selects() {
+    let golden = golden("pairs");
+    let (x, labels) = (l2_normalize(&batch("batch")), Tensor::from_slice(&LABELS));
+    for (name, miner) in MINERS {
+        let (positive, negative) = selected(&miner, &x, &labels).pairs();
+        assert_eq!(
+            positive,
+            golden[&format!("miner.{name}.positive")],
+            "{name}"
+        );
+        assert_eq!(
+            negative,
+            golden[&format!("miner.{name}.negative")],
+            "{name}"
+        );
+    }
+    let triplets = Tensor::zeros([BATCH, BATCH, BATCH], (Kind::Bool, Device::Cpu));
+    let semi_hard = MinerConfig::SemiHard { margin: 0.2 };
+    selected(&semi_hard, &x, &labels).for_each(|anchor, positive, negatives| {
+        let at = [Some(anchor.shallow_clone()), Some(positive.shallow_clone())];
+        let _ = triplets.shallow_clone().index_put_(&at, negatives, false);
+    });
+    assert_eq!(triplets, golden["miner.semi_hard.triplets"]);
+}
+
+#[test]
+fn pair_losses_equal_pytorch_metric_learning_with_every_miner() {
+    let (x, labels) = (l2_normalize(&batch("batch")), Tensor::from_slice(&LABELS));
+    for (miner, config) in MINERS {
+        for name in [
+            "multi_similarity",
+            "sup_con",
+            "circle",
+            "circle_80",
+            "contrastive_euclidean",
+            "contrastive_cosine",
+        ] {
+            let x = leaf(&x);
+            let loss = pair_loss(name, &x, &x, &selected(&config, &x, &labels));
+            check(&format!("{name}.{miner}"), &loss, &[&x]);
+        }
+        for margin in ["0.2", "1.0"] {
+            let x = leaf(&x);
+            let selection = selected(&config, &x, &labels);
+            let distance = labelled::distances(&x, &x);
+            let loss = labelled::triplet(&distance, &selection, margin.parse().unwrap());
+            check(&format!("triplet.{miner}.{margin}"), &loss, &[&x]);
+        }
+    }
+}
+
+#[test]
+fn negatives_are_drawn_with_the_probabilities_of_their_distances() {
+    let (x, labels) = (l2_normalize(&batch("batch")), Tensor::from_slice(&LABELS));
+    let distance = labelled::distances(&x, &x);
+    let negative = labels
+        .unsqueeze(1)
+        .eq_tensor(&labels.unsqueeze(0))
+        .logical_not();
+    let weights = distance_weights(&distance, &negative, DIM, 0.5, 1.4);
+    let expected = &golden("pairs")["miner.distance_weighted.weights"];
+    assert_close(&weights, expected, 1e-5, "weights");
+
+    let miner = MinerConfig::DistanceWeighted {
+        cutoff: 0.5,
+        nonzero_loss_cutoff: 1.4,
+    };
+    let own = Tensor::arange(BATCH, (Kind::Int64, Device::Cpu));
+    let places = Labels {
+        anchors: &labels,
+        references: &labels,
+        own: &own,
+    };
+    let counts = Tensor::zeros([BATCH, BATCH], (Kind::Double, Device::Cpu));
+    let draws = 400;
+    for number in 0..draws {
+        let drawn = mine(&miner, &x, &x, places, (7, number));
+        drawn.for_each(|anchor, positive, negatives| {
+            let at = positive.unsqueeze(1);
+            let own_label = labels.index_select(0, anchor);
+            assert_eq!(labels.index_select(0, positive), own_label);
+            assert!(negatives.gather(1, &at, false).any().int64_value(&[]) == 0);
+            let _ = counts
+                .shallow_clone()
+                .index_add_(0, anchor, &negatives.to_kind(Kind::Double));
+        });
+        let again = mine(&miner, &x, &x, places, (7, number)).pairs();
+        assert_eq!(drawn.pairs(), again);
+    }
+    // Row 0 has three positives, so 1,200 draws: within five standard deviations everywhere.
+    let (drawn, weights) = (counts.get(0) / 1200.0, weights.get(0).to_kind(Kind::Double));
+    let deviation = (&weights * (-&weights + 1.0) / 1200.0).sqrt();
+    let beyond = (&drawn - &weights).abs() - deviation * 5.0;
+    assert!(beyond.max().double_value(&[]) <= 0.0, "{drawn} {weights}");
+    assert_eq!(drawn.sum(Kind::Double).double_value(&[]), 1.0);
+}
+
+#[test]
+fn losses_over_classes_equal_pytorch_metric_learning() {
+    let labels = Tensor::from_slice(&LABELS);
+    for sub_centers in [1, 3] {
+        let centers = centred("centers", &[CLASSES * sub_centers, DIM], 1.0);
+        let x = batch("batch");
+        let opposite = -centers.get(0) + x.get(0) * 0.05;
+        x.get(0).copy_(&opposite);
+        let (x, centers) = (leaf(&x), leaf(&centers));
+        let loss = classes::arc_face(&x, &centers, &labels, 28.6, 64.0, sub_centers);
+        check(&format!("arc_face.{sub_centers}"), &loss, &[&x, &centers]);
+    }
+    for (margin, alpha) in [("0.1", "32"), ("0.3", "4")] {
+        let (x, proxies) = (
+            leaf(&batch("batch")),
+            leaf(&centred("centers", &[CLASSES, DIM], 1.0)),
+        );
+        let (m, a) = (margin.parse().unwrap(), alpha.parse().unwrap());
+        let loss = classes::proxy_anchor(&x, &proxies, &labels, m, a);
+        check(
+            &format!("proxy_anchor.{margin}.{alpha}"),
+            &loss,
+            &[&x, &proxies],
+        );
+    }
+}
+
+#[test]
+fn the_memory_equals_pytorch_metric_learning_while_it_fills_and_turns() {
+    for name in ["multi_similarity", "sup_con", "circle"] {
+        for (miner, config) in [&MINERS[0], &MINERS[3]] {
+            let mut memory = Memory::new(
+                &MemoryConfig {
+                    size: 60,
+                    start_step: 0,
+                },
+                DIM,
+                Device::Cpu,
+            );
+            for step in 0..4_i64 {
+                let x = leaf(&l2_normalize(&batch(&format!("batch {step}"))));
+                let labels = (Tensor::from_slice(&LABELS) + step).remainder(CLASSES);
+                if step == 3 {
+                    // A memory that was saved and loaded goes on alike.
+                    let mut state = memory.state();
+                    memory.load_state(&mut state).unwrap();
+                    assert!(state.is_empty());
+                }
+                let past = memory.remember(&x, &labels, step as u64).unwrap();
+                let places = Labels {
+                    anchors: &labels,
+                    references: &past.labels,
+                    own: &past.own,
+                };
+                let selection = mine(config, &x, &past.embeddings, places, (7, 0));
+                let loss = pair_loss(name, &x, &past.embeddings, &selection);
+                check(&format!("memory.{name}.{miner}.{step}"), &loss, &[&x]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_memory_waits_for_its_start_but_fills_before() {
+    let config = MemoryConfig {
+        size: 48,
+        start_step: 1,
+    };
+    let mut memory = Memory::new(&config, DIM, Device::Cpu);
+    let labels = Tensor::from_slice(&LABELS);
+    assert!(memory.remember(&batch("a"), &labels, 0).is_none());
+    let past = memory.remember(&batch("b"), &labels, 1).unwrap();
+    assert_eq!(past.embeddings, Tensor::cat(&[batch("a"), batch("b")], 0));
+    assert_eq!(
+        past.own,
+        Tensor::arange(24, (Kind::Int64, Device::Cpu)) + 24
+    );
+    let other = MemoryConfig { size: 49, ..config };
+    let error = Memory::new(&other, DIM, Device::Cpu).load_state(&mut memory.state());
+    assert!(error.unwrap_err().to_string().contains("memory"), "shape");
+}
+
+#[test]
+fn a_batch_with_nothing_to_compare_costs_nothing_and_moves_nothing() {
+    let names = [
+        "multi_similarity",
+        "sup_con",
+        "circle",
+        "contrastive_euclidean",
+        "contrastive_cosine",
+    ];
+    // Every picture alone in its brand; all pictures of one brand: then SupCon and the others still pull.
+    let alone = Tensor::arange(6, (Kind::Int64, Device::Cpu));
+    let none = alone.zeros_like();
+    let points = centred("batch", &[6, DIM], 1.0);
+    for (miner, config) in MINERS {
+        for (labels, what) in [(&alone, "alone"), (&none, "one brand")] {
+            for name in names {
+                let x = leaf(&points);
+                let loss = pair_loss(name, &x, &x, &selected(&config, &x, labels));
+                loss.backward();
+                let finite = loss.isfinite().int64_value(&[]) == 1
+                    && x.grad().isfinite().all().int64_value(&[]) == 1;
+                assert!(finite, "{name} {miner} {what}");
+            }
+            let x = leaf(&points);
+            let distance = labelled::distances(&x, &x);
+            let loss = labelled::triplet(&distance, &selected(&config, &x, labels), 0.5);
+            loss.backward();
+            assert_eq!(loss.double_value(&[]), 0.0, "{miner} {what}");
+            assert_eq!(x.grad().abs().max().double_value(&[]), 0.0);
+        }
+    }
+}
+
+#[test]
+fn angular_losses_stay_finite_where_an_embedding_meets_its_class_and_under_bf16() {
+    let centers = centred("centers", &[3, DIM], 1.0);
+    let labels = Tensor::from_slice(&[0_i64, 1, 2]);
+    let opposite = -&centers;
+    for at in [&centers, &opposite] {
+        for kind in [Kind::Float, Kind::BFloat16] {
+            let (x, w) = (leaf(&at.to_kind(kind)), leaf(&centers));
+            for loss in [
+                classes::arc_face(&x, &w, &labels, 28.6, 64.0, 1),
+                classes::proxy_anchor(&x, &w, &labels, 0.1, 32.0),
+                classes::norm_softmax(&x, &w, &labels, 0.05),
+            ] {
+                assert_eq!(loss.kind(), Kind::Float);
+                loss.backward();
+                for grad in [x.grad(), w.grad()] {
+                    assert!(grad.isfinite().all().int64_value(&[]) == 1, "{kind:?}");
+                }
+            }
+        }
+    }
+}
