@@ -56,6 +56,11 @@ fn weights_that_decay_to_nothing_are_told_within_50_steps_as_a_point_and_a_gradi
     let (code, stderr) = run(&mut w.fit(&config, "run"));
     assert_eq!(code, 0, "{stderr}");
     let warnings = lines(&w.path("run"), "warning");
+    let readings: Vec<_> = lines(&w.path("run"), "step")
+        .into_iter()
+        .map(|line| line["monitor"].to_string())
+        .filter(|reading| reading != "null")
+        .collect();
     let told = |cause: &str| -> Vec<u64> {
         let of = warnings.iter().filter(|line| line["cause"] == cause);
         of.map(|line| line["step"].as_u64().expect("a step"))
@@ -63,7 +68,10 @@ fn weights_that_decay_to_nothing_are_told_within_50_steps_as_a_point_and_a_gradi
     };
     for cause in ["point", "gradient"] {
         let steps = told(cause);
-        assert!(steps.len() == 1 && steps[0] <= 50, "{cause}: {warnings:?}");
+        assert!(
+            steps.len() == 1 && steps[0] <= 50,
+            "{cause}: {warnings:?} {readings:#?}"
+        );
     }
     assert_eq!(
         stderr.matches("shrinking to a point").count(),
