@@ -155,7 +155,7 @@ pub enum Collapse {
     Line,
     /// The gradient vanishes though the loss does not.
     Gradient,
-    /// No triplet, or no pair of different brands, is left that the loss pushes apart.
+    /// No triplet is left that the loss pushes apart, and so no loss either.
     Inactive,
 }
 

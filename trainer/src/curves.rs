@@ -183,7 +183,7 @@ fn panel(
         return None;
     }
     // Losses and scores start at 0 unless that would flatten what is to be seen.
-    let low = if low > 0.0 && low < 0.6 * high {
+    let low = if low > 0.0 && (low < 0.6 * high || low == high) {
         0.0
     } else {
         low

@@ -184,12 +184,12 @@ impl Monitor {
                 part < POINT || distance < POINT * before.distance,
                 before.part > 2.0 * POINT,
                 format!(
-                    "the embeddings are shrinking to a point: a pair's mean distance is {distance:.2e} at a norm of {norm:.2e}; lower optimizer.lr, raise loss.margin, or mine less hard samples"
+                    "the embeddings are shrinking to a point: a pair's mean distance is {distance:.2e} at a norm of {norm:.2e}; lower optimizer.lr or optimizer.weight_decay, raise loss.margin, or mine less hard samples"
                 ),
             ),
             (
                 Collapse::Line,
-                rank < LINE,
+                rank < LINE && part >= POINT,
                 before.rank > 2.0 * LINE,
                 format!(
                     "the embeddings lie on a line: their effective rank is {rank:.2}; lower optimizer.lr or mine less hard samples"
@@ -200,12 +200,12 @@ impl Monitor {
                 grad_norm <= VANISHED * before.grad_norm && loss > 0.01 * before.loss,
                 before.grad_norm > 0.0,
                 format!(
-                    "the gradient has vanished (norm {grad_norm:.2e}) at a loss of {loss:.3}: nothing is learnt any more; lower optimizer.lr and start again"
+                    "the gradient has vanished (norm {grad_norm:.2e}) at a loss of {loss:.3}: nothing is learnt any more; start again with a lower optimizer.lr or optimizer.weight_decay"
                 ),
             ),
             (
                 Collapse::Inactive,
-                active == Some(0.0),
+                active == Some(0.0) && loss <= VANISHED * before.loss,
                 false,
                 "no sample of the batch is left that the loss would push apart: nothing is learnt any more; choose a miner, or raise loss.margin".to_owned(),
             ),

@@ -74,7 +74,7 @@ fn norm_softmax_equals_pytorch_metric_learning() {
         check(
             &format!("norm_softmax.{temperature}"),
             &[&embeddings, &classes],
-            |x| loss::norm_softmax(&x[0], &x[1], &labels, temperature.parse().unwrap()),
+            |x| loss::classes::norm_softmax(&x[0], &x[1], &labels, temperature.parse().unwrap()),
         );
     }
 }
@@ -88,7 +88,7 @@ fn gradients_stay_finite_where_embeddings_coincide_or_vanish() {
             |x, y, _| loss::triplet(x, y, y, 0.3),
             |x, y, same| loss::contrastive_euclidean(x, y, same, 0.3),
             |x, y, same| loss::contrastive_cosine(x, y, same, 0.3),
-            |x, y, same| loss::norm_softmax(x, y, same, 0.05),
+            |x, y, same| loss::classes::norm_softmax(x, y, same, 0.05),
         ];
         for loss in losses {
             let leaves = [&x, &x].map(|t| t.copy().set_requires_grad(true));

@@ -16,8 +16,8 @@ fn config(lr: LrSchedule) -> ScheduleConfig {
             freeze: 3,
             lr_factor: 0.2,
         }],
-        step_epochs: 10,
-        step_factor: 0.1,
+        step_epochs: None,
+        step_factor: None,
     }
 }
 
