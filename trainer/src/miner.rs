@@ -204,7 +204,7 @@ fn draw(weights: &Tensor, positive: &Tensor, seed: u64, number: u64) -> Selectio
     for (some, wanted) in pieces(&anchor, references).zip(pieces(&wanted, references)) {
         let row = sums.index_select(0, &some); // [C, R]
         // The first reference whose sum is beyond what was drawn; a weight of 0 is never first.
-        let place = row.searchsorted(&wanted, false, true, "right", None::<&Tensor>);
+        let place = wanted.searchsorted(&row, false, true, "right", None::<&Tensor>);
         negative.push(place.squeeze_dim(1));
     }
     let negative = match negative.is_empty() {
