@@ -3,6 +3,7 @@
 mod augmentations;
 mod losses;
 mod optimizers;
+mod pth;
 mod resnets;
 mod schedules;
 
