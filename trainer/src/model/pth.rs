@@ -10,7 +10,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -24,8 +24,6 @@ const ZIP: &[u8] = b"PK\x03\x04";
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 /// A ResNet-152's pickle has about 100 KB.
 const MAX_PICKLE: u64 = 1 << 20;
-
-type Archive = ZipArchive<BufReader<File>>;
 
 /// Whether the file begins as one that `torch.save` writes or once wrote.
 ///
@@ -47,20 +45,20 @@ pub fn is_torch_file(path: &Path) -> Result<bool> {
 /// The file cannot be read, is damaged, is of the format before torch 1.6, or holds anything else than a dictionary of
 /// tensors.
 pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    load(path).with_context(|| format!("{}: is not a state dict that can be read", path.display()))
+    File::open(path)
+        .map_err(Into::into)
+        .and_then(|file| load(BufReader::new(file)))
+        .with_context(|| format!("{}: is not a state dict that can be read", path.display()))
 }
 
-fn load(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    let file = File::open(path)?;
-    let mut room = file.metadata()?.len();
-    let mut file = BufReader::new(file);
+fn load<R: Read + Seek>(mut file: R) -> Result<BTreeMap<String, Tensor>> {
+    let mut room = file.seek(SeekFrom::End(0))?;
+    file.rewind()?;
     let mut start = [0; ZIP.len()];
     file.read_exact(&mut start)?;
     if start != ZIP {
         bail!(
-            "it is in the format of torch before 1.6; convert it with\n  python3 -c \"import torch; \
-             torch.save(torch.load('{0}'), '{0}')\"",
-            path.display()
+            "it is in the format of torch before 1.6; save it anew in Python: torch.save(torch.load(file), file)"
         );
     }
     let mut archive = ZipArchive::new(file).context("the zip archive is damaged")?;
@@ -156,8 +154,8 @@ fn length_of(storage: &Storage) -> Result<u64> {
 }
 
 /// `[numel]`, from exactly as many bytes as the pickle says.
-fn read_storage(
-    archive: &mut Archive,
+fn read_storage<R: Read + Seek>(
+    archive: &mut ZipArchive<R>,
     folder: &str,
     storage: &Storage,
     length: u64,
@@ -177,7 +175,7 @@ fn read_storage(
 }
 
 /// The whole of an entry of at most `limit` bytes. Memory is taken as bytes arrive, so it is bounded by the file's length.
-fn entry(archive: &mut Archive, name: &str, limit: u64) -> Result<Vec<u8>> {
+fn entry<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str, limit: u64) -> Result<Vec<u8>> {
     let context = || format!("the archive's {}", name.escape_debug());
     let entry = archive.by_name(name).with_context(context)?;
     ensure!(

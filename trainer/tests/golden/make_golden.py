@@ -1,12 +1,13 @@
 """Makes the golden files beside it, which the Rust tests in this folder compare with.
 
     python3 -m pip install torch==2.11.0 torchvision==0.26.0 pytorch-metric-learning==2.9.0 safetensors==0.8.0 numpy==2.4.6
-    python3 trainer/tests/golden/make_golden.py
+    python3 trainer/tests/golden/make_golden.py [resnets …]
 
 Weights and inputs come from `fill`, a formula that both sides compute, so only results are stored.
 """
 
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,8 @@ def fill_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         shape = tuple(tensor.shape)
         if name.endswith("num_batches_tracked"):
             filled[name] = tensor
+        elif name in ("gem.p", "bn_neck.bias"):
+            filled[name] = tensor
         elif tensor.ndim > 1:
             fan_in = math.prod(shape[1:])
             filled[name] = centred(name, *shape, scale=math.sqrt(6 / fan_in))
@@ -70,35 +73,86 @@ def head(kind: str, features: int) -> torch.nn.Module:
     return nn.Linear(features, 128)
 
 
+class GeM(torch.nn.Module):
+    """Radenović et al. 2018, as in their cirtorch.layers.pooling."""
+
+    def __init__(self):
+        super().__init__()
+        self.p = torch.nn.Parameter(torch.ones(1) * 3)
+
+    def forward(self, x):
+        return F.avg_pool2d(x.clamp(min=1e-6).pow(self.p), (x.size(-2), x.size(-1))).pow(1.0 / self.p)
+
+
+class Variant(torch.nn.Module):
+    """A torchvision ResNet with GeM pooling, a BN-neck or a last stage of stride 1; its names are the state's."""
+
+    def __init__(self, arch: str, kind: str, gem: bool, neck: bool, last_stride: int):
+        super().__init__()
+        net = getattr(torchvision.models, arch)(weights=None)
+        if last_stride == 1:
+            block = net.layer4[0]
+            (block.conv2 if arch == "resnet50" else block.conv1).stride = (1, 1)
+            block.downsample[0].stride = (1, 1)
+        features = net.fc.in_features
+        for name in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
+            self.add_module(name, getattr(net, name))
+        self.gem = GeM() if gem else None
+        self.fc = head(kind, features)
+        self.bn_neck = None
+        if neck:
+            self.bn_neck = torch.nn.BatchNorm1d(256 if kind == "contrastive" else 128)
+            self.bn_neck.bias.requires_grad_(False)
+
+    def forward(self, x):
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        x = (self.gem(x) if self.gem else F.adaptive_avg_pool2d(x, 1)).flatten(1)
+        x = self.fc(x)
+        return self.bn_neck(x) if self.bn_neck else x
+
+
+# Tag: architecture, head, GeM, BN-neck, stride of the last stage.
+RESNETS = {
+    "resnet18.linear": ("resnet18", "linear", False, False, 2),
+    "resnet18.triplet": ("resnet18", "triplet", False, False, 2),
+    "resnet18.contrastive": ("resnet18", "contrastive", False, False, 2),
+    "resnet50.contrastive": ("resnet50", "contrastive", False, False, 2),
+    "resnet34.linear": ("resnet34", "linear", False, False, 2),
+    "resnet18.gem": ("resnet18", "linear", True, False, 2),
+    "resnet18.neck": ("resnet18", "linear", False, True, 2),
+    "resnet18.stride": ("resnet18", "linear", False, False, 1),
+    "resnet50.all": ("resnet50", "contrastive", True, True, 1),
+}
+
+
 def resnets() -> dict[str, torch.Tensor]:
     """Computed in double precision, so that the tolerance is our error alone and not torch's own in fp32."""
     out = {}
     images = centred("images", 4, 3, 64, 64, scale=2.0).double()
-    for arch, kinds in {"resnet18": ["linear", "triplet", "contrastive"], "resnet50": ["contrastive"]}.items():
-        for kind in kinds:
-            net = getattr(torchvision.models, arch)(weights=None)
-            net.fc = head(kind, net.fc.in_features)
-            net.load_state_dict(fill_state(net.state_dict()))
-            net.double()
-            tag = f"{arch}.{kind}"
-            net.eval()
-            with torch.no_grad():
-                out[f"{tag}.eval"] = net(images)
-                out[f"{tag}.eval_normalized"] = F.normalize(net(images))
-            if kind == "triplet":
-                continue  # dropout
-            net.train()
-            train = net(images)
-            out[f"{tag}.train"] = train.detach()
-            (train * centred("cotangent", *train.shape).double()).sum().backward()
-            state = net.state_dict()
-            stats = ["bn1", "layer1.0.bn1", "layer2.0.downsample.1", "layer3.1.bn2", "layer4.1.bn2"]
-            for name in stats:
-                for stat in ("running_mean", "running_var"):
-                    out[f"{tag}.stats.{name}.{stat}"] = state[f"{name}.{stat}"][:64].clone()
-            grads = dict(net.named_parameters())
-            for name in ("conv1.weight", "bn1.bias", "layer2.0.conv2.weight", "layer4.1.bn2.weight"):
-                out[f"{tag}.grad.{name}"] = grads[name].grad.flatten()[:64].clone()
+    for tag, (arch, kind, gem, neck, last_stride) in RESNETS.items():
+        net = Variant(arch, kind, gem, neck, last_stride)
+        net.load_state_dict(fill_state(net.state_dict()))
+        net.double()
+        net.eval()
+        with torch.no_grad():
+            out[f"{tag}.eval"] = net(images)
+            out[f"{tag}.eval_normalized"] = F.normalize(net(images))
+        if kind == "triplet":
+            continue  # dropout
+        net.train()
+        train = net(images)
+        out[f"{tag}.train"] = train.detach()
+        (train * centred("cotangent", *train.shape).double()).sum().backward()
+        state = net.state_dict()
+        stats = ["bn1", "layer1.0.bn1", "layer2.0.downsample.1", "layer3.1.bn2", "layer4.1.bn2"]
+        for name in stats + ["bn_neck"] * neck:
+            for stat in ("running_mean", "running_var"):
+                out[f"{tag}.stats.{name}.{stat}"] = state[f"{name}.{stat}"][:64].clone()
+        grads = dict(net.named_parameters())
+        names = ["conv1.weight", "bn1.bias", "layer2.0.conv2.weight", "layer4.1.bn2.weight"]
+        for name in names + ["gem.p"] * gem + ["bn_neck.weight"] * neck:
+            out[f"{tag}.grad.{name}"] = grads[name].grad.flatten()[:64].clone()
     return {name: tensor.float() for name, tensor in out.items()}
 
 
@@ -159,6 +213,7 @@ def optimizers() -> dict[str, torch.Tensor]:
     kinds = {
         "sgd": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01),
         "sgd_plain": lambda p: torch.optim.SGD(p, lr=0.1),
+        "nesterov": lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
         "adam": lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.01),
         "adamw": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.01),
     }
@@ -174,29 +229,76 @@ def optimizers() -> dict[str, torch.Tensor]:
             optimizer.step()
             out[f"{kind}.{step}.weight"] = weight.detach().clone()
             out[f"{kind}.{step}.bias"] = bias.detach().clone()
+    # The gradients of step 0 have a norm of about 3.5: below the first limit, above the others.
+    for limit in (10.0, 1.0, 0.01):
+        weight, bias = torch.nn.Parameter(torch.zeros(7, 5)), torch.nn.Parameter(torch.zeros(7))
+        weight.grad, bias.grad = centred("grad.weight.0", 7, 5), centred("grad.bias.0", 7)
+        out[f"clip.{limit}.norm"] = torch.nn.utils.clip_grad_norm_([weight, bias], limit).reshape(())
+        out[f"clip.{limit}.weight"], out[f"clip.{limit}.bias"] = weight.grad, bias.grad
     return out
 
 
 def schedules() -> dict[str, torch.Tensor]:
-    """Factors of 20 steps, 4 warm-up steps, 5 steps an epoch, rates × 0.2 from epoch 2."""
+    """Factors of 20 steps, 4 warm-up steps, 5 steps an epoch, rates × 0.2 from epoch 2 and × 0.5 from epoch 3."""
     parameter = torch.nn.Parameter(torch.zeros(1))
+    lr_scheduler = torch.optim.lr_scheduler
 
     def factors(after):
         optimizer = torch.optim.SGD([parameter], lr=1.0)
-        warmup = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (step + 1) / 4)
+        # 1/4 at step 0 and 1 at step 3: what LinearLR gives from a start of 1/4 over 3 of its steps.
+        warmup = lr_scheduler.LinearLR(optimizer, start_factor=0.25, total_iters=3)
         # SequentialLR restarts the second scheduler at its own step 0.
-        schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [warmup, after(optimizer)], milestones=[4])
+        schedule = lr_scheduler.SequentialLR(optimizer, [warmup, after(optimizer)], milestones=[4])
         rates = []
         for step in range(20):
-            rates.append(optimizer.param_groups[0]["lr"] * (0.2 if step // 5 >= 2 else 1.0))
+            unfrozen = (0.2 if step // 5 >= 2 else 1.0) * (0.5 if step // 5 >= 3 else 1.0)
+            rates.append(optimizer.param_groups[0]["lr"] * unfrozen)
+            optimizer.step()
+            schedule.step()
+        return torch.tensor(rates, dtype=torch.float64)
+
+    def stepped():
+        optimizer = torch.optim.SGD([parameter], lr=1.0)
+        schedule = lr_scheduler.StepLR(optimizer, step_size=3, gamma=0.3)
+        rates = []
+        for _ in range(10):
+            rates.append(optimizer.param_groups[0]["lr"])
             optimizer.step()
             schedule.step()
         return torch.tensor(rates, dtype=torch.float64)
 
     return {
-        "constant": factors(lambda o: torch.optim.lr_scheduler.ConstantLR(o, factor=1.0, total_iters=0)),
-        "cosine": factors(lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=16)),
+        "constant": factors(lambda o: lr_scheduler.ConstantLR(o, factor=1.0, total_iters=0)),
+        "cosine": factors(lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=16)),
+        "step": stepped(),  # by epoch
     }
+
+
+def pth() -> None:
+    """Files that torch.save writes. What is in them is in the Rust test."""
+    numbers = torch.arange(12, dtype=torch.float32).reshape(3, 4)
+    odd = {
+        "whole": numbers,
+        "transposed": numbers.t(),  # of the same storage
+        "every_second": numbers[1:, ::2],  # of the same storage
+        "parameter": torch.nn.Parameter(torch.tensor([1.5, -2.0])),
+        "half": torch.tensor([0.5, 65504.0], dtype=torch.float16),
+        "bfloat16": torch.tensor([1.0, -3.0e38], dtype=torch.bfloat16),
+        "double": torch.tensor([1e-300], dtype=torch.float64),
+        "count": torch.tensor(2**40),
+        "empty": torch.zeros(0, 3),
+        "flags": torch.tensor([True, False]),
+    }
+    torch.save(odd, HERE / "odd.pth")
+    torch.save(odd, HERE / "legacy.pth", _use_new_zipfile_serialization=False)
+    torch.save({"epoch": 3, "model": odd}, HERE / "checkpoint.pth")
+    # A whole state dict in a few KB: each tensor is one number, the place of its name, seen at every index.
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    floats, counts = torch.arange(len(state), dtype=torch.float32), torch.arange(len(state))
+    for place, name in enumerate(sorted(state)):
+        source = counts if name.endswith("num_batches_tracked") else floats
+        state[name] = source[place].expand(state[name].shape)
+    torch.save(state, HERE / "resnet18.pth")
 
 
 # One row each: crop (left, top, width, height as parts of the sides, or none), perspective corner parts (or none), flip,
@@ -277,8 +379,13 @@ def augmentations() -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    for make in (resnets, losses, optimizers, schedules, augmentations):
-        tensors = {name: tensor.contiguous() for name, tensor in make().items()}
+    for make in (resnets, losses, optimizers, schedules, augmentations, pth):
+        if len(sys.argv) > 1 and make.__name__ not in sys.argv[1:]:
+            continue
+        made = make()
+        if made is None:
+            continue
+        tensors = {name: tensor.contiguous() for name, tensor in made.items()}
         save_file(tensors, HERE / f"{make.__name__}.safetensors")
         (HERE / f"{make.__name__}.safetensors").chmod(0o644)
         print(make.__name__, len(tensors), "tensors")

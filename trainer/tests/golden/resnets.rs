@@ -14,10 +14,42 @@ fn config(arch: Arch, head: Head, l2_normalize: bool) -> ModelConfig {
         weights: None,
         pooling: Pooling::Average,
         last_stride: 2,
-        bn_neck: false,
         head,
+        bn_neck: false,
         embedding_dim: None,
         l2_normalize,
+    }
+}
+
+/// `RESNETS` of `make_golden.py`.
+fn tagged(tag: &str, l2_normalize: bool) -> ModelConfig {
+    let plain = |arch, head| config(arch, head, l2_normalize);
+    let small = plain(Arch::Resnet18, Head::Linear);
+    match tag {
+        "resnet18.linear" => small,
+        "resnet18.triplet" => plain(Arch::Resnet18, Head::Triplet),
+        "resnet18.contrastive" => plain(Arch::Resnet18, Head::Contrastive),
+        "resnet50.contrastive" => plain(Arch::Resnet50, Head::Contrastive),
+        "resnet34.linear" => plain(Arch::Resnet34, Head::Linear),
+        "resnet18.gem" => ModelConfig {
+            pooling: Pooling::Gem,
+            ..small
+        },
+        "resnet18.neck" => ModelConfig {
+            bn_neck: true,
+            ..small
+        },
+        "resnet18.stride" => ModelConfig {
+            last_stride: 1,
+            ..small
+        },
+        "resnet50.all" => ModelConfig {
+            pooling: Pooling::Gem,
+            bn_neck: true,
+            last_stride: 1,
+            ..plain(Arch::Resnet50, Head::Contrastive)
+        },
+        _ => unreachable!("{tag}"),
     }
 }
 
@@ -29,7 +61,9 @@ fn filled(config: &ModelConfig, channels_last: bool) -> EmbeddingNet {
         .into_iter()
         .map(|(name, tensor)| {
             let size = tensor.size();
-            let value = if name.ends_with("num_batches_tracked") {
+            let kept =
+                name.ends_with("num_batches_tracked") || name == "gem.p" || name == "bn_neck.bias";
+            let value = if kept {
                 tensor
             } else if size.len() > 1 {
                 let fan_in: i64 = size[1..].iter().product();
@@ -55,23 +89,31 @@ fn images() -> Tensor {
     centred("images", &[4, 3, 64, 64], 2.0)
 }
 
-fn evaluation(arch: Arch, head: Head, tag: &str) {
+fn evaluation(tag: &str) {
     let golden = golden("resnets");
     for channels_last in [false, true] {
         for (normalize, key) in [(false, "eval"), (true, "eval_normalized")] {
-            let net = filled(&config(arch, head, normalize), channels_last);
-            let embeddings = tch::no_grad(|| net.forward(&images(), Mode::Eval));
+            let net = filled(&tagged(tag, normalize), channels_last);
+            let embeddings = net.forward(&images(), Mode::Eval);
+            assert!(!embeddings.requires_grad());
             assert_close(&embeddings, &golden[&format!("{tag}.{key}")], 1e-5, tag);
         }
     }
 }
 
-fn training(arch: Arch, head: Head, tag: &str) {
+fn training(tag: &str) {
     let golden = golden("resnets");
     for channels_last in [false, true] {
-        let net = filled(&config(arch, head, false), channels_last);
+        let net = filled(&tagged(tag, false), channels_last);
         let embeddings = net.forward(&images(), Mode::Train { frozen: 0 });
-        assert_close(&embeddings, &golden[&format!("{tag}.train")], 1e-5, tag);
+        // A BN-neck divides the error of a batch of four by its small spread.
+        let tolerance = if tag == "resnet50.all" { 1e-4 } else { 1e-5 };
+        assert_close(
+            &embeddings,
+            &golden[&format!("{tag}.train")],
+            tolerance,
+            tag,
+        );
         let cotangent = centred("cotangent", &embeddings.size(), 1.0);
         (embeddings * cotangent).sum(Kind::Float).backward();
         let state = net.state();
@@ -81,45 +123,75 @@ fn training(arch: Arch, head: Head, tag: &str) {
                 .filter_map(move |(key, value)| Some((key.strip_prefix(&prefix)?, value)))
         };
         for (name, expected) in prefixed(format!("{tag}.stats.")) {
-            assert_close(&state[name].narrow(0, 0, 64), expected, 1e-5, name);
+            assert_close(&state[name].narrow(0, 0, 64), expected, tolerance, name);
         }
         let mut compared = 0;
         for (name, expected) in prefixed(format!("{tag}.grad.")) {
             let parameter = net.parameters().iter().find(|p| p.name == name).unwrap();
             let grad = parameter.tensor.grad().contiguous().view([-1]);
-            // fp32 gradients are this far from double precision: in fifty layers some ReLU falls on the other side,
-            // another on every processor (2e-3 on an Intel Xeon, 1.5e-2 on an AMD EPYC). A wrong stride, shortcut or
-            // statistic is a matter of 0.1 and more.
-            let tolerance = if arch == Arch::Resnet18 { 1e-5 } else { 3e-2 };
-            assert_close(&grad.narrow(0, 0, 64), expected, tolerance, name);
+            // fp32 gradients are this far from double precision: in 34 or 50 layers some ReLU falls on the other side,
+            // another on every processor and in every layout, in Python too (2e-3 on an Intel Xeon, 1.5e-2 on an AMD
+            // EPYC). A wrong stride, shortcut or statistic is a matter of 0.1 and more.
+            let deep = !tag.starts_with("resnet18");
+            let tolerance = if deep { 3e-2 } else { 2e-5 };
+            let count = expected.size()[0];
+            assert_close(&grad.narrow(0, 0, count), expected, tolerance, name);
             compared += 1;
         }
-        assert_eq!(compared, 4);
+        let config = tagged(tag, false);
+        let gem = usize::from(config.pooling == Pooling::Gem);
+        assert_eq!(compared, 4 + gem + usize::from(config.bn_neck));
     }
 }
 
 #[test]
 fn resnet18_evaluates_as_torchvision_does() {
-    evaluation(Arch::Resnet18, Head::Linear, "resnet18.linear");
+    evaluation("resnet18.linear");
 }
 
 #[test]
 fn resnet18_evaluates_as_torchvision_does_with_the_triplet_head() {
-    evaluation(Arch::Resnet18, Head::Triplet, "resnet18.triplet");
+    evaluation("resnet18.triplet");
+}
+
+#[test]
+fn resnet34_evaluates_as_torchvision_does() {
+    evaluation("resnet34.linear");
 }
 
 #[test]
 fn resnet50_evaluates_as_torchvision_does() {
-    evaluation(Arch::Resnet50, Head::Contrastive, "resnet50.contrastive");
+    evaluation("resnet50.contrastive");
+}
+
+#[test]
+fn gem_a_bn_neck_and_a_last_stage_of_stride_1_evaluate_as_in_torch() {
+    for tag in ["resnet18.gem", "resnet18.neck", "resnet18.stride"] {
+        evaluation(tag);
+    }
+    evaluation("resnet50.all");
 }
 
 #[test]
 fn resnet18_trains_as_torchvision_does() {
-    training(Arch::Resnet18, Head::Linear, "resnet18.linear");
-    training(Arch::Resnet18, Head::Contrastive, "resnet18.contrastive");
+    training("resnet18.linear");
+    training("resnet18.contrastive");
+}
+
+#[test]
+fn resnet34_trains_as_torchvision_does() {
+    training("resnet34.linear");
 }
 
 #[test]
 fn resnet50_trains_as_torchvision_does() {
-    training(Arch::Resnet50, Head::Contrastive, "resnet50.contrastive");
+    training("resnet50.contrastive");
+}
+
+#[test]
+fn gem_and_its_exponent_a_bn_neck_and_a_last_stage_of_stride_1_train_as_in_torch() {
+    for tag in ["resnet18.gem", "resnet18.neck", "resnet18.stride"] {
+        training(tag);
+    }
+    training("resnet50.all");
 }

@@ -1,7 +1,8 @@
 //! Rates against torch.optim.lr_scheduler.
 
-use logodex_schemas::train::{LrSchedule, ScheduleConfig, Unfreeze};
-use logodex_trainer::schedule::{frozen_stages, lr_factor};
+use logodex_schemas::train::{LrSchedule, OptimizerConfig, ScheduleConfig, Unfreeze};
+use logodex_trainer::model::Group;
+use logodex_trainer::schedule::{Share, frozen_stages, lr_factor, rate, share, steps_per_epoch};
 
 use crate::golden;
 
@@ -11,18 +12,25 @@ fn config(lr: LrSchedule) -> ScheduleConfig {
         lr,
         warmup_steps: 4,
         freeze: 4,
-        unfreeze: vec![Unfreeze {
-            epoch: 2,
-            freeze: 3,
-            lr_factor: 0.2,
-        }],
+        unfreeze: vec![
+            Unfreeze {
+                epoch: 2,
+                freeze: 3,
+                lr_factor: 0.2,
+            },
+            Unfreeze {
+                epoch: 3,
+                freeze: 1,
+                lr_factor: 0.5,
+            },
+        ],
         step_epochs: None,
         step_factor: None,
     }
 }
 
 #[test]
-fn rates_equal_torch_over_warmup_unfreezing_and_the_end() {
+fn rates_equal_torch_over_warmup_two_unfreezings_and_the_end() {
     let golden = golden("schedules");
     for (name, lr) in [
         ("constant", LrSchedule::Constant),
@@ -40,10 +48,71 @@ fn rates_equal_torch_over_warmup_unfreezing_and_the_end() {
 }
 
 #[test]
-fn the_freeze_level_falls_at_the_start_of_its_epoch() {
+fn a_stepped_rate_equals_torch_and_steps_by_epochs() {
+    let golden = golden("schedules");
+    let stepped = ScheduleConfig {
+        warmup_steps: 0,
+        unfreeze: Vec::new(),
+        step_epochs: Some(3),
+        step_factor: Some(0.3),
+        ..config(LrSchedule::Step)
+    };
+    for epoch in 0..10 {
+        let theirs = golden["step"].double_value(&[i64::from(epoch)]);
+        for step in [0, 4] {
+            let ours = lr_factor(&stepped, u64::from(epoch) * 5 + step, 50, epoch);
+            assert!((ours - theirs).abs() < 1e-12, "epoch {epoch}: {ours}");
+        }
+    }
+    let by_default = ScheduleConfig {
+        step_epochs: None,
+        step_factor: None,
+        ..stepped
+    };
+    let factors = [9, 10, 20].map(|epoch| lr_factor(&by_default, 99, 200, epoch));
+    for (factor, expected) in factors.iter().zip([1.0, 0.1, 0.01]) {
+        assert!((factor - expected).abs() < 1e-12, "{factors:?}");
+    }
+}
+
+#[test]
+fn each_group_has_its_own_rate() {
+    let optimizer = OptimizerConfig {
+        lr: 0.5,
+        backbone_factor: 0.25,
+        loss_factor: 4.0,
+        ..OptimizerConfig::default()
+    };
+    let groups = [Group::Head, Group::Backbone { stage: 3 }, Group::Loss];
+    let rates = groups.map(|group| rate(&optimizer, 0.5, group));
+    assert_eq!(rates, [0.25, 0.0625, 1.0]);
+}
+
+#[test]
+fn batches_share_a_step_and_the_last_step_of_an_epoch_takes_what_remains() {
+    let shares: Vec<(u64, bool, bool)> = (0..7)
+        .map(|batch| share(batch, 7, 3))
+        .map(|Share { of, first, last }| (of, first, last))
+        .collect();
+    let whole = [(3, true, false), (3, false, false), (3, false, true)];
+    assert_eq!(shares[..3], whole);
+    assert_eq!(shares[3..6], whole);
+    assert_eq!(shares[6], (1, true, true));
+    assert_eq!(steps_per_epoch(7, 3), 3);
+    assert_eq!(shares.iter().filter(|(_, _, last)| *last).count(), 3);
+    let alone = Share {
+        of: 1,
+        first: true,
+        last: true,
+    };
+    assert!((0..7).all(|batch| share(batch, 7, 1) == alone));
+}
+
+#[test]
+fn the_freeze_level_falls_at_the_start_of_each_unfreezing_epoch() {
     let config = config(LrSchedule::Constant);
     let levels: Vec<u8> = (0..4).map(|epoch| frozen_stages(&config, epoch)).collect();
-    assert_eq!(levels, [4, 4, 3, 3]);
+    assert_eq!(levels, [4, 4, 3, 1]);
     let fixed = ScheduleConfig {
         unfreeze: Vec::new(),
         ..config

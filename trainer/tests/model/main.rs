@@ -1,14 +1,15 @@
 //! What the network and the optimiser promise the training loop: frozen stages stand still, state returns bit for bit,
 //! weights files are taken or refused with reasons.
 
+mod weights;
+
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use logodex_schemas::train::{Arch, Head, ModelConfig, OptimizerConfig, OptimizerKind, Pooling};
 use logodex_trainer::loss;
-use logodex_trainer::model::weights::{WeightsError, load_backbone};
 use logodex_trainer::model::{EmbeddingNet, Group, Mode, Parameter};
 use logodex_trainer::optimizer::{Optimizer, zero_grad};
+use logodex_trainer::schedule::share;
 use logodex_trainer::torch::{autocast_bf16, load_tensors, save_tensors, set_threads};
 use tch::{Device, Kind, Tensor};
 
@@ -18,10 +19,20 @@ fn config(arch: Arch, head: Head) -> ModelConfig {
         weights: None,
         pooling: Pooling::Average,
         last_stride: 2,
-        bn_neck: false,
         head,
+        bn_neck: false,
         embedding_dim: None,
         l2_normalize: true,
+    }
+}
+
+/// With everything that may be configured.
+fn full_config(arch: Arch, head: Head) -> ModelConfig {
+    ModelConfig {
+        pooling: Pooling::Gem,
+        last_stride: 1,
+        bn_neck: true,
+        ..config(arch, head)
     }
 }
 
@@ -86,15 +97,134 @@ fn frozen_stages_stand_still_with_their_statistics_while_the_others_move() {
 }
 
 #[test]
-fn groups_follow_the_names() {
-    let net = net(Arch::Resnet50, Head::Contrastive, 3);
+fn groups_follow_the_names_and_a_bn_neck_trains_no_bias() {
+    let config = full_config(Arch::Resnet50, Head::Contrastive);
+    let net = EmbeddingNet::new(&config, 3, Device::Cpu, true).unwrap();
+    let mut in_head = Vec::new();
     for Parameter { name, group, .. } in net.parameters() {
         match (stage_of(name), group) {
             (Some(of_name), Group::Backbone { stage }) => assert_eq!(of_name, *stage, "{name}"),
-            (None, Group::Head) => assert!(name.starts_with("fc."), "{name}"),
+            (None, Group::Head) => in_head.push(name.as_str()),
             _ => panic!("{name} is in {group:?}"),
         }
     }
+    let linear = ["fc.0.weight", "fc.0.bias", "fc.2.weight", "fc.2.bias"];
+    assert_eq!(in_head[0], "gem.p");
+    assert_eq!(in_head[1..5], linear);
+    assert_eq!(in_head[5..], ["bn_neck.weight"]);
+    assert_eq!(
+        net.state()["bn_neck.bias"],
+        Tensor::zeros([256], (Kind::Float, Device::Cpu))
+    );
+}
+
+#[test]
+fn evaluation_follows_every_change_of_weights_and_statistics() {
+    set_threads(1);
+    let mut net = EmbeddingNet::new(
+        &full_config(Arch::Resnet18, Head::Linear),
+        3,
+        Device::Cpu,
+        true,
+    )
+    .unwrap();
+    let start = net.state();
+    let mut seen = vec![net.forward(&images(2), Mode::Eval)];
+    // What is folded for one pass must not outlive the weights: a fresh network has nothing folded.
+    let mut check = |net: &EmbeddingNet, what: &str| {
+        let config = full_config(Arch::Resnet18, Head::Linear);
+        let mut fresh = EmbeddingNet::new(&config, 9, Device::Cpu, true).unwrap();
+        fresh.load_state(&net.state()).unwrap();
+        let now = net.forward(&images(2), Mode::Eval);
+        assert_eq!(now, fresh.forward(&images(2), Mode::Eval), "{what}");
+        assert!(seen.iter().all(|before| *before != now), "{what}");
+        assert_eq!(
+            net.features(&images(2), Mode::Train { frozen: 5 }),
+            net.features(&images(2), Mode::Eval),
+            "frozen stages compute what evaluation does"
+        );
+        seen.push(now);
+    };
+    let _ = net.forward(&images(4), Mode::Train { frozen: 2 });
+    check(&net, "running statistics moved alone");
+    train_step(&net, &mut optimizer(OptimizerKind::Sgd), 0, 0);
+    check(&net, "a step of all stages");
+    train_step(&net, &mut optimizer(OptimizerKind::Sgd), 3, 1);
+    check(&net, "a step with frozen stages");
+    net.load_state(&start).unwrap();
+    assert_eq!(net.forward(&images(2), Mode::Eval), seen[0], "loaded");
+}
+
+#[test]
+fn a_stage_that_is_unfrozen_trains_its_own_weights() {
+    let frozen_once = net(Arch::Resnet18, Head::Linear, 3);
+    let never_frozen = net(Arch::Resnet18, Head::Linear, 3);
+    let _ = frozen_once.forward(&images(4), Mode::Train { frozen: 5 });
+    for net in [&frozen_once, &never_frozen] {
+        train_step(net, &mut optimizer(OptimizerKind::Sgd), 0, 0);
+    }
+    assert_eq!(bits(&frozen_once.state()), bits(&never_frozen.state()));
+}
+
+#[test]
+fn momentum_is_kept_over_several_unfreezings() {
+    let net = net(Arch::Resnet18, Head::Linear, 3);
+    let mut optimizer = optimizer(OptimizerKind::Sgd);
+    let mut stepped = 0;
+    for (step, frozen) in [(0, 5), (1, 4), (2, 2), (3, 0)] {
+        let (before, weights) = (optimizer.state(), net.state());
+        train_step(&net, &mut optimizer, frozen, step);
+        let after = optimizer.state();
+        assert!(after.len() > stepped, "a level more has momentum");
+        stepped = after.len();
+        for parameter in net.parameters() {
+            let Some(now) = after.get(&format!("{}.momentum_buffer", parameter.name)) else {
+                continue;
+            };
+            let decayed =
+                tch::no_grad(|| parameter.tensor.grad() + &weights[&parameter.name] * 0.01);
+            let expected = match before.get(&format!("{}.momentum_buffer", parameter.name)) {
+                Some(before) => before * 0.9 + decayed,
+                None => decayed,
+            };
+            let scale = expected.abs().max().double_value(&[]).max(1e-12);
+            let off = (now - expected).abs().max().double_value(&[]);
+            assert!(
+                off <= 1e-5 * scale,
+                "{} in step {step}: {off}",
+                parameter.name
+            );
+        }
+    }
+    assert_eq!(stepped, net.parameters().len());
+}
+
+#[test]
+fn accumulated_batches_give_the_gradient_of_one_large_batch() {
+    let net = net(Arch::Resnet18, Head::Contrastive, 3);
+    // Frozen, for BatchNorm's statistics are a batch's own.
+    let features = net.features(&images(12), Mode::Train { frozen: 5 });
+    let weight = &net
+        .parameters()
+        .iter()
+        .find(|p| p.name == "fc.0.weight")
+        .unwrap()
+        .tensor;
+    let mean_loss = |rows: &Tensor| rows.matmul(&weight.tr()).square().mean(Kind::Float);
+    zero_grad(net.parameters());
+    mean_loss(&features).backward();
+    let whole = weight.grad().copy();
+    for batch in 0..4 {
+        let share = share(batch, 4, 4);
+        if share.first {
+            zero_grad(net.parameters());
+        }
+        let rows = features.narrow(0, batch as i64 * 3, 3);
+        (mean_loss(&rows) / share.of as f64).backward();
+        assert_eq!(share.last, batch == 3);
+    }
+    let off = (weight.grad() - &whole).abs().max().double_value(&[]);
+    assert!(off <= 1e-5 * whole.abs().max().double_value(&[]), "{off}");
 }
 
 #[test]
@@ -188,9 +318,11 @@ fn resuming_equals_going_on_bit_for_bit() {
         resumed_optimizer
             .load_state(&load_tensors(&files[1]).unwrap(), resumed.parameters())
             .unwrap();
-        for step in 2..4 {
-            train_step(&whole, &mut whole_optimizer, 3, step);
-            train_step(&resumed, &mut resumed_optimizer, 3, step);
+        // Validation in between changes nothing, nor does what the one has folded already.
+        let _ = whole.forward(&images(2), Mode::Eval);
+        for (step, frozen) in [(2, 3), (3, 1)] {
+            train_step(&whole, &mut whole_optimizer, frozen, step);
+            train_step(&resumed, &mut resumed_optimizer, frozen, step);
         }
         assert_eq!(bits(&whole.state()), bits(&resumed.state()), "{kind:?}");
         assert_eq!(
@@ -262,90 +394,6 @@ fn initialisation_is_torchvisions_and_decided_by_the_seed_and_the_name() {
         state["layer1.0.conv1.weight"],
         state["layer1.0.conv2.weight"]
     );
-}
-
-/// What torchvision saves: the backbone, and `fc` with 1,000 classes.
-fn torchvision_file(path: &Path, arch: Arch, change: impl FnOnce(&mut BTreeMap<String, Tensor>)) {
-    let mut state = net(arch, Head::None, 8).state();
-    let features = if arch == Arch::Resnet18 { 512 } else { 2048 };
-    let zeros = |size: &[i64]| Tensor::zeros(size, (Kind::Float, Device::Cpu));
-    state.insert("fc.weight".into(), zeros(&[1000, features]));
-    state.insert("fc.bias".into(), zeros(&[1000]));
-    change(&mut state);
-    save_tensors(path, &state).unwrap();
-}
-
-#[test]
-fn a_torchvision_file_and_a_run_give_their_backbone() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("resnet18.safetensors");
-    torchvision_file(&path, Arch::Resnet18, |state| {
-        state.insert(
-            "loss.weight".into(),
-            Tensor::zeros([7, 4], (Kind::Float, Device::Cpu)),
-        );
-        state.retain(|name, _| !name.ends_with("num_batches_tracked"));
-    });
-    let with_weights = ModelConfig {
-        weights: Some(path.to_str().unwrap().to_owned()),
-        ..config(Arch::Resnet18, Head::Linear)
-    };
-    let loaded = EmbeddingNet::new(&with_weights, 3, Device::Cpu, true).unwrap();
-    let (source, fresh) = (
-        net(Arch::Resnet18, Head::None, 8).state(),
-        net(Arch::Resnet18, Head::Linear, 3).state(),
-    );
-    for (name, tensor) in loaded.state() {
-        let from = if name.starts_with("fc.") {
-            &fresh
-        } else {
-            &source
-        };
-        assert_eq!(tensor, from[&name], "{name}");
-    }
-}
-
-#[test]
-fn a_wrong_weights_file_is_refused_with_reasons() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("weights.safetensors");
-    let mut target = net(Arch::Resnet18, Head::Linear, 3);
-    let before = target.state();
-    let mut refuse = |part: &str| {
-        let error = load_backbone(&mut target, &path).unwrap_err();
-        assert!(error.to_string().contains(part), "{error}");
-        assert!(error.to_string().contains("weights.safetensors"), "{error}");
-        error
-    };
-    let missing = refuse("torchvision.models.resnet18");
-    assert!(matches!(missing, WeightsError::NotFound { .. }));
-    std::fs::write(&path, "PK\u{3}\u{4} a .pth").unwrap();
-    assert!(matches!(
-        refuse(".safetensors"),
-        WeightsError::Unreadable { .. }
-    ));
-    torchvision_file(&path, Arch::Resnet18, |state| {
-        state.remove("layer3.0.downsample.0.weight");
-        let two_dead = Tensor::zeros([63], (Kind::Float, Device::Cpu));
-        state.insert("bn1.weight".into(), two_dead);
-    });
-    refuse("bn1.weight is [63] instead of [64]");
-    refuse("layer3.0.downsample.0.weight is missing");
-    torchvision_file(&path, Arch::Resnet50, |_| {});
-    refuse("is no resnet18");
-    // A ResNet-34 has every tensor of a ResNet-18, and more.
-    torchvision_file(&path, Arch::Resnet18, |state| {
-        let surplus = state["layer1.1.conv1.weight"].copy();
-        state.insert("layer1.2.conv1.weight".into(), surplus);
-    });
-    refuse("layer1.2.conv1.weight is unexpected");
-    assert_eq!(target.state(), before, "a refused file changes nothing");
-    let configured = ModelConfig {
-        weights: Some("no/such/file.safetensors".into()),
-        ..config(Arch::Resnet18, Head::Linear)
-    };
-    let error = EmbeddingNet::new(&configured, 3, Device::Cpu, true).unwrap_err();
-    assert!(error.downcast_ref::<WeightsError>().is_some());
 }
 
 #[test]
