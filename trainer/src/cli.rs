@@ -10,6 +10,7 @@ use crate::config::UsageError;
 use crate::dataset::DatasetError;
 use crate::eval::command::{EvaluateArgs, evaluate_command};
 use crate::model::weights::WeightsError;
+use crate::preview::{PreviewArgs, preview_command};
 use crate::report::report_command;
 use crate::run::Which;
 use crate::{embed, train};
@@ -48,6 +49,8 @@ enum Command {
         #[arg(long)]
         resume: bool,
     },
+    /// Draw a sheet of what the network will see: batches as they are sampled, each picture stored and augmented.
+    Preview(PreviewArgs),
     /// Embed a fold with a run's checkpoint: safetensors with `embeddings` F32 [N,D], `brand` I64 [N], `row` I64 [N].
     #[command(
         after_help = "Example:\n  logodex-train embed --dataset data/logodet3k --split paper \\\n    --run runs/contrastive --fold test --out test.safetensors"
@@ -109,6 +112,7 @@ impl Cli {
                 run,
                 resume,
             } => train::fit(&dataset, &split, &config, &run, resume),
+            Command::Preview(args) => preview_command(&args),
             Command::Embed {
                 dataset,
                 split,

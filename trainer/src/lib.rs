@@ -19,6 +19,7 @@ pub mod learner;
 pub mod loss;
 pub mod model;
 pub mod optimizer;
+pub mod preview;
 pub mod progress;
 pub mod random;
 pub mod report;

@@ -9,15 +9,14 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use logodex_schemas::run::{MetricsLine, RunState, run_header};
-use logodex_schemas::split::Fold;
 use logodex_schemas::train::{Residency, SamplerKind, TrainConfig};
 use tch::Tensor;
 
 use crate::batch::{BatchPlan, Samples};
 use crate::checkpoint::publish;
 use crate::config::{self, UsageError};
-use crate::dataset::{Dataset, Split, Tables};
-use crate::feed::{Batch, Resident, Source, feed};
+use crate::dataset::{Dataset, Tables};
+use crate::feed::{Batch, Resident, Source, check_residency, feed};
 use crate::learner::Learner;
 use crate::model::{Group, Mode};
 use crate::optimizer::zero_grad;
@@ -53,7 +52,8 @@ pub fn fit(
     };
     let tables = Tables::open(dataset_dir)?;
     let split = tables.split(split_name)?;
-    check_brands(&tables, &split, &config)?;
+    sampler::check_brands(&tables, &split, &config)?;
+    check_residency(&tables, &config.runtime)?;
     let dataset = Dataset::map(tables)?;
     let identity = RunState {
         header: run_header(),
@@ -85,11 +85,7 @@ pub fn fit(
     }
 
     // What there is to learn from.
-    let (train, val) = folds(&dataset, &split, &config);
-    if config.sampler() == SamplerKind::Pk {
-        sampler::check_pk(&config.data, train.brands.len())?;
-        sampler::warn_of_short_brands(&train, config.data.images_per_brand as usize);
-    }
+    let (train, val) = sampler::folds(&dataset, &split, &config)?;
     // Every epoch has the same size, whatever it draws.
     let plans = Samples::draw(&config, &train, 0).batches(config.data.batch as usize);
     let steps_per_epoch = plans.len() as u64;
@@ -306,48 +302,6 @@ impl Pass<'_> {
             )
         };
         augment::prepare(images, self.config.augment.as_ref().map(draw).as_ref())
-    }
-}
-
-/// Finds, before a shard is opened, that a P×K batch needs more brands than the split has for training.
-fn check_brands(tables: &Tables, split: &Split, config: &TrainConfig) -> Result<(), UsageError> {
-    if config.sampler() != SamplerKind::Pk {
-        return Ok(());
-    }
-    let brands = |fold| {
-        let brands = tables.fold(split, fold);
-        brands.iter().filter(|brand| brand.n_rows > 0).count()
-    };
-    let (n_train, n_val) = (brands(Fold::Train), brands(Fold::Val));
-    let n_kept = match config.data.total_images {
-        None => n_train,
-        Some(total) => {
-            let least = config.data.min_images_per_brand;
-            let (kept, ..) = sampler::subset_sizes((n_train, n_val), total, least, split.info.val);
-            kept.min(n_train)
-        }
-    };
-    sampler::check_pk(&config.data, n_kept)
-}
-
-/// The rows to train and to validate on.
-fn folds(dataset: &Dataset, split: &Split, config: &TrainConfig) -> (FoldRows, FoldRows) {
-    let train = FoldRows::new(
-        dataset,
-        &dataset.fold(split, Fold::Train),
-        config.data.region,
-    );
-    let val = FoldRows::new(dataset, &dataset.fold(split, Fold::Val), config.data.region);
-    match config.data.total_images {
-        None => (train, val),
-        Some(total) => sampler::subset(
-            &train,
-            &val,
-            total,
-            config.data.min_images_per_brand,
-            split.info.val,
-            config.seed,
-        ),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The trainer's promises to whoever runs it: what is refused and how, and that a run continues where it was killed.
 
 mod dataset;
+mod feed;
+mod preview;
 mod refuse;
 mod resume;
 mod support;
