@@ -13,7 +13,7 @@ BIN   := target/release
 DEMO  := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dataset splits audit train evaluate report test torture check schemas setup build python bench-data
+.PHONY: help demo dataset splits audit train evaluate report test torture check schemas setup build python bench-data bench-train
 .SILENT: help
 
 help: ## this list
@@ -79,3 +79,6 @@ schemas: ## write schemas/json and schemas/xsd anew from the code
 
 bench-data: build ## the dataset engine beside Pillow, OpenCV, torchvision, memmap, streaming and Lance
 	scripts/bench_data.sh $(BIN) target/bench-data
+
+bench-train: build ## feeding and stepping beside PyTorch's DataLoader and Pillow, on the CPU (at most 8 minutes)
+	scripts/bench_train.sh $(BIN) target/bench-train

@@ -653,8 +653,9 @@ pub enum SamplerKind {
     Pairs,
     /// Each image once.
     Images,
-    /// P brands with K images each. Over an epoch every brand is drawn equally often, give or take one, and never twice in a
-    /// batch.
+    /// P brands with K images each, P·K = `batch`. Over an epoch, which has about as many images as the fold, every brand is
+    /// drawn equally often, give or take one, and never twice in a batch; so are the images of a brand. A brand with fewer
+    /// than K images repeats them within a batch.
     Pk,
 }
 

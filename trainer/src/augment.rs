@@ -14,7 +14,7 @@ pub mod tensors;
 use logodex_schemas::train::AugmentConfig;
 use rand::Rng;
 use rand::seq::SliceRandom;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::random::stream;
 
@@ -150,6 +150,14 @@ pub fn prepare(images_u8_nhwc: &Tensor, params: Option<&AugmentParams>) -> Tenso
     }
 }
 
+/// The way back from [`prepare`]'s result to u8 `[B, H, W, 3]`, rounded: for people to look at.
+pub fn to_bytes(input: &Tensor) -> Tensor {
+    let channel = |values: [f32; 3]| Tensor::from_slice(&values).to_device(input.device());
+    let nhwc = input.permute([0, 2, 3, 1]) * channel(STD) + channel(MEAN);
+    let bytes = (nhwc * 255.0).round().clamp(0.0, 255.0);
+    bytes.to_kind(Kind::Uint8).contiguous()
+}
+
 /// Draws a batch's numbers, one image for each of `keys`: whatever tells the image's visit in this epoch from every
 /// other (for example its row, and its place in a triplet). `side_px` is the side of the square pictures.
 pub fn draw(
@@ -245,7 +253,6 @@ fn draw_crop(least: f64, side_px: i64, rng: &mut impl Rng) -> Window {
 mod tests {
     use super::*;
     use crate::torch;
-    use tch::Kind;
 
     const SIDE: usize = 24;
 

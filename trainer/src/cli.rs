@@ -13,6 +13,7 @@ use crate::eval::command::{EvaluateArgs, evaluate_command};
 use crate::interrupt::Interrupted;
 use crate::model::weights::WeightsError;
 use crate::per_image::{CurveArgs, curve_command};
+use crate::preview::{PreviewArgs, preview_command};
 use crate::report::report_command;
 use crate::run::Which;
 use crate::sweep::{SweepArgs, sweep_command};
@@ -52,6 +53,8 @@ enum Command {
         #[arg(long)]
         resume: bool,
     },
+    /// Draw a sheet of what the network will see: batches as they are sampled, each picture stored and augmented.
+    Preview(PreviewArgs),
     /// Embed a fold with a run's checkpoint: safetensors with `embeddings` F32 [N,D], `brand` I64 [N], `row` I64 [N].
     #[command(
         after_help = "Example:\n  logodex-train embed --dataset data/logodet3k --split paper \\\n    --run runs/contrastive --fold test --out test.safetensors"
@@ -129,6 +132,7 @@ impl Cli {
                 run,
                 resume,
             } => train::fit(&dataset, &split, &config, &run, resume),
+            Command::Preview(args) => preview_command(&args),
             Command::Embed {
                 dataset,
                 split,

@@ -99,6 +99,16 @@ impl Tables {
         })
     }
 
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the dataset says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
     /// The split `splits/<name>.csv` with its `.json`.
     ///
     /// # Errors

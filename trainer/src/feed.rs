@@ -9,11 +9,12 @@ use std::thread::Scope;
 
 use anyhow::Result;
 use logodex_schemas::dataset::Encoding;
+use logodex_schemas::train::{Residency, RuntimeConfig};
 use tch::{Device, Kind, Tensor};
 
 use crate::batch::BatchPlan;
 use crate::config::UsageError;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Tables};
 use crate::torch::cuda::{CopyStream, Upload};
 use crate::torch::memory::{free_bytes, host_bytes, upload};
 
@@ -39,16 +40,20 @@ pub struct Batch {
     /// u8 `[rows, side, side, 3]` on the device. On a CPU its memory is filled anew once the batch is dropped, so nothing
     /// may keep a view of it for longer.
     pub images_nhwc: Tensor,
-    /// Where that memory goes back to.
-    home: Option<Sender<Tensor>>,
+    _lease: Option<Lease>,
 }
 
-impl Drop for Batch {
+/// A buffer that goes back to its reader when the batch is dropped.
+#[derive(Debug)]
+struct Lease {
+    buffer: Tensor,
+    home: Sender<Tensor>,
+}
+
+impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(home) = &self.home {
-            // The feed is gone when the epoch is over.
-            let _ = home.send(self.images_nhwc.shallow_clone());
-        }
+        // The reader is gone when the pass is over.
+        let _ = self.home.send(self.buffer.shallow_clone());
     }
 }
 
@@ -64,7 +69,7 @@ pub enum Feed<'a> {
 pub struct Read {
     plan: BatchPlan,
     images_nhwc: Upload,
-    home: Option<Sender<Tensor>>,
+    lease: Option<Lease>,
 }
 
 /// Starts to feed `plans` to `device`. Dropping the feed ends its thread.
@@ -104,7 +109,7 @@ impl Iterator for Feed<'_> {
                 Some(read.map(|read| Batch {
                     plan: read.plan,
                     images_nhwc: read.images_nhwc.wait(),
-                    home: read.home,
+                    _lease: read.lease,
                 }))
             }
             Self::Select(resident, plans) => {
@@ -112,7 +117,7 @@ impl Iterator for Feed<'_> {
                 Some(resident.select(&plan.rows).map(|images_nhwc| Batch {
                     plan,
                     images_nhwc,
-                    home: None,
+                    _lease: None,
                 }))
             }
         }
@@ -150,10 +155,12 @@ impl<'a> Reader<'a> {
             None => host_bytes(&shape, self.device)?,
         };
         gather(self.dataset, &plan.rows, &mut buffer)?;
+        let images_nhwc = self.copies.upload(&buffer);
+        let home = self.home.clone();
         Ok(Read {
             plan,
-            images_nhwc: self.copies.upload(&buffer),
-            home: (self.device == Device::Cpu).then(|| self.home.clone()),
+            images_nhwc,
+            lease: (self.device == Device::Cpu).then(|| Lease { buffer, home }),
         })
     }
 }
@@ -181,19 +188,26 @@ pub struct Resident {
     rows: Vec<u64>,
 }
 
+/// Finds, before a shard is opened, that pictures cannot live on the device because the shards hold JPEGs.
+///
+/// # Errors
+/// [`UsageError`] naming the key.
+pub fn check_residency(tables: &Tables, runtime: &RuntimeConfig) -> Result<(), UsageError> {
+    if runtime.residency == Residency::Host || tables.manifest().encoding != Encoding::Jpeg {
+        return Ok(());
+    }
+    Err(UsageError(format!(
+        "runtime.residency = \"device\" needs raw shards, but those of {} hold JPEGs; set it to \"host\", or build the dataset with encoding = \"raw\"",
+        tables.dir().display()
+    )))
+}
+
 impl Resident {
     /// Reads `rows`, in any order and each once, to the device; their CRC-32 are checked as at any first touch.
     ///
     /// # Errors
-    /// [`UsageError`] where the shards hold JPEGs, or the device has too little memory, with the numbers; a damaged dataset.
+    /// [`UsageError`] where the device has too little memory, with the numbers; a damaged dataset.
     pub fn load(dataset: &Dataset, mut rows: Vec<u64>, device: Device) -> Result<Self> {
-        if dataset.manifest().encoding == Encoding::Jpeg {
-            return Err(UsageError(format!(
-                "runtime.residency = \"device\" needs raw shards, but those of {} hold JPEGs; set it to \"host\", or build the dataset with encoding = \"raw\"",
-                dataset.dir().display()
-            ))
-            .into());
-        }
         rows.sort_unstable();
         rows.dedup();
         let needed = (rows.len() * dataset.row_bytes()) as u64;

@@ -30,6 +30,7 @@ pub mod model;
 pub mod monitor;
 pub mod optimizer;
 pub mod per_image;
+pub mod preview;
 pub mod progress;
 pub mod random;
 pub mod report;

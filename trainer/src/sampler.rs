@@ -1,37 +1,20 @@
 //! The samplers, as pure functions of (seed, epoch); a step is a place in what they return. Here are the paper's: what
-//! they draw for an anchor depends on its row and the epoch alone, not on what was drawn before it. `pk` has P×K batches.
+//! they draw for an anchor depends on its row and the epoch alone, not on what was drawn before it. `pk` has P×K batches,
+//! `fold` the rows that are drawn from.
 //!
 //! A positive shows the same brand in another source image wherever the brand has one: with object crops, two boxes
 //! of one photograph are nearly the same pixels, and would teach the network to recognise the photograph.
 
+mod fold;
 mod pk;
 
-use logodex_schemas::dataset::{BrandRow, Region};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use crate::dataset::Dataset;
 use crate::random::stream;
 
-pub use pk::{check_pk, n_pk_batches, pk, warn_of_short_brands};
-
-/// The rows of one brand of a fold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrandRows {
-    /// The brand's index in the dataset.
-    pub brand: u32,
-    /// Its rows.
-    pub rows: Vec<u64>,
-    /// The source image of each row.
-    pub images: Vec<i64>,
-}
-
-/// The part of a fold that is sampled from, sorted by brand. The position of a brand here is its class.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct FoldRows {
-    /// The brands that have rows.
-    pub brands: Vec<BrandRows>,
-}
+pub use fold::{BrandRows, FoldRows, check_brands, folds, subset};
+pub use pk::{check_pk, pk};
 
 /// A triplet of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,110 +45,6 @@ pub struct Labelled {
     pub row: u64,
     /// Position of its brand among the fold's brands.
     pub class: i64,
-}
-
-impl FoldRows {
-    /// The rows of these brands that show `region`; brands without any are left out.
-    pub fn new(dataset: &Dataset, brands: &[&BrandRow], region: Region) -> Self {
-        let brands = brands
-            .iter()
-            .map(|brand| {
-                let rows = dataset.rows(&[brand], region);
-                BrandRows {
-                    brand: brand.index,
-                    images: rows.iter().map(|&row| dataset.image_of(row)).collect(),
-                    rows,
-                }
-            })
-            .filter(|brand| !brand.rows.is_empty())
-            .collect();
-        Self { brands }
-    }
-
-    /// Number of rows.
-    pub fn n_rows(&self) -> usize {
-        self.brands.iter().map(|b| b.rows.len()).sum()
-    }
-
-    /// Every row, brand after brand.
-    pub fn rows(&self) -> Vec<u64> {
-        self.brands.iter().flat_map(|b| &b.rows).copied().collect()
-    }
-
-    /// Rows whose brand has no second row: they can be no anchor of a positive. `(brands, rows)` are equal, since such
-    /// a brand has one.
-    pub fn n_single(&self) -> u64 {
-        self.brands.iter().filter(|b| b.rows.len() < 2).count() as u64
-    }
-
-    /// Keeps `n_brands` brands drawn without replacement and of each at most `n_rows` rows drawn without replacement.
-    fn subset(&self, seed: u64, name: &str, n_brands: usize, n_rows: usize) -> Self {
-        let mut kept: Vec<usize> = (0..self.brands.len()).collect();
-        if n_brands < kept.len() {
-            kept.shuffle(&mut stream(seed, name, &[]));
-            kept.truncate(n_brands);
-            kept.sort_unstable();
-        }
-        let brands = kept.into_iter().map(|position| {
-            let brand = &self.brands[position];
-            let mut rows: Vec<usize> = (0..brand.rows.len()).collect();
-            if n_rows < rows.len() {
-                rows.shuffle(&mut stream(seed, name, &[u64::from(brand.brand)]));
-                rows.truncate(n_rows);
-                rows.sort_unstable();
-            }
-            BrandRows {
-                brand: brand.brand,
-                images: rows.iter().map(|&i| brand.images[i]).collect(),
-                rows: rows.iter().map(|&i| brand.rows[i]).collect(),
-            }
-        });
-        Self {
-            brands: brands.collect(),
-        }
-    }
-}
-
-/// The paper's `getTrainValPaths`: about `total` rows of both folds together. Of each brand `round(total / brands)`
-/// rows; where that is under `min_per_brand`, instead `round(total / min_per_brand)` brands, of them
-/// `round(· val_fraction)` for validation, with `min_per_brand` rows each. Rounds half to even, as Python does.
-///
-/// Which brands and rows are kept depends on the seed alone.
-pub fn subset(
-    train: &FoldRows,
-    val: &FoldRows,
-    total: u64,
-    min_per_brand: u64,
-    val_fraction: f64,
-    seed: u64,
-) -> (FoldRows, FoldRows) {
-    let n_brands = (train.brands.len(), val.brands.len());
-    let (n_train, n_val, n_rows) = subset_sizes(n_brands, total, min_per_brand, val_fraction);
-    (
-        train.subset(seed, "subset train", n_train, n_rows),
-        val.subset(seed, "subset val", n_val, n_rows),
-    )
-}
-
-/// Brands of training and validation, and rows of each, that [`subset`] keeps of so many brands at most.
-pub fn subset_sizes(
-    (n_train, n_val): (usize, usize),
-    total: u64,
-    min_per_brand: u64,
-    val_fraction: f64,
-) -> (usize, usize, usize) {
-    let round = |x: f64| x.round_ties_even() as usize;
-    let per_brand = round(total as f64 / (n_train + n_val).max(1) as f64);
-    if per_brand as u64 >= min_per_brand {
-        return (n_train, n_val, per_brand);
-    }
-    let brands = round(total as f64 / min_per_brand as f64);
-    let for_val = round(brands as f64 * val_fraction);
-    (
-        brands - for_val.min(brands),
-        for_val,
-        min_per_brand as usize,
-    )
 }
 
 /// One triplet per row whose brand has another row, in an order drawn for the epoch. Empty with fewer than two brands.
@@ -393,36 +272,5 @@ mod tests {
         drawn.sort_unstable_by_key(|l| l.row);
         let classes: Vec<i64> = drawn.iter().map(|l| l.class).collect();
         assert_eq!(classes, [0, 0, 0, 1, 1]);
-    }
-
-    #[test]
-    fn a_large_subset_takes_the_same_number_of_rows_from_each_brand() {
-        let (train, val) = (fold(&[50; 8], 1), fold(&[50, 3], 1));
-        let (t, v) = subset(&train, &val, 104, 5, 0.2, 42);
-        // round(10.4) = 10 rows of each of the 10 brands; one brand has only 3.
-        assert!(t.brands.iter().all(|b| b.rows.len() == 10));
-        assert_eq!(t.brands.len(), 8);
-        let sizes: Vec<usize> = v.brands.iter().map(|b| b.rows.len()).collect();
-        assert_eq!(sizes, [10, 3]);
-        assert_eq!((t, v), subset(&train, &val, 104, 5, 0.2, 42));
-        assert_ne!(
-            subset(&train, &val, 104, 5, 0.2, 42).0,
-            subset(&train, &val, 104, 5, 0.2, 43).0
-        );
-    }
-
-    #[test]
-    fn a_small_subset_keeps_fewer_brands_with_the_minimum_each() {
-        let (train, val) = (fold(&[50; 80], 1), fold(&[50; 20], 1));
-        // round(100 / 100) = 1 < 5, so round(100 / 5) = 20 brands, round(20 × 0.3) = 6 of them for validation.
-        let (t, v) = subset(&train, &val, 100, 5, 0.3, 42);
-        assert_eq!((t.brands.len(), v.brands.len()), (14, 6));
-        assert!(
-            t.brands
-                .iter()
-                .chain(&v.brands)
-                .all(|b| b.rows.len() == 5 && b.rows.len() == b.images.len())
-        );
-        assert!(t.brands.is_sorted_by_key(|b| b.brand));
     }
 }

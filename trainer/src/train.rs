@@ -17,7 +17,7 @@ use crate::batch::{BatchPlan, Samples};
 use crate::checkpoint::{Contents, publish};
 use crate::config::{self, UsageError};
 use crate::dataset::{Dataset, Split, Tables};
-use crate::feed::{Batch, Resident, Source, feed};
+use crate::feed::{Batch, Resident, Source, check_residency, feed};
 use crate::interrupt::{Interrupted, Interrupts};
 use crate::journal::{Journal, StepRecord};
 use crate::learner::Learner;
@@ -57,7 +57,8 @@ pub fn fit(
     };
     let tables = Tables::open(dataset_dir)?;
     let split = tables.split(split_name)?;
-    check_brands(&tables, &split, &config)?;
+    sampler::check_brands(&tables, &split, &config)?;
+    check_residency(&tables, &config.runtime)?;
     let dataset = Dataset::map(tables)?;
     let beginning = beginning(&config_bytes, &dataset, &split);
     if let Some(checkpoint) = &found {
@@ -74,11 +75,7 @@ pub fn fit(
     }
 
     // What there is to learn from. Every epoch has the same size, whatever it draws.
-    let (train, val) = folds(&dataset, &split, &config);
-    if config.sampler() == SamplerKind::Pk {
-        sampler::check_pk(&config.data, train.brands.len())?;
-        sampler::warn_of_short_brands(&train, config.data.images_per_brand as usize);
-    }
+    let (train, val) = sampler::folds(&dataset, &split, &config)?;
     let plans = Samples::draw(&config, &train, 0).batches(config.data.batch as usize);
     let skipped_images = match config.sampler() {
         SamplerKind::Images | SamplerKind::Pk => 0,
@@ -351,27 +348,6 @@ fn learning_rates(config: &TrainConfig, step: u64, total_steps: u64, epoch: u32)
     }
 }
 
-/// Finds, before a shard is opened, that a P×K batch needs more brands than the split has for training.
-fn check_brands(tables: &Tables, split: &Split, config: &TrainConfig) -> Result<(), UsageError> {
-    if config.sampler() != SamplerKind::Pk {
-        return Ok(());
-    }
-    let brands = |fold| {
-        let brands = tables.fold(split, fold);
-        brands.iter().filter(|brand| brand.n_rows > 0).count()
-    };
-    let (n_train, n_val) = (brands(Fold::Train), brands(Fold::Val));
-    let n_kept = match config.data.total_images {
-        None => n_train,
-        Some(total) => {
-            let least = config.data.min_images_per_brand;
-            let (kept, ..) = sampler::subset_sizes((n_train, n_val), total, least, split.info.val);
-            kept.min(n_train)
-        }
-    };
-    sampler::check_pk(&config.data, n_kept)
-}
-
 /// Training images that an epoch takes through the network, found without reading a picture; the same in every epoch.
 ///
 /// # Errors
@@ -381,33 +357,9 @@ pub fn images_per_epoch(
     split: &Split,
     config: &TrainConfig,
 ) -> Result<u64, UsageError> {
-    let (train, _) = folds(dataset, split, config);
-    if config.sampler() == SamplerKind::Pk {
-        sampler::check_pk(&config.data, train.brands.len())?;
-    }
+    let (train, _) = sampler::folds(dataset, split, config)?;
     let plans = Samples::draw(config, &train, 0).batches(config.data.batch as usize);
     Ok(plans.iter().map(|plan| plan.rows.len() as u64).sum())
-}
-
-/// The rows to train and to validate on.
-fn folds(dataset: &Dataset, split: &Split, config: &TrainConfig) -> (FoldRows, FoldRows) {
-    let train = FoldRows::new(
-        dataset,
-        &dataset.fold(split, Fold::Train),
-        config.data.region,
-    );
-    let val = FoldRows::new(dataset, &dataset.fold(split, Fold::Val), config.data.region);
-    match config.data.total_images {
-        None => (train, val),
-        Some(total) => sampler::subset(
-            &train,
-            &val,
-            total,
-            config.data.min_images_per_brand,
-            split.info.val,
-            config.seed,
-        ),
-    }
 }
 
 fn check_samples(

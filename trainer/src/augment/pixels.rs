@@ -177,6 +177,8 @@ fn trace_row(mapping: &Mapping, y: usize, row: &mut RowOrigin) {
     let y = y as f32 + 0.5;
     let [at_x, at_y, at_w] = m.map(|row| row[1] * y + row[2]);
     let [frame_w, frame_h] = mapping.frame.map(|side| side as f32);
+    // On the horizon of a perspective there is no number: such a point is black, which `clamp` would not make it.
+    #[allow(clippy::manual_clamp)]
     let cover = |at: f32, side: f32| (at + 0.5).min(side + 0.5 - at).max(0.0).min(1.0);
     let place = |at: f32, axis: &Axis| {
         let within = (at * axis.scale as f32 + axis.offset as f32).max(axis.first as f32);
@@ -286,7 +288,7 @@ fn luma_of_row(rgb: &Rgb) -> f64 {
 /// One adjustment of `ColorJitter`, as `torchvision.transforms.functional` does it.
 #[inline(always)]
 fn adjust_row(rgb: &mut Rgb, adjustment: Adjustment, factor: f32, mean_luma: f32) {
-    let clamp = |x: f32| x.max(0.0).min(1.0);
+    let clamp = |x: f32| x.clamp(0.0, 1.0);
     let rest = 1.0 - factor;
     match adjustment {
         Adjustment::Brightness => {
@@ -320,7 +322,7 @@ fn turn_hue([r, g, b]: [f32; 3], turn: f32) -> [f32; 3] {
         let k = if k < 0.0 { k + 6.0 } else { k };
         let k = if k >= 6.0 { k - 6.0 } else { k };
         let k = if k >= 6.0 { k - 6.0 } else { k };
-        most - range * k.min(4.0 - k).max(0.0).min(1.0)
+        most - range * k.min(4.0 - k).clamp(0.0, 1.0)
     })
 }
 

@@ -16,7 +16,7 @@ use crate::random::stream;
 
 /// Batches in an epoch of P×K batches: as many as bring its pictures nearest to the number of the fold's rows, at least
 /// one.
-pub fn n_pk_batches(n_rows: usize, batch: usize) -> usize {
+fn n_pk_batches(n_rows: usize, batch: usize) -> usize {
     ((n_rows + batch / 2) / batch).max(1)
 }
 
@@ -71,8 +71,8 @@ pub fn pk(fold: &FoldRows, batch: usize, per_brand: usize, seed: u64, epoch: u64
 /// `hands` hands of `size` cards each, one after the other, from packs of the cards `0..kinds.len()`.
 ///
 /// Cards are dealt from a shuffled pack until it is used up, then from the next, so the numbers of times that two cards
-/// are dealt differ by one at most. A hand takes the first card of a kind that it has not, else the first card that it
-/// has not; only a hand larger than a pack holds a card twice.
+/// are dealt differ by one at most. A hand takes the first card of a kind that it has not, else the first of those that it
+/// has fewest of, of a kind that it has fewest of; so only a hand larger than a pack holds a card twice.
 fn deal(kinds: &[i64], size: usize, hands: usize, rng: &mut impl Rng) -> Vec<usize> {
     let mut pack: VecDeque<usize> = VecDeque::new();
     let mut dealt: Vec<usize> = Vec::with_capacity(hands * size);
@@ -85,13 +85,17 @@ fn deal(kinds: &[i64], size: usize, hands: usize, rng: &mut impl Rng) -> Vec<usi
                 pack = cards.into();
             }
             let held = &dealt[begin..];
-            let of_new_kind =
-                |card: &usize| !held.iter().any(|other| kinds[*other] == kinds[*card]);
-            let place = pack
-                .iter()
-                .position(of_new_kind)
-                .or_else(|| pack.iter().position(|card| !held.contains(card)))
-                .unwrap_or(0);
+            let copies = |card: usize| held.iter().filter(|other| **other == card).count();
+            let kin = |card: usize| {
+                let of_kind = |other: &&usize| kinds[**other] == kinds[card];
+                held.iter().filter(of_kind).count()
+            };
+            // The first look is the short way to what the second would find.
+            let place = pack.iter().position(|&card| kin(card) == 0).or_else(|| {
+                let places = 0..pack.len();
+                places.min_by_key(|&place| (copies(pack[place]), kin(pack[place])))
+            });
+            let place = place.unwrap_or(0);
             dealt.extend(pack.remove(place));
         }
     }
@@ -115,7 +119,7 @@ pub fn check_pk(data: &DataConfig, n_brands: usize) -> Result<(), UsageError> {
 }
 
 /// Warns, once and with their number, of brands that have too few rows for a batch without repetition.
-pub fn warn_of_short_brands(fold: &FoldRows, per_brand: usize) {
+pub(super) fn warn_of_short_brands(fold: &FoldRows, per_brand: usize) {
     let sizes = fold.brands.iter().map(|brand| brand.rows.len());
     let short = sizes.filter(|&rows| rows < per_brand).count();
     if short > 0 {

@@ -5,6 +5,8 @@ mod collapse;
 mod dataset;
 mod faults;
 mod interrupt;
+mod feed;
+mod preview;
 mod refuse;
 mod resume;
 mod steps;

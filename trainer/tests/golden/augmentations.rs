@@ -186,9 +186,10 @@ fn compare(prepare: fn(&Tensor, Option<&AugmentParams>) -> Tensor) {
     }
 }
 
-/// Mean difference that composing interpolations may make, of 255: away from the outline, and overall.
+/// Mean difference that composing interpolations may make, of 255: away from the outline, and overall, of which nearly all
+/// is the outline's: torchvision counts a rim pixel's coverage once per interpolation, and these pictures are small.
 const WITHIN: f64 = 0.75;
-const OVERALL: f64 = 2.0;
+const OVERALL: f64 = 2.5;
 
 #[test]
 fn fixed_augmentations_by_tensor_operations_equal_torchvision() {
