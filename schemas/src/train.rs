@@ -262,18 +262,18 @@ pub struct EmaConfig {
     pub decay: f64,
 }
 
-/// Which checkpoints are kept, and when a run may end early. `last` and `best` are always kept.
+/// Which checkpoints are kept, and when a run may end early. `last`, the one before it and `best` are always kept.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointConfig {
     /// Keep also the checkpoint after every so many epochs; 0 keeps none of them. Default 0.
     pub every_epochs: u32,
-    /// Write a checkpoint also after every so many steps within an epoch, so that a kill costs less; 0 writes at the end of
-    /// epochs only. Default 0.
+    /// Write a checkpoint also after every so many steps of the run within an epoch, so that a kill costs less; 0 writes at
+    /// the end of epochs only. Default 0.
     pub every_steps: u64,
-    /// Stop when the validation F1 has not risen by `min_delta` for so many epochs; 0 never does. Default 0.
+    /// Stop when the validation F1 has not risen by more than `min_delta` for so many epochs; 0 never does. Default 0.
     pub patience_epochs: u32,
-    /// What counts as a rise, ≥ 0. Default 0.
+    /// What a rise must exceed, 0 to 1. Default 0.
     pub min_delta: f64,
 }
 

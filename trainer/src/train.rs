@@ -212,7 +212,7 @@ impl Training<'_> {
                     let loss = self.learner.loss(&config.loss, &embeddings, &targets);
                     (&loss / size as f64).backward();
                     let plan = batch.plan;
-                    if step.is_multiple_of(monitor::EVERY) && i + 1 == size {
+                    if monitor::is_due(step) && i + 1 == size {
                         let (targets, roles) = (&plan.targets, plan.roles);
                         reading = Some(monitor::read(&config.loss, &embeddings, targets, roles));
                     }
