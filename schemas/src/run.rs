@@ -75,7 +75,7 @@ pub enum MetricsLine {
         lr: LearningRates,
         /// Euclidean norm of the gradient over all parameters, before it is clipped.
         grad_norm: f64,
-        /// What the collapse monitor saw, on every tenth step.
+        /// What the collapse monitor saw, on the first and every tenth step.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         monitor: Option<MonitorReading>,
         /// Training images through the network per second, over the last half minute.

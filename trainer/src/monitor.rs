@@ -1,6 +1,6 @@
 //! The collapse monitor: ways in which training goes wrong while its loss stays finite, told once each.
 //!
-//! Every tenth step the embeddings of the batch are looked at ([`read`]); a reading says how far they lie apart, in how
+//! On the first and every tenth step the embeddings of the batch are looked at ([`read`]); a reading says how far they lie apart, in how
 //! many directions, and how many samples the loss still moves. Whether a warning is due depends on the readings alone
 //! ([`Monitor`]), so that a resumed run, which reads them back from `metrics.jsonl`, warns as the run left alone.
 
@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 use crate::loss;
 
 /// Steps from one reading to the next.
-pub const EVERY: u64 = 10;
+const EVERY: u64 = 10;
 /// Embeddings that are looked at, at most: all pairs of these take less than a hundredth of a step.
 const ROWS: i64 = 256;
 /// Mean pair distance, as a part of the norm or of the largest one seen, below which the embeddings are a point.
@@ -24,6 +24,12 @@ const LINE: f64 = 2.0;
 const VANISHED: f64 = 1e-6;
 /// Readings in a row that confirm what was once otherwise, and what never was: an untrained network may begin narrow.
 const CONFIRMED: (u32, u32) = (2, 5);
+
+/// Whether there is a reading of this step, counted from 1: of the first, which tells where training began, and of every
+/// tenth.
+pub fn is_due(step: u64) -> bool {
+    step == 1 || step.is_multiple_of(EVERY)
+}
 
 /// Looks at a batch's embeddings `[roles × B, D]` with their targets `[B]`, as
 /// [`Learner::loss`](crate::learner::Learner::loss) takes them.

@@ -84,14 +84,14 @@ pub fn events(line: &MetricsLine) -> Vec<u8> {
 fn scalar(tag: &str, value: f32) -> Vec<u8> {
     let mut message = Vec::new();
     bytes_field(&mut message, 1, tag.as_bytes());
-    message.push(2 << 3 | 5); // 32 bits
+    message.push((2 << 3) | 5); // 32 bits
     message.extend(value.to_le_bytes());
     message
 }
 
 /// A length-delimited field: text, bytes or a message.
 fn bytes_field(message: &mut Vec<u8>, field: u64, bytes: &[u8]) {
-    varint(message, field << 3 | 2);
+    varint(message, (field << 3) | 2);
     varint(message, bytes.len() as u64);
     message.extend(bytes);
 }
@@ -124,7 +124,7 @@ fn crc32c(data: &[u8]) -> u32 {
     for byte in data {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
-            crc = crc >> 1 ^ 0x82f6_3b78 * (crc & 1);
+            crc = (crc >> 1) ^ (0x82f6_3b78 * (crc & 1));
         }
     }
     !crc

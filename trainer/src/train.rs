@@ -224,8 +224,8 @@ impl Training<'_> {
                         .learner
                         .loss(config, &embeddings, &targets, step - 1, number);
                     (&loss / size as f64).backward();
-                    let plan = batch.plan.clone();
-                    if step.is_multiple_of(monitor::EVERY) && i + 1 == size {
+                    let plan = batch.plan;
+                    if monitor::is_due(step) && i + 1 == size {
                         let (targets, roles) = (&plan.targets, plan.roles);
                         reading = Some(monitor::read(&config.loss, &embeddings, targets, roles));
                     }
