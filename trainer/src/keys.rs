@@ -274,7 +274,7 @@ fn holds(schema: &Value) -> &'static str {
         () if is("number") => "a number",
         () if is("boolean") => "true or false",
         () if schema["oneOf"].is_array() => "a word",
-        () => "a text",
+        () => "text",
     }
 }
 

@@ -4,3 +4,4 @@ mod dataset;
 mod refuse;
 mod resume;
 mod support;
+mod sweep;
