@@ -282,9 +282,9 @@ fn picture(curves: &[Vec<Point>]) -> Result<String> {
     let top = NAME * (curves.len() as u32 + 1) + 8;
     let mut text = String::new();
     let mut say = |line: u32, colour, words: &str| {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "<text x=\"12\" y=\"{}\" font-family=\"sans-serif\" font-size=\"13\" fill=\"{}\">{}</text>\n",
+            "<text x=\"12\" y=\"{}\" font-family=\"sans-serif\" font-size=\"13\" fill=\"{}\">{}</text>",
             (line + 1) * NAME,
             hex(colour),
             minijinja::HtmlEscape(words)
