@@ -270,7 +270,7 @@ fn picture(curves: &[Vec<Point>]) -> Result<String> {
         width: SIZE.0,
         height: SIZE.1,
         left: 40,
-        x: Axis::round(0.0, most, 6, true),
+        x: Axis::round(0.0, most, 6, false),
         y: Axis::round(low, high, 5, true),
         x_title: "training images through the network".to_owned(),
         rules_at_y: true,
