@@ -13,11 +13,11 @@ BIN   := target/release
 DEMO  := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dataset splits audit train evaluate report test torture check schemas setup build python bench-data bench-train
+.PHONY: help demo dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train
 .SILENT: help
 
 help: ## this list
-	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## fetch libtorch (543 MB, once, checksummed); a LIBTORCH already set is used instead
 	@[ -n "$$LIBTORCH" ] || scripts/fetch_libtorch.sh
@@ -46,6 +46,15 @@ train: build ## CONFIG=trainer/configs/….toml [SPLIT=… RUN=runs/…]: train,
 
 evaluate: build ## [RUN=runs/…]: judge a run on the test brands
 	$(BIN)/logodex-train evaluate --dataset "$(DATASET)" --split $(SPLIT) --run $(RUN) --out $(RUN)
+
+sweep-demo: build ## the paper's section 4 at demo scale: every experiment, judged, in runs/section4/sweep.md
+	scripts/demo_data.sh $(BIN) $(DEMO)
+	$(BIN)/logodex-train sweep --dataset $(DEMO)/dataset --split demo --out runs/section4 --evaluate --configs trainer/configs/sweep/demo_section4/*.toml
+
+learning-demo: build ## at demo scale: mAP on unseen brands per training image, the paper's recipe beside P×K and proxies
+	scripts/demo_data.sh $(BIN) $(DEMO)
+	$(BIN)/logodex-train sweep --dataset $(DEMO)/dataset --split demo --out runs/learning_per_image --configs trainer/configs/learning_per_image/*.toml
+	$(BIN)/logodex-train curve --dataset $(DEMO)/dataset --split demo --out runs/learning_per_image $(addprefix runs/learning_per_image/,paper_contrastive paper_triplet pk_multi_similarity proxy_anchor)
 
 report: build ## gather every evaluated run in runs/ into runs/report
 	$(BIN)/logodex-train report --out runs/report $$(ls -d runs/dataset 2>/dev/null) $$(ls -d runs/*/evaluation.json | xargs -n1 dirname)

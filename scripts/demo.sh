@@ -15,10 +15,7 @@ step() {
 }
 
 rm -rf "$data" "$runs"
-step "$bin/logodex-fixtures" tree --out "$data/raw" --brands 300 --images-per-brand 12 --seed 42 --quirks --defects
-step "$bin/logodex-data" build --raw "$data/raw" --out "$data/dataset" --config pipeline/configs/demo.toml
-step "$bin/logodex-data" check "$data/dataset"
-step "$bin/logodex-data" split --dataset "$data/dataset" --name demo --seed 42 --test 0.2 --val 0.1
+step scripts/demo_data.sh "$bin" "$data"
 step "$bin/logodex-data" stats "$data/dataset" --out "$runs/dataset"
 for model in $trained $baselines; do
   step "$bin/logodex-train" fit --dataset "$data/dataset" --split demo --config "$configs/$model.toml" --run "$runs/$model"

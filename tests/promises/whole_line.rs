@@ -123,7 +123,12 @@ fn every_command_explains_itself_with_an_example() {
             "logodex-data",
             &["plan", "build", "split", "check", "stats", "export"],
         ),
-        ("logodex-train", &["fit", "embed", "evaluate", "report"]),
+        (
+            "logodex-train",
+            &[
+                "fit", "embed", "config", "sweep", "curve", "evaluate", "report",
+            ],
+        ),
     ] {
         for command in commands {
             let help = workspace.ok(program, &format!("{command} --help"));

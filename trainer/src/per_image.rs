@@ -270,7 +270,7 @@ fn picture(curves: &[Vec<Point>]) -> Result<String> {
         width: SIZE.0,
         height: SIZE.1,
         left: 40,
-        x: Axis::round(0.0, most, 6, true),
+        x: Axis::round(0.0, most, 6, false),
         y: Axis::round(low, high, 5, true),
         x_title: "training images through the network".to_owned(),
         rules_at_y: true,
@@ -282,9 +282,9 @@ fn picture(curves: &[Vec<Point>]) -> Result<String> {
     let top = NAME * (curves.len() as u32 + 1) + 8;
     let mut text = String::new();
     let mut say = |line: u32, colour, words: &str| {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "<text x=\"12\" y=\"{}\" font-family=\"sans-serif\" font-size=\"13\" fill=\"{}\">{}</text>\n",
+            "<text x=\"12\" y=\"{}\" font-family=\"sans-serif\" font-size=\"13\" fill=\"{}\">{}</text>",
             (line + 1) * NAME,
             hex(colour),
             minijinja::HtmlEscape(words)

@@ -193,11 +193,10 @@ fn perform(task: &Task, args: &SweepArgs) -> Result<Outcome> {
             None => write_config(&args.out, &task.run)?,
         };
         let mut fit = program("fit", args)?;
-        fit.arg("--config")
-            .arg(config)
-            .arg("--run")
-            .arg(&task.dir)
-            .arg("--resume");
+        fit.arg("--config").arg(config).arg("--run").arg(&task.dir);
+        if task.dir.exists() {
+            fit.arg("--resume");
+        }
         let status = fit.status().context("cannot start the run")?;
         if let Some(why) = failure(status)? {
             return Ok(Outcome::Failed(format!("fit: {why}")));

@@ -11,3 +11,4 @@ mod refuse;
 mod resume;
 mod steps;
 mod support;
+mod sweep;

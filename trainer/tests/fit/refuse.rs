@@ -195,7 +195,7 @@ fn no_epochs_write_the_network_as_a_run_that_embeds() {
 #[test]
 fn usage_is_exit_2_and_help_has_an_example() {
     assert_eq!(run(train().args(["fit", "--nonsense"])).0, 2);
-    for command in ["fit", "embed", "evaluate"] {
+    for command in ["fit", "embed", "config", "sweep", "curve", "evaluate"] {
         let output = train().args([command, "--help"]).output().expect("starts");
         assert!(output.status.success());
         assert!(String::from_utf8_lossy(&output.stdout).contains("Example"));
