@@ -8,6 +8,8 @@ use logodex_schemas::split::Fold;
 
 use crate::config::UsageError;
 use crate::dataset::DatasetError;
+use crate::device::bench::{BenchArgs, bench};
+use crate::device::check::{SelfcheckArgs, selfcheck};
 use crate::eval::command::{EvaluateArgs, evaluate_command};
 use crate::model::weights::WeightsError;
 use crate::report::report_command;
@@ -86,6 +88,10 @@ enum Command {
         #[arg(required = true, value_name = "RUN")]
         runs: Vec<PathBuf>,
     },
+    /// Check that a device computes what the CPU computes, and that runs on it resume and learn.
+    Selfcheck(SelfcheckArgs),
+    /// Time the training step on a device, and the same step in Python PyTorch beside it.
+    Bench(BenchArgs),
 }
 
 fn parse_fold(name: &str) -> Result<Fold, String> {
@@ -119,6 +125,8 @@ impl Cli {
             } => embed::embed_command(&dataset, &split, &run, checkpoint, fold, &out),
             Command::Evaluate(args) => evaluate_command(&args),
             Command::Report { out, runs } => report_command(&out, &runs),
+            Command::Selfcheck(args) => selfcheck(&args),
+            Command::Bench(args) => bench(&args),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod dataset;
+pub mod device;
 pub mod durable;
 pub mod embed;
 pub mod eval;

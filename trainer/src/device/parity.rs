@@ -1,0 +1,444 @@
+//! The device's arithmetic against the CPU's in fp32: from the same weights and pictures, the forward pass, the
+//! gradients, BatchNorm's statistics, every loss, the optimisers and the augmentation.
+//!
+//! Distances are ‖x − reference‖ / ‖reference‖ in fp64. Bounds leave room for another order of summation and no more:
+//! TensorFloat-32 left on by mistake breaks fp32's, and bf16's has a lower end that an autocast without effect misses.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use logodex_schemas::train::{
+    Arch, AugmentConfig, DeviceChoice, OptimizerConfig, OptimizerKind, Precision, TrainConfig,
+};
+use rand::Rng;
+use tch::{Device, Kind, Tensor};
+
+use super::check::Findings;
+use super::{Arithmetic, layout_name, precision_name};
+use crate::learner::Learner;
+use crate::model::{Group, Mode};
+use crate::optimizer::{Optimizer, zero_grad};
+use crate::random::stream;
+use crate::runtime::Runtime;
+use crate::{augment, config, torch};
+
+const SEED: u64 = 7;
+/// Classes of the losses that have weights.
+const CLASSES: i64 = 8;
+
+/// Every loss, as configurations write it, with its authors' constants.
+const LOSSES: [&str; 9] = [
+    "kind = \"triplet\"\nmargin = 1.0",
+    "kind = \"contrastive_euclidean\"\nmargin = 1.0",
+    "kind = \"contrastive_cosine\"\nmargin = 0.2",
+    "kind = \"norm_softmax\"\ntemperature = 0.05",
+    "kind = \"multi_similarity\"\nalpha = 2.0\nbeta = 50.0\nbase = 0.5",
+    "kind = \"proxy_anchor\"\nmargin = 0.1\nalpha = 32.0",
+    "kind = \"arc_face\"\nmargin_deg = 28.6\nscale = 64.0\nsub_centers = 2",
+    "kind = \"sup_con\"\ntemperature = 0.1",
+    "kind = \"circle\"\nmargin = 0.25\ngamma = 80.0",
+];
+/// The one that the network is trained with here: smooth, and it has weights of its own.
+const TRAINED_LOSS: &str = LOSSES[3];
+
+/// What the arithmetic is checked on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub(super) arch: Arch,
+    pub(super) side: i64,
+    pub(super) batch: i64,
+}
+
+/// The bounds of one arithmetic.
+struct Bounds {
+    least: Option<f64>,
+    forward: f64,
+    gradients: f64,
+    statistics: f64,
+}
+
+fn bounds(precision: Precision) -> Bounds {
+    let (least, forward, gradients, statistics) = match precision {
+        Precision::Fp32 => (None, 1e-4, 1e-2, 1e-4),
+        Precision::Tf32 => (None, 1e-2, 1e-1, 1e-2),
+        // bf16 has 8 bits: a pass that never leaves fp32 would differ by less than the least.
+        Precision::Bf16 => (Some(1e-4), 5e-2, 5e-1, 5e-2),
+    };
+    Bounds {
+        least,
+        forward,
+        gradients,
+        statistics,
+    }
+}
+
+/// Runs every check of this file; `device` names the device, and is otherwise the arithmetic to begin with.
+pub(super) fn check(findings: &mut Findings, device: Arithmetic, sizes: Sizes) -> Result<()> {
+    let reference = Arithmetic {
+        device: DeviceChoice::Cpu,
+        precision: Precision::Fp32,
+        channels_last: false,
+        ..device
+    };
+    let config = experiment(sizes.arch, TRAINED_LOSS)?;
+    let pictures = pictures(sizes);
+    let runtime = reference.start()?;
+    let mut cpu = Learner::new(&config, CLASSES as usize, &runtime)?;
+    let expected = outcome(&mut cpu, &config, &runtime, &pictures, 0);
+
+    for (precision, channels_last) in [
+        (Precision::Fp32, true),
+        (Precision::Fp32, false),
+        (Precision::Tf32, true),
+        (Precision::Bf16, true),
+        (Precision::Bf16, false),
+    ] {
+        let arithmetic = Arithmetic {
+            precision,
+            channels_last,
+            ..device
+        };
+        let runtime = arithmetic.start()?;
+        let mut learner = Learner::new(&config, CLASSES as usize, &runtime)?;
+        let found = outcome(&mut learner, &config, &runtime, &pictures, 0);
+        let name = format!(
+            "{} {}",
+            precision_name(precision),
+            layout_name(channels_last)
+        );
+        compare(findings, &name, &found, &expected, &bounds(precision));
+    }
+
+    let runtime = device.start()?;
+    let mut learner = Learner::new(&config, CLASSES as usize, &runtime)?;
+    optimizers(findings, (&mut cpu, &mut learner), &config, &pictures)?;
+    losses(findings, reference, device)?;
+    augmentation(findings, device, &pictures)?;
+    dropout(findings, device)
+}
+
+/// An experiment with this loss that trains `arch` with a linear head.
+fn experiment(arch: Arch, loss: &str) -> Result<TrainConfig, config::UsageError> {
+    let arch = serde_json::to_string(&arch).unwrap_or_default();
+    let text = format!(
+        "seed = {SEED}\n[model]\narch = {arch}\nhead = \"linear\"\n[loss]\n{loss}\n[schedule]\nepochs = 1\n[data]\nbatch = 32"
+    );
+    config::parse(text.as_bytes())
+}
+
+/// `[B, S, S, 3]` u8 on the CPU: each picture a colour of its own under noise.
+fn pictures(sizes: Sizes) -> Tensor {
+    let mut rng = stream(SEED, "selfcheck", &[]);
+    let per_picture = (sizes.side * sizes.side * 3) as usize;
+    let mut bytes = Vec::with_capacity(per_picture * sizes.batch as usize);
+    for _ in 0..sizes.batch {
+        let colour: [u8; 3] = rng.random();
+        bytes.extend((0..per_picture).map(|i| colour[i % 3] / 2 + rng.random::<u8>() / 2));
+    }
+    Tensor::from_slice(&bytes).view([sizes.batch, sizes.side, sizes.side, 3])
+}
+
+/// What a learner makes of the pictures: all on the CPU, fp64.
+struct Outcome {
+    embeddings_eval: Tensor,
+    embeddings_train: Tensor,
+    loss: f64,
+    gradients: BTreeMap<String, Tensor>,
+    statistics: BTreeMap<String, Tensor>,
+}
+
+/// An evaluation pass, then a training pass with its gradients.
+fn outcome(
+    learner: &mut Learner,
+    config: &TrainConfig,
+    runtime: &Runtime,
+    pictures: &Tensor,
+    frozen: u8,
+) -> Outcome {
+    let images = augment::normalize(&augment::to_float(&runtime.upload(pictures)));
+    let forward = |learner: &Learner, mode| {
+        torch::autocast_bf16(runtime.device, runtime.bf16, || {
+            learner.net.forward(&images, mode)
+        })
+    };
+    let embeddings_eval = tch::no_grad(|| forward(learner, Mode::Eval));
+    zero_grad(&learner.parameters);
+    let embeddings_train = forward(learner, Mode::Train { frozen });
+    let classes: Vec<i64> = (0..pictures.size()[0]).map(|i| i % CLASSES).collect();
+    let targets = runtime.i64_tensor(&classes);
+    let loss = learner.loss(&config.loss, &embeddings_train, &targets);
+    loss.backward();
+    let gradients = learner.parameters.iter().filter_map(|p| {
+        let grad = p.tensor.grad();
+        grad.defined().then(|| (p.name.clone(), exact(&grad)))
+    });
+    let mut statistics = learner.net.state();
+    statistics.retain(|name, _| name.contains(".running_"));
+    Outcome {
+        embeddings_eval: exact(&embeddings_eval),
+        embeddings_train: exact(&embeddings_train),
+        loss: loss.double_value(&[]),
+        gradients: gradients.collect(),
+        statistics: statistics.iter().map(|(n, t)| (n.clone(), exact(t))).collect(),
+    }
+}
+
+/// A copy on the CPU in fp64.
+fn exact(tensor: &Tensor) -> Tensor {
+    let copied = tensor.detach().to_device(Device::Cpu).contiguous();
+    copied.to_kind(Kind::Double)
+}
+
+fn compare(
+    findings: &mut Findings,
+    name: &str,
+    found: &Outcome,
+    expected: &Outcome,
+    bounds: &Bounds,
+) {
+    let forward = |found, expected| (relative(found, expected), bounds.least, Some(bounds.forward));
+    for (what, (measured, least, most), detail) in [
+        (
+            "forward, evaluation mode",
+            forward(&found.embeddings_eval, &expected.embeddings_eval),
+            "embeddings, relative distance",
+        ),
+        (
+            "forward, training mode",
+            forward(&found.embeddings_train, &expected.embeddings_train),
+            "embeddings, relative distance",
+        ),
+        (
+            "gradients",
+            (
+                relative_of_all(&found.gradients, &expected.gradients),
+                bounds.least,
+                Some(bounds.gradients),
+            ),
+            "of all parameters, relative distance",
+        ),
+        (
+            "BatchNorm's statistics",
+            (
+                relative_of_all(&found.statistics, &expected.statistics),
+                bounds.least,
+                Some(bounds.statistics),
+            ),
+            "running means and variances, relative distance",
+        ),
+        (
+            "loss",
+            (
+                (found.loss / expected.loss - 1.0).abs(),
+                None,
+                Some(bounds.forward),
+            ),
+            "relative difference",
+        ),
+    ] {
+        findings.within(&format!("{name}: {what}"), measured, least, most, detail);
+    }
+}
+
+/// ‖x − reference‖ / ‖reference‖, NaN where the shapes differ.
+fn relative(x: &Tensor, reference: &Tensor) -> f64 {
+    let pair = |t: &Tensor| BTreeMap::from([(String::new(), t.shallow_clone())]);
+    relative_of_all(&pair(x), &pair(reference))
+}
+
+/// The same over all tensors together; NaN where names or shapes differ.
+fn relative_of_all(x: &BTreeMap<String, Tensor>, reference: &BTreeMap<String, Tensor>) -> f64 {
+    let same = x.len() == reference.len()
+        && x.iter()
+            .zip(reference)
+            .all(|((n, t), (name, r))| n == name && t.size() == r.size());
+    if !same {
+        return f64::NAN;
+    }
+    let square = |t: &Tensor| t.square().sum(Kind::Double).double_value(&[]);
+    let distance: f64 = x.values().zip(reference.values()).map(|(t, r)| square(&(t - r))).sum();
+    let norm: f64 = reference.values().map(square).sum();
+    if distance == 0.0 { 0.0 } else { (distance / norm).sqrt() }
+}
+
+/// Two steps of each optimiser at two freeze levels from the same gradients: what moves, and that nothing else does.
+fn optimizers(
+    findings: &mut Findings,
+    (cpu, device): (&mut Learner, &mut Learner),
+    config: &TrainConfig,
+    pictures: &Tensor,
+) -> Result<()> {
+    let runtime_of = |learner: &Learner| Runtime {
+        device: learner.parameters[0].tensor.device(),
+        bf16: false,
+        channels_last: true,
+    };
+    let initial = cpu.net.state();
+    for kind in [
+        OptimizerKind::Sgd,
+        OptimizerKind::Adam,
+        OptimizerKind::Adamw,
+    ] {
+        for frozen in [0, 4] {
+            cpu.net.load_state(&initial)?;
+            device.net.load_state(&initial)?;
+            for learner in [&mut *cpu, &mut *device] {
+                let runtime = runtime_of(learner);
+                let _ = outcome(learner, config, &runtime, pictures, frozen);
+            }
+            let (moved, strayed) = steps(kind, frozen, cpu, device)?;
+            let name = format!("{kind:?} steps, freeze level {frozen}").to_lowercase();
+            let detail = "how two steps move the weights, relative distance";
+            findings.at_most(&name, moved, 1e-4, detail);
+            let detail = "frozen parameters that moved or have a gradient, or others without";
+            findings.at_most(&format!("{name}: strays"), strayed as f64, 0.0, detail);
+        }
+    }
+    Ok(())
+}
+
+/// Steps both learners twice with the CPU's gradients. Returns the relative distance between the two movements and the
+/// number of the device's parameters that do not keep to the freeze level.
+fn steps(
+    kind: OptimizerKind,
+    frozen: u8,
+    cpu: &Learner,
+    device: &Learner,
+) -> Result<(f64, usize)> {
+    let config = OptimizerConfig {
+        kind,
+        weight_decay: 0.01,
+        ..OptimizerConfig::default()
+    };
+    let weights = |learner: &Learner| -> BTreeMap<String, Tensor> {
+        let all = learner.parameters.iter();
+        all.map(|p| (p.name.clone(), exact(&p.tensor))).collect()
+    };
+    let (before_cpu, before) = (weights(cpu), weights(device));
+    let mut strays = BTreeSet::new();
+    for (theirs, ours) in cpu.parameters.iter().zip(&device.parameters) {
+        let still = matches!(ours.group, Group::Backbone { stage } if stage < frozen);
+        if ours.tensor.grad().defined() == still {
+            strays.insert(ours.name.as_str());
+        }
+        if ours.tensor.grad().defined() && theirs.tensor.grad().defined() {
+            tch::no_grad(|| ours.tensor.grad().f_copy_(&theirs.tensor.grad()))?;
+        }
+    }
+    for learner in [cpu, device] {
+        let mut optimizer = Optimizer::new(&config);
+        for _ in 0..2 {
+            optimizer.step(&learner.parameters, |_| 1e-2);
+        }
+    }
+    let moves = |before: &BTreeMap<String, Tensor>, learner: &Learner| {
+        let after = weights(learner);
+        let moves = after.iter().map(|(name, t)| (name.clone(), t - &before[name]));
+        moves.collect::<BTreeMap<_, _>>()
+    };
+    let (expected, found) = (moves(&before_cpu, cpu), moves(&before, device));
+    for parameter in &device.parameters {
+        let still = matches!(parameter.group, Group::Backbone { stage } if stage < frozen);
+        let moved = found[&parameter.name].abs().max().double_value(&[]) > 0.0;
+        if moved == still {
+            strays.insert(parameter.name.as_str());
+        }
+    }
+    Ok((relative_of_all(&found, &expected), strays.len()))
+}
+
+/// Every loss that this build trains, with its gradients in the embeddings and in its own weights.
+fn losses(findings: &mut Findings, reference: Arithmetic, device: Arithmetic) -> Result<()> {
+    for loss in LOSSES {
+        let config = match experiment(Arch::Resnet18, loss) {
+            Ok(config) => config,
+            Err(e) => {
+                findings.note(format!("not checked, since it is refused: {e}"));
+                continue;
+            }
+        };
+        let name = loss.split('"').nth(1).unwrap_or(loss);
+        let (value, gradients) = loss_outcome(&config, reference)?;
+        let (found, found_gradients) = loss_outcome(&config, device)?;
+        let difference = (found / value - 1.0).abs();
+        let name = format!("loss {name}");
+        findings.at_most(&name, difference, 1e-5, "value, relative difference");
+        findings.at_most(
+            &format!("{name}: gradients"),
+            relative_of_all(&found_gradients, &gradients),
+            1e-4,
+            "in embeddings and own weights, relative distance",
+        );
+    }
+    Ok(())
+}
+
+fn loss_outcome(
+    config: &TrainConfig,
+    arithmetic: Arithmetic,
+) -> Result<(f64, BTreeMap<String, Tensor>)> {
+    const BATCH: i64 = 32;
+    let runtime = arithmetic.start()?;
+    let learner = Learner::new(config, CLASSES as usize, &runtime)?;
+    let (roles, targets): (i64, Vec<i64>) = match config.sampler() {
+        logodex_schemas::train::SamplerKind::Triplets => (3, vec![]),
+        logodex_schemas::train::SamplerKind::Pairs => (2, (0..BATCH).map(|i| i % 2).collect()),
+        _ => (1, (0..BATCH).map(|i| i / 4 % CLASSES).collect()),
+    };
+    let shape = [roles * BATCH, learner.net.embedding_dim()];
+    let mut rng = stream(SEED, "embeddings", &[]);
+    let numbers: Vec<f32> = (0..shape[0] * shape[1])
+        .map(|_| rng.random::<f32>() - 0.5)
+        .collect();
+    let drawn = Tensor::from_slice(&numbers).view(shape).to_device(runtime.device);
+    let embeddings = drawn.set_requires_grad(true);
+    let normalized = crate::loss::l2_normalize(&embeddings);
+    let loss = learner.loss(&config.loss, &normalized, &runtime.i64_tensor(&targets));
+    loss.backward();
+    let own = learner.parameters.iter().filter(|p| p.group == Group::Loss);
+    let mut gradients: BTreeMap<String, Tensor> = own
+        .map(|p| (p.name.clone(), exact(&p.tensor.grad())))
+        .collect();
+    gradients.insert("embeddings".to_owned(), exact(&embeddings.grad()));
+    Ok((loss.double_value(&[]), gradients))
+}
+
+/// The paper's augmentation, drawn once, applied on both; under TF32, which must not reach the coordinates.
+fn augmentation(findings: &mut Findings, device: Arithmetic, pictures: &Tensor) -> Result<()> {
+    let runtime = Arithmetic {
+        precision: Precision::Tf32,
+        ..device
+    }
+    .start()?;
+    let keys: Vec<u64> = (0..pictures.size()[0] as u64).collect();
+    let drawn = augment::draw(&AugmentConfig::default(), SEED, 0, &keys);
+    let apply = |pictures: &Tensor| exact(&augment::augment(&augment::to_float(pictures), &drawn));
+    let (found, expected) = (apply(&runtime.upload(pictures)), apply(pictures));
+    let mean = (found - expected).abs().mean(Kind::Double).double_value(&[]);
+    let detail = "mean difference, of 255";
+    findings.at_most("augmentation, tf32", mean * 255.0, 0.05, detail);
+    Ok(())
+}
+
+/// Dropout draws the same numbers from the same seed, and others from another.
+fn dropout(findings: &mut Findings, device: Arithmetic) -> Result<()> {
+    let runtime = device.start()?;
+    let ones = Tensor::ones([64, 64], (Kind::Float, runtime.device));
+    let draw = |seed| {
+        tch::manual_seed(seed);
+        ones.dropout(0.3, true)
+    };
+    let (first, again, other) = (draw(1), draw(1), draw(2));
+    let share = |a: &Tensor, b: &Tensor| {
+        let differ = a.ne_tensor(b).to_kind(Kind::Double);
+        differ.mean(Kind::Double).double_value(&[])
+    };
+    let detail = "share of values that differ under one seed";
+    findings.at_most("dropout repeats", share(&first, &again), 0.0, detail);
+    let detail = "share of values that differ under two seeds";
+    findings.within("dropout varies", share(&first, &other), Some(0.1), None, detail);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
