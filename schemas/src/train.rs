@@ -60,7 +60,7 @@ pub struct ModelConfig {
     /// Backbone. Required.
     pub arch: Arch,
     /// A `.safetensors` or `.pth` file with torchvision's names, relative to the working directory: a torchvision ResNet
-    /// or a run's `model.safetensors`. Its `fc.*` are not read. Without it the backbone starts from torchvision's random
+    /// or a run's `model.safetensors`. Only its backbone is read. Without it the backbone starts from torchvision's random
     /// initialisation.
     #[serde(default)]
     pub weights: Option<String>,
@@ -72,7 +72,8 @@ pub struct ModelConfig {
     pub last_stride: u8,
     /// Head. Required.
     pub head: Head,
-    /// BatchNorm1d without bias behind the head, before L2 normalisation (the BN-neck of Luo et al. 2019). Default false.
+    /// BatchNorm1d with its bias fixed at 0 behind the head, before L2 normalisation (the BN-neck of Luo et al. 2019); with
+    /// any head, also `none`. Default false.
     #[serde(default)]
     pub bn_neck: bool,
     /// Embedding size; default 128 for `linear` and `triplet`, 256 for `contrastive`; not allowed with `none`.
@@ -98,7 +99,8 @@ pub enum Pooling {
     /// The mean, as torchvision does.
     #[default]
     Average,
-    /// Generalised mean (Radenović et al. 2018): (mean of max(x, 1e-6)^p)^(1/p) with one trained p, 3 at first.
+    /// Generalised mean (Radenović et al. 2018): (mean of max(x, 1e-6)^p)^(1/p) with one trained p, 3 at first, that learns
+    /// at the head's rate.
     Gem,
 }
 
@@ -298,7 +300,8 @@ pub struct OptimizerConfig {
     /// Scale the gradients of a step down to this Euclidean norm over all parameters, > 0
     /// (`torch.nn.utils.clip_grad_norm_`). Default: not clipped.
     pub clip_norm: Option<f64>,
-    /// A step of the optimiser takes the mean gradient of so many batches, ≥ 1. Default 1.
+    /// A step of the optimiser takes the mean gradient of so many batches, ≥ 1; the last of an epoch that of those that
+    /// remain. Default 1.
     pub accumulate: u32,
 }
 
@@ -340,12 +343,12 @@ pub struct ScheduleConfig {
     /// The rate over the run. Default `constant`.
     #[serde(default)]
     pub lr: LrSchedule,
-    /// With `lr = "step"`: epochs from one reduction to the next, ≥ 1. Default 10.
-    #[serde(default = "ten")]
-    pub step_epochs: u32,
-    /// With `lr = "step"`: the factor, > 0. Default 0.1.
-    #[serde(default = "tenth")]
-    pub step_factor: f64,
+    /// With `lr = "step"` only: epochs from one reduction to the next, ≥ 1. Default 10.
+    #[serde(default)]
+    pub step_epochs: Option<u32>,
+    /// With `lr = "step"` only: the factor, > 0. Default 0.1.
+    #[serde(default)]
+    pub step_factor: Option<f64>,
     /// Steps over which the rate first rises linearly from 0. Default 0.
     #[serde(default)]
     pub warmup_steps: u32,
@@ -356,14 +359,6 @@ pub struct ScheduleConfig {
     /// From later epochs on, freeze less: in the order of their epochs.
     #[serde(default)]
     pub unfreeze: Vec<Unfreeze>,
-}
-
-fn ten() -> u32 {
-    10
-}
-
-fn tenth() -> f64 {
-    0.1
 }
 
 /// The learning rate over a run.
@@ -533,6 +528,9 @@ pub struct RuntimeConfig {
     /// CPU threads of libtorch; 0 is one per core. Results are bit for bit the same only for the same number.
     /// Default 0.
     pub threads: u32,
+    /// On CUDA: deterministic kernels where there are any, so that a run repeats, at some cost in speed; otherwise cuDNN
+    /// times its algorithms and takes the fastest. A CPU always repeats. Default false.
+    pub deterministic: bool,
 }
 
 impl Default for RuntimeConfig {
@@ -543,6 +541,7 @@ impl Default for RuntimeConfig {
             residency: Residency::Host,
             channels_last: true,
             threads: 0,
+            deterministic: false,
         }
     }
 }

@@ -2,8 +2,12 @@
 // and leaves its message in shim_last_error().
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
 #include <torch/torch.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,10 +26,40 @@ template <class F> int guarded(F body) {
   return 1;
 }
 
-// The fused kernels walk the memory of their tensors side by side.
-at::Tensor in_layout_of(const at::Tensor& weight, const at::Tensor& grad) {
-  if (grad.strides() == weight.strides()) return grad;
-  return at::empty_like(weight).copy_(grad);
+std::vector<at::Tensor> list(at::Tensor* const* tensors, int n) {
+  std::vector<at::Tensor> out;
+  for (int i = 0; i < n; i++) out.push_back(*tensors[i]);
+  return out;
+}
+
+std::vector<at::Tensor> grads_of(at::Tensor* const* tensors, int n) {
+  std::vector<at::Tensor> out;
+  for (int i = 0; i < n; i++) {
+    if (tensors[i]->grad().defined()) out.push_back(tensors[i]->grad());
+  }
+  return out;
+}
+
+bool same_layout(const at::Tensor& a, const at::Tensor& b) {
+  for (int64_t d = 0; d < a.dim(); d++) {
+    if (a.size(d) != 1 && a.stride(d) != b.stride(d)) return false;
+  }
+  return true;
+}
+
+// The fused kernels walk the memory of their tensors side by side and want equal strides. Those of a dimension of size 1
+// mean nothing: a 1x1 convolution's weight and gradient often differ there alone.
+std::vector<at::Tensor> in_layout_of(const std::vector<at::Tensor>& weights, at::Tensor* const* grads) {
+  std::vector<at::Tensor> out;
+  for (size_t i = 0; i < weights.size(); i++) {
+    const at::Tensor &weight = weights[i], &grad = *grads[i];
+    if (same_layout(weight, grad)) {
+      out.push_back(grad.as_strided(weight.sizes(), weight.strides()));
+    } else {
+      out.push_back(at::empty_like(weight).copy_(grad));
+    }
+  }
+  return out;
 }
 
 at::DeviceType device_type(int cuda) { return cuda ? at::kCUDA : at::kCPU; }
@@ -61,29 +95,43 @@ at::Tensor* shim_channels_last(const at::Tensor* tensor) {
 int shim_clear_grad(const at::Tensor* tensor) {
   return guarded([&] { tensor->mutable_grad() = at::Tensor(); });
 }
-
-// One step of torch.optim.SGD(fused=True). `momentum_buffer` is null without momentum; on its first step it is written.
-int shim_fused_sgd_(at::Tensor* weight, const at::Tensor* grad, at::Tensor* momentum_buffer, double lr, double momentum,
-                    double weight_decay, int first_step) {
+// torch.nn.utils.get_total_norm of the gradients that are there, as a tensor: nothing waits for the device.
+at::Tensor* shim_grad_norm(at::Tensor* const* tensors, int n) {
+  at::Tensor* out = nullptr;
+  guarded([&] { out = new at::Tensor(at::linalg_vector_norm(at::stack(at::_foreach_norm(grads_of(tensors, n), 2)), 2)); });
+  return out;
+}
+// torch.nn.utils.clip_grads_with_norm_.
+int shim_clip_grads_(at::Tensor* const* tensors, int n, const at::Tensor* norm, double max_norm) {
   return guarded([&] {
-    std::vector<at::Tensor> buffers;
-    if (momentum_buffer) buffers.push_back(*momentum_buffer);
-    at::_fused_sgd_({*weight}, {in_layout_of(*weight, *grad)}, buffers, weight_decay, momentum, lr, /*dampening=*/0,
-                    /*nesterov=*/false, /*maximize=*/false, first_step);
+    const at::Tensor factor = at::clamp_max(at::mul(at::reciprocal(at::add(*norm, 1e-6)), max_norm), 1.0);
+    at::_foreach_mul_(grads_of(tensors, n), factor);
   });
 }
-// One step of torch.optim.Adam or AdamW(fused=True). `step`, fp32, counts this one too.
-int shim_fused_adam_(at::Tensor* weight, const at::Tensor* grad, at::Tensor* exp_avg, at::Tensor* exp_avg_sq,
-                     const at::Tensor* step, double lr, double beta1, double beta2, double weight_decay, double eps,
-                     int decoupled) {
+
+// One step of torch.optim.SGD(fused=True) for n weights. Without momentum `buffers` is null; on their first step they are
+// written.
+int shim_fused_sgd_(at::Tensor* const* weights, at::Tensor* const* grads, at::Tensor* const* buffers, int n, double lr,
+                    double momentum, double weight_decay, int nesterov, int first_step) {
   return guarded([&] {
-    const at::Tensor g = in_layout_of(*weight, *grad);
+    const std::vector<at::Tensor> w = list(weights, n);
+    at::_fused_sgd_(w, in_layout_of(w, grads), buffers ? list(buffers, n) : std::vector<at::Tensor>(), weight_decay,
+                    momentum, lr, /*dampening=*/0, nesterov, /*maximize=*/false, first_step);
+  });
+}
+// One step of torch.optim.Adam or AdamW(fused=True) for n weights. `steps`, fp32, count this one too.
+int shim_fused_adam_(at::Tensor* const* weights, at::Tensor* const* grads, at::Tensor* const* exp_avgs,
+                     at::Tensor* const* exp_avg_sqs, at::Tensor* const* steps, int n, double lr, double beta1,
+                     double beta2, double weight_decay, double eps, int decoupled) {
+  return guarded([&] {
+    const std::vector<at::Tensor> w = list(weights, n), g = in_layout_of(w, grads), mean = list(exp_avgs, n),
+                                  mean_sq = list(exp_avg_sqs, n), count = list(steps, n);
     if (decoupled) {
-      at::_fused_adamw_({*weight}, {g}, {*exp_avg}, {*exp_avg_sq}, {}, {*step}, lr, beta1, beta2, weight_decay, eps,
-                        /*amsgrad=*/false, /*maximize=*/false);
+      at::_fused_adamw_(w, g, mean, mean_sq, {}, count, lr, beta1, beta2, weight_decay, eps, /*amsgrad=*/false,
+                        /*maximize=*/false);
     } else {
-      at::_fused_adam_({*weight}, {g}, {*exp_avg}, {*exp_avg_sq}, {}, {*step}, lr, beta1, beta2, weight_decay, eps,
-                       /*amsgrad=*/false, /*maximize=*/false);
+      at::_fused_adam_(w, g, mean, mean_sq, {}, count, lr, beta1, beta2, weight_decay, eps, /*amsgrad=*/false,
+                       /*maximize=*/false);
     }
   });
 }
@@ -102,6 +150,58 @@ int shim_set_deterministic(int enabled) {
     at::globalContext().setDeterministicFillUninitializedMemory(false);
     at::globalContext().setDeterministicCuDNN(enabled);
     at::globalContext().setBenchmarkCuDNN(!enabled);
+  });
+}
+
+// Below, c10's device-independent interfaces: they reach CUDA through what libtorch_cuda.so registered when it was loaded.
+
+// A stream of the device's pool, by its number.
+int shim_new_stream(int device, int64_t* stream) {
+  return guarded([&] {
+    const c10::impl::VirtualGuardImpl cuda(at::kCUDA);
+    *stream = cuda.getStreamFromGlobalPool(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device))).id();
+  });
+}
+// Starts the copy of `host` to the device on `stream`; `event` is reached when it is done.
+at::Tensor* shim_upload(int device, int64_t stream, const at::Tensor* host, c10::Event** event) {
+  at::Tensor* out = nullptr;
+  guarded([&] {
+    const at::Device cuda(at::kCUDA, static_cast<c10::DeviceIndex>(device));
+    const c10::Stream side = c10::Stream::unpack3(stream, cuda.index(), cuda.type());
+    const c10::StreamGuard on_side(side);
+    at::Tensor copy = host->to(cuda, /*non_blocking=*/true, /*copy=*/true);
+    auto done = std::make_unique<c10::Event>(cuda.type());
+    done->record(side);
+    out = new at::Tensor(std::move(copy));
+    *event = done.release();
+  });
+  return out;
+}
+// What the calling thread's stream does from now on comes after the event, and the memory of `uploaded`, which is the side
+// stream's, is not used again before this stream is through with it.
+int shim_await_upload(const at::Tensor* uploaded, const c10::Event* event) {
+  return guarded([&] {
+    const c10::Stream current = c10::impl::VirtualGuardImpl(at::kCUDA).getStream(uploaded->device());
+    event->block(current);
+    uploaded->record_stream(current);
+  });
+}
+void shim_free_event(c10::Event* event) { delete event; }
+
+// The most bytes that tensors have held on the device since the last reset; 0 before its first tensor.
+int shim_peak_memory(int device, int64_t* bytes) {
+  return guarded([&] {
+    auto* allocator = c10::getDeviceAllocator(at::kCUDA);
+    const auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    *bytes = allocator->initialized()
+                 ? allocator->getDeviceStats(static_cast<c10::DeviceIndex>(device)).allocated_bytes[all].peak
+                 : 0;
+  });
+}
+int shim_reset_peak_memory(int device) {
+  return guarded([&] {
+    auto* allocator = c10::getDeviceAllocator(at::kCUDA);
+    if (allocator->initialized()) allocator->resetPeakStats(static_cast<c10::DeviceIndex>(device));
   });
 }
 }

@@ -8,7 +8,7 @@ use logodex_schemas::train::{OptimizerConfig, OptimizerKind};
 use tch::{Kind, Tensor};
 
 use crate::model::Parameter;
-use crate::torch::{self, AdamConstants};
+use crate::torch::fused::{self, AdamConstants, SgdConstants};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -41,87 +41,94 @@ impl Optimizer {
         }
     }
 
-    /// One step of `torch.optim.SGD`, `Adam` or `AdamW` (their fused form: one pass over memory) from the gradients as
-    /// they are.
+    /// One step of `torch.optim.SGD`, `Adam` or `AdamW` from the gradients as they are, in their fused form: one pass over
+    /// memory, and one call for all parameters of one rate.
     ///
     /// A parameter whose rate is 0 or that has no gradient (it is frozen, or took no part in the loss) is skipped: it
     /// keeps its value, its momentum and its count of steps.
     pub fn step(&mut self, params: &[Parameter], lr: impl Fn(&Parameter) -> f64) {
         let _no_grad = tch::no_grad_guard();
-        // The kernels read the count of steps from the device; most parameters share one.
-        let mut counts = BTreeMap::new();
+        let mut by_rate: BTreeMap<u64, Vec<&Parameter>> = BTreeMap::new();
         for parameter in params {
-            let grad = parameter.tensor.grad();
             let lr = lr(parameter);
-            if lr == 0.0 || !grad.defined() {
+            if lr != 0.0 && parameter.tensor.grad().defined() {
+                by_rate.entry(lr.to_bits()).or_default().push(parameter);
+            }
+        }
+        for (bits, params) in by_rate {
+            let lr = f64::from_bits(bits);
+            match self.config.kind {
+                OptimizerKind::Sgd => self.sgd(&params, lr),
+                OptimizerKind::Adam | OptimizerKind::Adamw => self.adam(&params, lr),
+            }
+        }
+    }
+
+    fn sgd(&mut self, params: &[&Parameter], lr: f64) {
+        let constants = SgdConstants {
+            momentum: self.config.momentum,
+            nesterov: self.config.nesterov,
+            weight_decay: self.config.weight_decay,
+        };
+        if constants.momentum == 0.0 {
+            let (weights, grads) = weights_and_grads(params);
+            return fused::sgd_(&weights, &grads, &[], false, lr, constants);
+        }
+        // The first step writes the momentum, so the kernel takes those that were never stepped on their own.
+        let (known, fresh): (Vec<&Parameter>, _) = params
+            .iter()
+            .partition(|parameter| self.slots.contains_key(&parameter.name));
+        for (params, first_step) in [(known, false), (fresh, true)] {
+            if params.is_empty() {
                 continue;
             }
-            let mut weight = parameter.tensor.shallow_clone();
-            match self.config.kind {
-                OptimizerKind::Sgd => self.sgd(&parameter.name, &mut weight, &grad, lr),
-                OptimizerKind::Adam | OptimizerKind::Adamw => {
-                    self.adam(&parameter.name, &mut weight, &grad, lr, &mut counts);
+            let (weights, grads) = weights_and_grads(&params);
+            let mut buffers = Vec::new();
+            for parameter in params {
+                let fresh = || Slot::Momentum(parameter.tensor.zeros_like());
+                let slot = self.slots.entry(parameter.name.clone());
+                if let Slot::Momentum(buffer) = slot.or_insert_with(fresh) {
+                    buffers.push(buffer.shallow_clone());
                 }
             }
+            fused::sgd_(&weights, &grads, &buffers, first_step, lr, constants);
         }
     }
 
-    fn sgd(&mut self, name: &str, weight: &mut Tensor, grad: &Tensor, lr: f64) {
-        let (momentum, decay) = (self.config.momentum, self.config.weight_decay);
-        if momentum == 0.0 {
-            return torch::fused_sgd_(weight, grad, None, lr, decay, false);
-        }
-        let mut first_step = false;
-        let slot = self.slots.entry(name.to_owned()).or_insert_with(|| {
-            first_step = true;
-            Slot::Momentum(weight.zeros_like())
-        });
-        if let Slot::Momentum(buffer) = slot {
-            torch::fused_sgd_(
-                weight,
-                grad,
-                Some((buffer, momentum)),
-                lr,
-                decay,
-                first_step,
-            );
-        }
-    }
-
-    fn adam(
-        &mut self,
-        name: &str,
-        weight: &mut Tensor,
-        grad: &Tensor,
-        lr: f64,
-        counts: &mut BTreeMap<i64, Tensor>,
-    ) {
+    fn adam(&mut self, params: &[&Parameter], lr: f64) {
         let constants = AdamConstants {
             betas: (BETA1, BETA2),
             eps: EPS,
             weight_decay: self.config.weight_decay,
             decoupled: self.config.kind == OptimizerKind::Adamw,
         };
-        let slot = self
-            .slots
-            .entry(name.to_owned())
-            .or_insert_with(|| Slot::Adam {
+        let (weights, grads) = weights_and_grads(params);
+        let (mut means, mut mean_sqs, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+        // The kernels read the count of steps from the device; most parameters share one.
+        let mut counts: BTreeMap<i64, Tensor> = BTreeMap::new();
+        for parameter in params {
+            let fresh = || Slot::Adam {
                 step: 0,
-                mean: weight.zeros_like(),
-                mean_sq: weight.zeros_like(),
-            });
-        if let Slot::Adam {
-            step,
-            mean,
-            mean_sq,
-        } = slot
-        {
-            *step += 1;
-            let count = counts
-                .entry(*step)
-                .or_insert_with(|| Tensor::from(*step as f32).to_device(weight.device()));
-            torch::fused_adam_(weight, grad, (mean, mean_sq), count, lr, constants);
+                mean: parameter.tensor.zeros_like(),
+                mean_sq: parameter.tensor.zeros_like(),
+            };
+            let slot = self.slots.entry(parameter.name.clone());
+            if let Slot::Adam {
+                step,
+                mean,
+                mean_sq,
+            } = slot.or_insert_with(fresh)
+            {
+                *step += 1;
+                let count = counts
+                    .entry(*step)
+                    .or_insert_with(|| fused::step_count(*step, &parameter.tensor));
+                steps.push(count.shallow_clone());
+                means.push(mean.shallow_clone());
+                mean_sqs.push(mean_sq.shallow_clone());
+            }
         }
+        fused::adam_(&weights, &grads, (&means, &mean_sqs), &steps, lr, constants);
     }
 
     /// Everything remembered, for `optimizer.safetensors`: `<parameter>.momentum_buffer`, or `<parameter>.exp_avg`,
@@ -220,11 +227,35 @@ impl Optimizer {
     }
 }
 
+fn weights_and_grads(params: &[&Parameter]) -> (Vec<Tensor>, Vec<Tensor>) {
+    let both = |p: &&Parameter| (p.tensor.shallow_clone(), p.tensor.grad());
+    params.iter().map(both).unzip()
+}
+
+/// The Euclidean norm over the gradients of all parameters that have one (`torch.nn.utils.get_total_norm`): one fp32
+/// number on the device, which is not waited for until it is read.
+pub fn grad_norm(params: &[Parameter]) -> Tensor {
+    match params.iter().any(|p| p.tensor.grad().defined()) {
+        true => fused::grad_norm(params.iter().map(|p| &p.tensor)),
+        false => Tensor::from(0_f32),
+    }
+}
+
+/// Scales all gradients so that their norm is at most `max_norm`, by min(1, max_norm / (norm + 1e-6)), and returns the
+/// norm that they had: `torch.nn.utils.clip_grad_norm_`. The device is not waited for.
+pub fn clip_grad_norm(params: &[Parameter], max_norm: f64) -> Tensor {
+    let norm = grad_norm(params);
+    if params.iter().any(|p| p.tensor.grad().defined()) {
+        fused::clip_grads_(params.iter().map(|p| &p.tensor), &norm, max_norm);
+    }
+    norm
+}
+
 /// Forgets the gradients (`set_to_none`), so that the next backward pass writes fresh ones: adding to zeros instead
 /// would leave other signs of zero in a run that was resumed.
 pub fn zero_grad(params: &[Parameter]) {
     for parameter in params {
-        torch::clear_grad(&parameter.tensor);
+        fused::clear_grad(&parameter.tensor);
     }
 }
 

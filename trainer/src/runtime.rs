@@ -26,7 +26,7 @@ impl Runtime {
         torch::set_threads(config.threads);
         let device = torch::select_device(config.device)?;
         torch::set_tf32(config.precision == Precision::Tf32);
-        torch::set_deterministic(true);
+        torch::set_deterministic(config.deterministic || device == Device::Cpu);
         Ok(Self {
             device,
             bf16: config.precision == Precision::Bf16,

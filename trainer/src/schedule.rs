@@ -1,7 +1,12 @@
 //! What changes over a run, as pure functions of the epoch and the step: nothing here is carried, so a resumed run
 //! computes the same rates as the run left alone.
 
-use logodex_schemas::train::{LrSchedule, ScheduleConfig, Unfreeze};
+use logodex_schemas::train::{LrSchedule, OptimizerConfig, ScheduleConfig, Unfreeze};
+
+use crate::model::Group;
+
+/// `step_epochs` and `step_factor` where the configuration leaves them out.
+const STEP: (u32, f64) = (10, 0.1);
 
 /// The freeze level of 0-based `epoch`: the first so many of {conv1 + bn1, layer1, layer2, layer3, layer4} are frozen.
 pub fn frozen_stages(config: &ScheduleConfig, epoch: u32) -> u8 {
@@ -27,8 +32,9 @@ pub fn lr_factor(config: &ScheduleConfig, step: u64, total_steps: u64, epoch: u3
         match config.lr {
             LrSchedule::Constant => 1.0,
             LrSchedule::Step => {
-                let reductions = epoch / config.step_epochs.max(1);
-                config.step_factor.powi(reductions as i32)
+                let epochs = config.step_epochs.unwrap_or(STEP.0);
+                let reductions = epoch / epochs.max(1);
+                config.step_factor.unwrap_or(STEP.1).powi(reductions as i32)
             }
             LrSchedule::Cosine => {
                 let span = total_steps.saturating_sub(warmup).max(1) as f64;
@@ -40,6 +46,48 @@ pub fn lr_factor(config: &ScheduleConfig, step: u64, total_steps: u64, epoch: u3
     base * reached(config, epoch)
         .map(|unfreeze| unfreeze.lr_factor)
         .product::<f64>()
+}
+
+/// The learning rate of a group where [`lr_factor`] is `factor`.
+pub fn rate(optimizer: &OptimizerConfig, factor: f64, group: Group) -> f64 {
+    let head = optimizer.lr * factor;
+    match group {
+        Group::Head => head,
+        Group::Backbone { .. } => head * optimizer.backbone_factor,
+        Group::Loss => head * optimizer.loss_factor,
+    }
+}
+
+/// The place of a batch among those whose mean gradient one step of the optimiser takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// How many they are: divide the batch's loss by this before its backward pass.
+    pub of: u64,
+    /// Forget the gradients before it.
+    pub first: bool,
+    /// Take the step after it.
+    pub last: bool,
+}
+
+/// The share of 0-based `batch` of an epoch of `batches`, where a step takes the mean gradient of `accumulate` batches;
+/// the last step of an epoch takes that of those that remain, so no gradient outlives its epoch.
+///
+/// For a loss that is a mean over independent samples and batches of one size, the step is that of one batch
+/// `accumulate` times as large, but for BatchNorm, whose statistics are a batch's own.
+pub fn share(batch: u64, batches: u64, accumulate: u32) -> Share {
+    let size = u64::from(accumulate.max(1));
+    let first = batch / size * size;
+    let of = size.min(batches - first);
+    Share {
+        of,
+        first: batch == first,
+        last: batch + 1 == first + of,
+    }
+}
+
+/// Steps of the optimiser in an epoch of `batches`.
+pub fn steps_per_epoch(batches: u64, accumulate: u32) -> u64 {
+    batches.div_ceil(u64::from(accumulate.max(1)))
 }
 
 /// The unfreezings at or before 0-based `epoch`; the configuration lists them in order.

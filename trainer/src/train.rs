@@ -18,14 +18,14 @@ use crate::checkpoint::publish;
 use crate::config::{self, UsageError};
 use crate::dataset::{Dataset, Split};
 use crate::learner::Learner;
-use crate::model::{Group, Mode, Parameter};
+use crate::model::{Group, Mode};
 use crate::optimizer::zero_grad;
 use crate::progress::Progress;
 use crate::random::derive;
 use crate::run::{self, Metrics, Run};
 use crate::runtime::Runtime;
 use crate::sampler::{self, FoldRows};
-use crate::schedule::{frozen_stages, lr_factor};
+use crate::schedule::{frozen_stages, lr_factor, rate};
 use crate::validate::{Validation, plan as validation_plan, validate};
 use crate::{augment, torch};
 
@@ -258,17 +258,10 @@ impl Pass<'_> {
                 zero_grad(&learner.parameters);
                 loss.backward();
                 let factor = lr_factor(&config.schedule, *steps_done, self.total_steps, self.epoch);
-                head_lr = config.optimizer.lr * factor;
-                let (backbone_lr, loss_lr) = (
-                    head_lr * config.optimizer.backbone_factor,
-                    head_lr * config.optimizer.loss_factor,
-                );
-                let rate = |p: &Parameter| match p.group {
-                    Group::Backbone { .. } => backbone_lr,
-                    Group::Head => head_lr,
-                    Group::Loss => loss_lr,
-                };
-                learner.optimizer.step(&learner.parameters, rate);
+                head_lr = rate(&config.optimizer, factor, Group::Head);
+                learner.optimizer.step(&learner.parameters, |p| {
+                    rate(&config.optimizer, factor, p.group)
+                });
 
                 *steps_done += 1;
                 let size = (batch.plan.rows.len() / batch.plan.roles) as f64;

@@ -3,7 +3,7 @@
 use logodex_schemas::train::Head as HeadKind;
 use tch::Tensor;
 
-use super::{BatchNorm, Layers, Linear};
+use super::layers::{BatchNorm, Layers, Linear};
 
 /// What follows the pooled features.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Head {
             HeadKind::Linear => Self::Linear(layers.linear("fc", features, dim)),
             HeadKind::Triplet => Self::Triplet(
                 layers.linear("fc.0", features, 256),
-                layers.batch_norm("fc.1", 256),
+                layers.batch_norm("fc.1", 256, true),
                 layers.linear("fc.4", 256, dim),
             ),
             HeadKind::Contrastive => Self::Contrastive(

@@ -1,10 +1,13 @@
-//! The embedding network: a ResNet backbone, a head, optionally L2 normalisation; its parameters as one flat list with
-//! torchvision's names, and its state as named tensors.
+//! The embedding network: a ResNet backbone, pooling, a head, optionally a BN-neck and L2 normalisation; its parameters as
+//! one flat list with torchvision's names, and its state as named tensors.
 //!
 //! It is written here rather than taken from tch because frozen stages must run BatchNorm in evaluation mode and
 //! without autograd while the rest trains, which one `train` flag cannot say.
 
 mod head;
+mod layers;
+mod pool;
+pub mod pth;
 mod resnet;
 pub mod weights;
 
@@ -12,25 +15,25 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use logodex_schemas::train::{Head as HeadKind, ModelConfig};
-use rand::Rng;
-use tch::{Device, Kind, Tensor};
+use logodex_schemas::train::{Arch, Head as HeadKind, ModelConfig};
+use tch::{Device, Tensor};
 
-use crate::random::stream;
 use crate::{loss, torch};
 use head::Head;
+use layers::{BatchNorm, Layers};
+use pool::Pool;
 use resnet::ResNet;
 
 /// How a forward pass treats BatchNorm, dropout and autograd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Batch statistics (which also move the running ones), dropout, autograd; but the first `frozen` stages of
-    /// {conv1 + bn1, layer1, layer2, layer3, layer4} run as in `Eval` and without autograd.
+    /// {conv1 + bn1, layer1, layer2, layer3, layer4} run as in `Eval`.
     Train {
         /// Freeze level, 0 to 5.
         frozen: u8,
     },
-    /// Running statistics, no dropout. Autograd is the caller's: wrap in `tch::no_grad` where none is wanted.
+    /// Running statistics, in the backbone folded into the convolutions; no dropout, no autograd.
     Eval,
 }
 
@@ -42,7 +45,7 @@ pub enum Group {
         /// 0 to 4.
         stage: u8,
     },
-    /// The head.
+    /// The head, with the BN-neck and GeM's exponent.
     Head,
     /// A loss's own weights: class weights or proxies.
     Loss,
@@ -51,7 +54,8 @@ pub enum Group {
 /// A trainable tensor under its name.
 #[derive(Debug)]
 pub struct Parameter {
-    /// torchvision's name for the backbone (`layer1.0.conv1.weight`), `torch.nn.Sequential`'s for the head (`fc.0.weight`).
+    /// torchvision's name for the backbone (`layer1.0.conv1.weight`), `torch.nn.Sequential`'s for the head (`fc.0.weight`),
+    /// `gem.p` and `bn_neck.weight`.
     pub name: String,
     /// fp32, a leaf that requires a gradient; shares its storage with the network.
     pub tensor: Tensor,
@@ -62,8 +66,11 @@ pub struct Parameter {
 /// A ResNet whose `fc` is an embedding head.
 #[derive(Debug)]
 pub struct EmbeddingNet {
+    arch: Arch,
     backbone: ResNet,
+    pool: Pool,
     head: Head,
+    neck: Option<BatchNorm>,
     l2_normalize: bool,
     channels_last: bool,
     device: Device,
@@ -92,7 +99,7 @@ impl EmbeddingNet {
             parameters: Vec::new(),
             buffers: Vec::new(),
         };
-        let backbone = ResNet::new(&mut layers, config.arch);
+        let backbone = ResNet::new(&mut layers, config.arch, i64::from(config.last_stride));
         let features = backbone.feature_dim();
         let embedding_dim = match (config.head, config.embedding_dim) {
             (HeadKind::None, None) => features,
@@ -105,10 +112,17 @@ impl EmbeddingNet {
             (HeadKind::Linear | HeadKind::Triplet, None) => 128,
         };
         layers.group = Group::Head;
+        let pool = Pool::new(&mut layers, config.pooling);
         let head = Head::new(&mut layers, config.head, features, embedding_dim);
+        let neck = config
+            .bn_neck
+            .then(|| layers.batch_norm("bn_neck", embedding_dim, false));
         let mut net = Self {
+            arch: config.arch,
             backbone,
+            pool,
             head,
+            neck,
             l2_normalize: config.l2_normalize,
             channels_last,
             device,
@@ -129,13 +143,15 @@ impl EmbeddingNet {
     /// pass whose draws must repeat.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Tensor {
         let features = self.features(images, mode);
-        torch::autocast_bf16(self.device, false, || {
-            let train = matches!(mode, Mode::Train { .. });
-            let embeddings = self.head.forward(&features, train);
-            if self.l2_normalize {
-                loss::l2_normalize(&embeddings)
-            } else {
-                embeddings
+        self.in_fp32(mode, || {
+            let train = mode != Mode::Eval;
+            let mut embeddings = self.head.forward(&features, train);
+            if let Some(neck) = &self.neck {
+                embeddings = neck.forward(&embeddings, train);
+            }
+            match self.l2_normalize {
+                true => loss::l2_normalize(&embeddings),
+                false => embeddings,
             }
         })
     }
@@ -147,7 +163,14 @@ impl EmbeddingNet {
         } else {
             images.contiguous()
         };
-        self.backbone.forward(&images, mode)
+        let maps = self.backbone.forward(&images, mode); // [B, F, h, w]
+        self.in_fp32(mode, || self.pool.forward(&maps))
+    }
+
+    /// Runs `f` in fp32, and in evaluation without autograd.
+    fn in_fp32(&self, mode: Mode, f: impl FnOnce() -> Tensor) -> Tensor {
+        let _no_grad = (mode == Mode::Eval).then(tch::no_grad_guard);
+        torch::autocast_bf16(self.device, false, f)
     }
 
     /// Every trainable tensor, in the order of the network.
@@ -226,151 +249,4 @@ impl EmbeddingNet {
 fn assign(tensor: &Tensor, value: &Tensor) {
     let _no_grad = tch::no_grad_guard();
     tensor.shallow_clone().copy_(value);
-}
-
-/// Makes layers, initialises them and keeps the list of their tensors.
-struct Layers {
-    seed: u64,
-    device: Device,
-    channels_last: bool,
-    group: Group,
-    parameters: Vec<Parameter>,
-    buffers: Vec<(String, Tensor)>,
-}
-
-impl Layers {
-    fn parameter(&mut self, name: String, value: Tensor) -> Tensor {
-        let mut value = value.to_device(self.device);
-        if self.channels_last {
-            value = torch::channels_last(&value);
-        }
-        let tensor = value.set_requires_grad(true);
-        self.parameters.push(Parameter {
-            name,
-            tensor: tensor.shallow_clone(),
-            group: self.group,
-        });
-        tensor
-    }
-
-    fn buffer(&mut self, name: String, value: Tensor) -> Tensor {
-        let value = value.to_device(self.device);
-        self.buffers.push((name, value.shallow_clone()));
-        value
-    }
-
-    /// `torch.nn.Conv2d` without bias, initialised as torchvision's ResNet does: kaiming normal, fan out, ReLU.
-    fn conv(&mut self, name: &str, in_out: (i64, i64), kernel: i64, stride: i64) -> Conv {
-        let name = format!("{name}.weight");
-        let std = (2.0 / (in_out.1 * kernel * kernel) as f64).sqrt();
-        let size = [in_out.1, in_out.0, kernel, kernel];
-        let value = normal(self.seed, &name, &size, std);
-        Conv {
-            weight: self.parameter(name, value),
-            stride,
-            padding: kernel / 2,
-        }
-    }
-
-    /// `torch.nn.BatchNorm1d` or `2d`: weight 1, bias 0, running mean 0 and variance 1.
-    fn batch_norm(&mut self, name: &str, channels: i64) -> BatchNorm {
-        let zeros = || Tensor::zeros([channels], (Kind::Float, Device::Cpu));
-        let ones = || Tensor::ones([channels], (Kind::Float, Device::Cpu));
-        let norm = BatchNorm {
-            weight: self.parameter(format!("{name}.weight"), ones()),
-            bias: self.parameter(format!("{name}.bias"), zeros()),
-            running_mean: self.buffer(format!("{name}.running_mean"), zeros()),
-            running_var: self.buffer(format!("{name}.running_var"), ones()),
-        };
-        let _ = self.buffer(format!("{name}.num_batches_tracked"), Tensor::from(0_i64));
-        norm
-    }
-
-    /// `torch.nn.Linear` with its default initialisation: weight and bias uniform in ±1/√inputs.
-    fn linear(&mut self, name: &str, inputs: i64, outputs: i64) -> Linear {
-        let bound = 1.0 / (inputs as f64).sqrt();
-        let mut draw = |name: String, size: &[i64]| {
-            let value = uniform(self.seed, &name, size, bound);
-            self.parameter(name, value)
-        };
-        Linear {
-            weight: draw(format!("{name}.weight"), &[outputs, inputs]),
-            bias: draw(format!("{name}.bias"), &[outputs]),
-        }
-    }
-}
-
-/// A 2-D convolution without bias.
-#[derive(Debug)]
-struct Conv {
-    weight: Tensor,
-    stride: i64,
-    padding: i64,
-}
-
-impl Conv {
-    fn forward(&self, x: &Tensor) -> Tensor {
-        let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
-        x.conv2d(&self.weight, None::<&Tensor>, stride, padding, [1, 1], 1)
-    }
-}
-
-/// Batch normalisation over all dimensions but the second, momentum 0.1, eps 1e-5.
-#[derive(Debug)]
-struct BatchNorm {
-    weight: Tensor,
-    bias: Tensor,
-    running_mean: Tensor,
-    running_var: Tensor,
-}
-
-impl BatchNorm {
-    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let (weight, bias) = (Some(&self.weight), Some(&self.bias));
-        let (mean, var) = (Some(&self.running_mean), Some(&self.running_var));
-        x.batch_norm(weight, bias, mean, var, train, 0.1, 1e-5, true)
-    }
-}
-
-/// A fully connected layer.
-#[derive(Debug)]
-struct Linear {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-impl Linear {
-    fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias))
-    }
-}
-
-/// Normal numbers with mean 0 by Box and Muller's transform, from the stream of the parameter's name.
-fn normal(seed: u64, name: &str, size: &[i64], std: f64) -> Tensor {
-    let mut rng = stream(seed, "init", &[name_key(name)]);
-    let count = size.iter().product::<i64>() as usize;
-    let mut values = Vec::with_capacity(count + 1);
-    while values.len() < count {
-        let radius = std * (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-        let (sin, cos) = (std::f64::consts::TAU * rng.random::<f64>()).sin_cos();
-        values.extend([(radius * cos) as f32, (radius * sin) as f32]);
-    }
-    Tensor::from_slice(&values[..count]).view(size)
-}
-
-/// Uniform numbers in ±bound from the stream of the parameter's name.
-pub(crate) fn uniform(seed: u64, name: &str, size: &[i64], bound: f64) -> Tensor {
-    let mut rng = stream(seed, "init", &[name_key(name)]);
-    let count = size.iter().product::<i64>() as usize;
-    let values: Vec<f32> = (0..count)
-        .map(|_| (bound * (2.0 * rng.random::<f64>() - 1.0)) as f32)
-        .collect();
-    Tensor::from_slice(&values).view(size)
-}
-
-/// A name as a stream index: the first 8 bytes of its BLAKE3.
-fn name_key(name: &str) -> u64 {
-    let mut first = [0; 8];
-    first.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..8]);
-    u64::from_le_bytes(first)
 }

@@ -1,16 +1,16 @@
-//! ResNet-18 and ResNet-50 (He et al. 2015) with torchvision's structure and names: the bottleneck strides in its 3×3
+//! ResNet-18, -34 and -50 (He et al. 2015) with torchvision's structure and names: the bottleneck strides in its 3×3
 //! convolution (v1.5), every stage can train or stand still on its own.
 
 use logodex_schemas::train::Arch;
 use tch::{Kind, Tensor};
 
-use super::{BatchNorm, Conv, Group, Layers, Mode};
+use super::layers::{ConvNorm, Layers};
+use super::{Group, Mode};
 
-/// A backbone: images to pooled features.
+/// A backbone: images to feature maps.
 #[derive(Debug)]
 pub(super) struct ResNet {
-    conv1: Conv,
-    bn1: BatchNorm,
+    conv1: ConvNorm,         // and bn1
     layers: Vec<Vec<Block>>, // layer1 to layer4
     feature_dim: i64,
 }
@@ -18,20 +18,20 @@ pub(super) struct ResNet {
 /// A BasicBlock (two convolutions) or a Bottleneck (three), with its way around.
 #[derive(Debug)]
 struct Block {
-    convs: Vec<(Conv, BatchNorm)>,
-    downsample: Option<(Conv, BatchNorm)>,
+    convs: Vec<ConvNorm>,
+    downsample: Option<ConvNorm>,
 }
 
 impl ResNet {
-    pub(super) fn new(layers: &mut Layers, arch: Arch) -> Self {
+    /// `last_stride` is that of `layer4`: 2, or 1 for a feature map of twice the side.
+    pub(super) fn new(layers: &mut Layers, arch: Arch, last_stride: i64) -> Self {
         let (depths, expansion) = match arch {
             Arch::Resnet18 => ([2, 2, 2, 2], 1),
             Arch::Resnet34 => ([3, 4, 6, 3], 1),
             Arch::Resnet50 => ([3, 4, 6, 3], 4),
         };
         layers.group = Group::Backbone { stage: 0 };
-        let conv1 = layers.conv("conv1", (3, 64), 7, 2);
-        let bn1 = layers.batch_norm("bn1", 64);
+        let conv1 = layers.conv_norm(("conv1", "bn1"), (3, 64), 7, 2);
         let mut channels = 64;
         let mut stages = Vec::new();
         for (stage, depth) in (1_u8..).zip(depths) {
@@ -39,7 +39,11 @@ impl ResNet {
             let width = 64 << (stage - 1);
             let mut blocks = Vec::new();
             for index in 0..depth {
-                let stride = if stage > 1 && index == 0 { 2 } else { 1 };
+                let stride = match (stage, index) {
+                    (2 | 3, 0) => 2,
+                    (4, 0) => last_stride,
+                    _ => 1,
+                };
                 let name = format!("layer{stage}.{index}");
                 blocks.push(Block::new(
                     layers, &name, channels, width, expansion, stride,
@@ -50,7 +54,6 @@ impl ResNet {
         }
         Self {
             conv1,
-            bn1,
             layers: stages,
             feature_dim: channels,
         }
@@ -60,10 +63,10 @@ impl ResNet {
         self.feature_dim
     }
 
-    /// `[B, 3, H, W]` → `[B, F]`, fp32.
+    /// `[B, 3, H, W]` → `[B, F, h, w]`, fp32.
     pub(super) fn forward(&self, images: &Tensor, mode: Mode) -> Tensor {
         let mut x = stage(mode, 0, |train| {
-            let x = self.bn1.forward(&self.conv1.forward(images), train).relu_();
+            let x = run(&self.conv1, images, train).relu_();
             x.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)
         });
         for (index, blocks) in (1..).zip(&self.layers) {
@@ -75,21 +78,23 @@ impl ResNet {
                 x
             });
         }
-        // fp32 before the mean, so that under autocast the features are not rounded to bf16.
-        let x = x.to_kind(Kind::Float).adaptive_avg_pool2d([1, 1]);
-        x.flatten(1, -1)
+        // Pooling is done in fp32, so that under autocast the features are not rounded to bf16.
+        x.to_kind(Kind::Float)
     }
 }
 
-/// Runs one stage; a frozen one in evaluation mode, without autograd, its output cut off from the graph.
+/// Runs one stage; in evaluation and where it is frozen without autograd, cut off from the graph.
 fn stage(mode: Mode, index: u8, run: impl FnOnce(bool) -> Tensor) -> Tensor {
     match mode {
-        Mode::Eval => run(false),
-        Mode::Train { frozen } if index < frozen => {
-            let _no_grad = tch::no_grad_guard();
-            run(false).detach()
-        }
-        Mode::Train { .. } => run(true),
+        Mode::Train { frozen } if index >= frozen => run(true),
+        Mode::Train { .. } | Mode::Eval => tch::no_grad(|| run(false)),
+    }
+}
+
+fn run(conv: &ConvNorm, x: &Tensor, train: bool) -> Tensor {
+    match train {
+        true => conv.train(x),
+        false => conv.frozen(x),
     }
 }
 
@@ -116,28 +121,25 @@ impl Block {
         let convs = (1..)
             .zip(shapes)
             .map(|(i, (in_out, kernel, stride))| {
-                let conv = layers.conv(&format!("{name}.conv{i}"), in_out, kernel, stride);
-                (conv, layers.batch_norm(&format!("{name}.bn{i}"), in_out.1))
+                let names = (format!("{name}.conv{i}"), format!("{name}.bn{i}"));
+                layers.conv_norm((&names.0, &names.1), in_out, kernel, stride)
             })
             .collect();
         let downsample = (stride != 1 || channels != out).then(|| {
-            let conv = layers.conv(&format!("{name}.downsample.0"), (channels, out), 1, stride);
-            (
-                conv,
-                layers.batch_norm(&format!("{name}.downsample.1"), out),
-            )
+            let names = ["0", "1"].map(|part| format!("{name}.downsample.{part}"));
+            layers.conv_norm((&names[0], &names[1]), (channels, out), 1, stride)
         });
         Self { convs, downsample }
     }
 
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let around = match &self.downsample {
-            Some((conv, norm)) => norm.forward(&conv.forward(x), train),
+            Some(conv) => run(conv, x, train),
             None => x.shallow_clone(),
         };
         let mut out = x.shallow_clone();
-        for (index, (conv, norm)) in self.convs.iter().enumerate() {
-            out = norm.forward(&conv.forward(&out), train);
+        for (index, conv) in self.convs.iter().enumerate() {
+            out = run(conv, &out, train);
             if index + 1 < self.convs.len() {
                 out = out.relu_();
             }

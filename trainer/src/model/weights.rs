@@ -1,10 +1,12 @@
-//! A backbone from a `.safetensors` file: a torchvision ResNet, or the `model.safetensors` of a run.
+//! A backbone from a `.safetensors` or `.pth` file: a torchvision ResNet, or the `model.safetensors` of a run.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use tch::Kind;
+use logodex_schemas::train::Arch;
+use tch::{Kind, Tensor};
 
-use super::{EmbeddingNet, assign};
+use super::{EmbeddingNet, assign, pth};
 use crate::torch;
 
 /// Why a weights file cannot be used: a usage error (exit code 2), found by `error.downcast_ref::<WeightsError>()`.
@@ -12,11 +14,11 @@ use crate::torch;
 pub enum WeightsError {
     /// There is no such file.
     #[error(
-        "{}: no such weights file; make one from torchvision with\n  python3 -c \"import torchvision, safetensors.torch \
-         as s; s.save_file(torchvision.models.{arch}(weights='DEFAULT').state_dict(), '{}')\"\nor name the \
+        "{}: no such weights file; make one from torchvision with\n  python3 -c \"import torch, torchvision; \
+         torch.save(torchvision.models.{arch}(weights='DEFAULT').state_dict(), '{}')\"\nor name the \
          model.safetensors of a run's checkpoint",
         path.display(),
-        path.display()
+        path.with_extension("pth").display()
     )]
     NotFound {
         /// As configured.
@@ -24,8 +26,10 @@ pub enum WeightsError {
         /// torchvision's name of the configured architecture.
         arch: &'static str,
     },
-    /// It is no safetensors file, or cannot be read.
-    #[error("{reason}; weights must be a .safetensors file (a .pth must be converted)")]
+    /// It cannot be read.
+    #[error(
+        "{reason}; weights must be a .safetensors file, or a .pth file that holds a state dict"
+    )]
     Unreadable {
         /// Names the file.
         reason: String,
@@ -43,20 +47,22 @@ pub enum WeightsError {
 }
 
 /// Copies every backbone tensor of the file into the network. Nothing else in the file is read: `fc.*` of whatever
-/// shape, or the class weights of a loss. `num_batches_tracked` may be missing, as in torchvision's older files.
+/// shape, or the class weights of a loss. `num_batches_tracked` may be missing, as in torchvision's older files. Floats of
+/// other sizes become fp32, which is said.
 ///
 /// # Errors
 /// See [`WeightsError`]; the network is then as it was before.
 pub fn load_backbone(net: &mut EmbeddingNet, path: &Path) -> Result<(), WeightsError> {
-    let arch = match net.feature_dim() {
-        512 => "resnet18",
-        _ => "resnet50",
+    let arch = match net.arch {
+        Arch::Resnet18 => "resnet18",
+        Arch::Resnet34 => "resnet34",
+        Arch::Resnet50 => "resnet50",
     };
     if !path.is_file() {
         let path = path.to_owned();
         return Err(WeightsError::NotFound { path, arch });
     }
-    let file = torch::load_tensors(path).map_err(|error| WeightsError::Unreadable {
+    let file = read(path).map_err(|error| WeightsError::Unreadable {
         reason: format!("{error:#}"),
     })?;
     let mut problems = Vec::new();
@@ -76,7 +82,7 @@ pub fn load_backbone(net: &mut EmbeddingNet, path: &Path) -> Result<(), WeightsE
             Some(saved) => found.push((tensor, saved)),
         }
     }
-    let ours: std::collections::BTreeSet<&str> = net.tensors().map(|(name, _)| name).collect();
+    let ours: BTreeSet<&str> = net.tensors().map(|(name, _)| name).collect();
     let surplus = file
         .keys()
         .filter(|name| is_backbone(name) && !ours.contains(name.as_str()));
@@ -89,10 +95,31 @@ pub fn load_backbone(net: &mut EmbeddingNet, path: &Path) -> Result<(), WeightsE
             problems,
         });
     }
+    let converted: BTreeSet<String> = found
+        .iter()
+        .filter(|(tensor, saved)| tensor.kind() != saved.kind())
+        .map(|(_, saved)| format!("{:?}", saved.kind()))
+        .collect();
+    if !converted.is_empty() {
+        let kinds: Vec<String> = converted.into_iter().collect();
+        tracing::warn!(
+            "{}: holds {} numbers; they are converted to fp32",
+            path.display(),
+            kinds.join(" and ")
+        );
+    }
     for (tensor, saved) in found {
         assign(tensor, saved);
     }
     Ok(())
+}
+
+/// The tensors of either format, which the content tells and not the name.
+fn read(path: &Path) -> anyhow::Result<BTreeMap<String, Tensor>> {
+    match pth::is_torch_file(path)? {
+        true => pth::load_tensors(path),
+        false => torch::load_tensors(path),
+    }
 }
 
 /// Is it a name of torchvision's backbone?

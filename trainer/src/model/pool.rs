@@ -1,0 +1,34 @@
+//! The last feature map to one feature vector.
+
+use logodex_schemas::train::Pooling;
+use tch::Tensor;
+
+use super::layers::Layers;
+
+/// Radenović et al.'s: x^p has a gradient at 0, where ReLU leaves most of it.
+const GEM_EPS: f64 = 1e-6;
+
+#[derive(Debug)]
+pub(super) enum Pool {
+    Average,
+    /// `gem.p`, `[1]`.
+    Gem(Tensor),
+}
+
+impl Pool {
+    pub(super) fn new(layers: &mut Layers, kind: Pooling) -> Self {
+        match kind {
+            Pooling::Average => Self::Average,
+            Pooling::Gem => Self::Gem(layers.scalar("gem.p", 3.0)),
+        }
+    }
+
+    /// `[B, F, h, w]`, fp32 → `[B, F]`. GeM is (mean of max(x, 1e-6)^p)^(1/p) (Radenović et al. 2018).
+    pub(super) fn forward(&self, x: &Tensor) -> Tensor {
+        let mean = |x: &Tensor| x.adaptive_avg_pool2d([1, 1]).flatten(1, -1);
+        match self {
+            Self::Average => mean(x),
+            Self::Gem(p) => mean(&x.clamp_min(GEM_EPS).pow(p)).pow(&p.reciprocal()),
+        }
+    }
+}

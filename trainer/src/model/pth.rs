@@ -1,0 +1,199 @@
+//! Named tensors from a `.pth` file: a state dict as `torch.save` writes it since torch 1.6.
+//!
+//! It is a zip archive: `<name>/data.pkl`, a pickle that describes tensors as views of storages, and `<name>/data/<key>`,
+//! each storage's numbers. In Python, reading one runs a program. Here the pickle can describe tensors and do nothing else
+//! ([`pickle`]), and no description is believed before its storage was measured.
+
+mod pickle;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use tch::Tensor;
+use zip::{CompressionMethod, ZipArchive};
+
+use pickle::{Description, Storage};
+
+const ZIP: &[u8] = b"PK\x03\x04";
+/// A pickle of protocol 2 that begins with torch's magic number: `torch.save` before 1.6.
+const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+/// A ResNet-152's pickle has about 100 KB.
+const MAX_PICKLE: u64 = 1 << 20;
+
+type Archive = ZipArchive<BufReader<File>>;
+
+/// Whether the file begins as one that `torch.save` writes or once wrote.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_torch_file(path: &Path) -> Result<bool> {
+    let context = || format!("{}: cannot be read", path.display());
+    let mut start = Vec::new();
+    let file = File::open(path).with_context(context)?;
+    file.take(LEGACY.len() as u64)
+        .read_to_end(&mut start)
+        .with_context(context)?;
+    Ok(start.starts_with(ZIP) || start == LEGACY)
+}
+
+/// Every tensor of a state dict, on the CPU, with its own shape and kind; some may be views of one storage.
+///
+/// # Errors
+/// The file cannot be read, is damaged, is of the format before torch 1.6, or holds anything else than a dictionary of
+/// tensors.
+pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    load(path).with_context(|| format!("{}: is not a state dict that can be read", path.display()))
+}
+
+fn load(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let file = File::open(path)?;
+    let mut room = file.metadata()?.len();
+    let mut file = BufReader::new(file);
+    let mut start = [0; ZIP.len()];
+    file.read_exact(&mut start)?;
+    if start != ZIP {
+        bail!(
+            "it is in the format of torch before 1.6; convert it with\n  python3 -c \"import torch; \
+             torch.save(torch.load('{0}'), '{0}')\"",
+            path.display()
+        );
+    }
+    let mut archive = ZipArchive::new(file).context("the zip archive is damaged")?;
+    let pickle_name = archive
+        .file_names()
+        .find(|name| {
+            name.split_once('/')
+                .is_some_and(|(_, rest)| rest == "data.pkl")
+        })
+        .context("the zip archive has no data.pkl")?
+        .to_owned();
+    let folder = pickle_name.trim_end_matches("data.pkl");
+    let byte_order = format!("{folder}byteorder");
+    if archive.file_names().any(|name| name == byte_order) {
+        let order = entry(&mut archive, &byte_order, 16)?;
+        ensure!(order == b"little", "its numbers are not little-endian");
+    }
+    let described = pickle::state_dict(&entry(&mut archive, &pickle_name, MAX_PICKLE)?)?;
+
+    let mut storages: BTreeMap<String, (Storage, Tensor)> = BTreeMap::new();
+    let mut tensors = BTreeMap::new();
+    for (name, description) in described {
+        let tensor = (|| {
+            check(&description)?;
+            let storage = &description.storage;
+            let (first, numbers) = match storages.get(&storage.key) {
+                Some(known) => known,
+                None => {
+                    // Entries that overlap would make much of little.
+                    let length = length_of(storage)?;
+                    room = room
+                        .checked_sub(length)
+                        .context("its storages are longer than the file")?;
+                    let numbers = read_storage(&mut archive, folder, storage, length)?;
+                    storages
+                        .entry(storage.key.clone())
+                        .or_insert((storage.clone(), numbers))
+                }
+            };
+            ensure!(first == storage, "its storage is described in two ways");
+            let Description {
+                size,
+                stride,
+                offset,
+                ..
+            } = &description;
+            Ok(numbers.f_as_strided(size, stride, *offset)?)
+        })()
+        .with_context(|| format!("tensor {}", name.escape_debug()))?;
+        tensors.insert(name, tensor);
+    }
+    Ok(tensors)
+}
+
+/// Does the view lie within its storage?
+fn check(description: &Description) -> Result<()> {
+    let Description {
+        storage,
+        offset,
+        size,
+        stride,
+    } = description;
+    let all = || size.iter().zip(stride);
+    ensure!(
+        size.len() == stride.len() && *offset >= 0 && all().all(|(n, step)| *n >= 0 && *step >= 0),
+        "its size {size:?}, stride {stride:?} and offset {offset} are no view"
+    );
+    let last = all().try_fold(*offset, |last, (n, step)| {
+        last.checked_add((n - 1).checked_mul(*step)?)
+    });
+    let count = size
+        .iter()
+        .try_fold(1_i64, |count, n| count.checked_mul(*n));
+    let fits = match (count, last) {
+        (Some(0), _) => *offset <= storage.numel,
+        (Some(_), Some(last)) => last < storage.numel,
+        _ => false,
+    };
+    ensure!(
+        fits,
+        "its size {size:?}, stride {stride:?} and offset {offset} reach beyond its storage of {}",
+        storage.numel
+    );
+    Ok(())
+}
+
+/// In bytes.
+fn length_of(storage: &Storage) -> Result<u64> {
+    u64::try_from(storage.numel)
+        .ok()
+        .and_then(|n| n.checked_mul(storage.kind.elt_size_in_bytes() as u64))
+        .context("its storage has no sensible length")
+}
+
+/// `[numel]`, from exactly as many bytes as the pickle says.
+fn read_storage(
+    archive: &mut Archive,
+    folder: &str,
+    storage: &Storage,
+    length: u64,
+) -> Result<Tensor> {
+    let name = format!("{folder}data/{}", storage.key);
+    let bytes = entry(archive, &name, length)?;
+    ensure!(
+        bytes.len() as u64 == length,
+        "its storage {name} has {} bytes instead of {length}",
+        bytes.len()
+    );
+    Ok(Tensor::f_from_data_size(
+        &bytes,
+        &[storage.numel],
+        storage.kind,
+    )?)
+}
+
+/// The whole of an entry of at most `limit` bytes. Memory is taken as bytes arrive, so it is bounded by the file's length.
+fn entry(archive: &mut Archive, name: &str, limit: u64) -> Result<Vec<u8>> {
+    let context = || format!("the archive's {}", name.escape_debug());
+    let entry = archive.by_name(name).with_context(context)?;
+    ensure!(
+        entry.compression() == CompressionMethod::Stored,
+        "the archive's {} is compressed, which torch.save never does",
+        name.escape_debug()
+    );
+    let mut bytes = Vec::new();
+    entry
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .with_context(context)?;
+    ensure!(
+        bytes.len() as u64 <= limit,
+        "the archive's {} has more than {limit} bytes",
+        name.escape_debug()
+    );
+    Ok(bytes)
+}
