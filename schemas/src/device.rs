@@ -148,7 +148,7 @@ pub struct Goal {
     pub what: String,
     /// At least this.
     pub least: f64,
-    /// What was measured; none where a row it needs was not.
+    /// What was measured on a GPU; none elsewhere, and where a row it needs was not.
     pub measured: Option<f64>,
     /// `met` or `missed` on a GPU; else `not run on a GPU` or `not measured`.
     pub outcome: String,

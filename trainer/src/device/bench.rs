@@ -112,13 +112,13 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
             timer.window(row)?;
             *cost = started.elapsed().as_secs_f64();
             eprintln!(
-                "round {}/{}: {} of {} rows, {:.0} s of {:.0}",
+                "{:.0} of {:.0} s, round {} of {}: {}: {:.0} images/s",
+                began.elapsed().as_secs_f64(),
+                args.minutes * 60.0,
                 round + 1,
                 args.rounds,
                 describe(row),
-                row.images_per_sec.last().map_or("–".to_owned(), |v| format!("{v:.0} images/s")),
-                began.elapsed().as_secs_f64(),
-                args.minutes * 60.0
+                row.images_per_sec.last().unwrap_or(&f64::NAN),
             );
         }
     }
@@ -181,7 +181,10 @@ fn check(args: &BenchArgs) -> Result<Option<(Dataset, FoldRows)>> {
         }
     }
     if args.batch % 2 == 1 {
-        let message = format!("--batch {} must be even: two pictures make a pair", args.batch);
+        let message = format!(
+            "--batch {} must be even: two pictures make a pair",
+            args.batch
+        );
         return Err(UsageError(message).into());
     }
     let (Some(dir), Some(split)) = (&args.dataset, &args.split) else {
@@ -232,12 +235,20 @@ impl Timer<'_> {
     fn start_peer(&mut self, rows: &mut [BenchRow]) -> Option<f64> {
         let args = self.args;
         let python = args.python.as_deref()?;
-        let started = Peer::start(python, args.arch, args.side, args.batch, self.device, args.threads, &args.out)
-            .and_then(|mut peer| {
-                let difference = self.agree(&mut peer)?;
-                self.peer = Some(peer);
-                Ok(difference)
-            });
+        let started = Peer::start(
+            python,
+            args.arch,
+            args.side,
+            args.batch,
+            self.device,
+            args.threads,
+            &args.out,
+        )
+        .and_then(|mut peer| {
+            let difference = self.agree(&mut peer)?;
+            self.peer = Some(peer);
+            Ok(difference)
+        });
         match started {
             Ok(difference) => Some(difference),
             Err(e) => {

@@ -83,7 +83,11 @@ fn speed(row: &BenchRow) -> String {
     let mut cell = match row.median {
         None => String::new(),
         Some(median) => {
-            let low = row.images_per_sec.iter().copied().fold(f64::INFINITY, f64::min);
+            let low = row
+                .images_per_sec
+                .iter()
+                .copied()
+                .fold(f64::INFINITY, f64::min);
             let high = row.images_per_sec.iter().copied().fold(0.0, f64::max);
             format!("{median:.0} ({low:.0}–{high:.0})")
         }

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use logodex_schemas::train::{
-    Arch, AugmentConfig, DeviceChoice, OptimizerConfig, OptimizerKind, Precision, TrainConfig,
+    Arch, AugmentConfig, DeviceChoice, OptimizerConfig, OptimizerKind, Precision, SamplerKind,
+    TrainConfig,
 };
 use rand::Rng;
 use tch::{Device, Kind, Tensor};
@@ -59,10 +60,10 @@ struct Bounds {
 
 fn bounds(precision: Precision) -> Bounds {
     let (least, forward, gradients, statistics) = match precision {
-        Precision::Fp32 => (None, 1e-4, 1e-2, 1e-4),
-        Precision::Tf32 => (None, 1e-2, 1e-1, 1e-2),
+        Precision::Fp32 => (None, 1e-4, 2e-2, 1e-4),
+        Precision::Tf32 => (None, 2e-2, 2e-1, 2e-2),
         // bf16 has 8 bits: a pass that never leaves fp32 would differ by less than the least.
-        Precision::Bf16 => (Some(1e-4), 5e-2, 5e-1, 5e-2),
+        Precision::Bf16 => (Some(1e-4), 6e-2, 7e-1, 6e-2),
     };
     Bounds {
         least,
@@ -83,7 +84,7 @@ pub(super) fn check(findings: &mut Findings, device: Arithmetic, sizes: Sizes) -
     let config = experiment(sizes.arch, TRAINED_LOSS)?;
     let pictures = pictures(sizes);
     let runtime = reference.start()?;
-    let mut cpu = Learner::new(&config, CLASSES as usize, &runtime)?;
+    let mut cpu = learner(&config, &runtime)?;
     let expected = outcome(&mut cpu, &config, &runtime, &pictures, 0);
 
     for (precision, channels_last) in [
@@ -99,7 +100,7 @@ pub(super) fn check(findings: &mut Findings, device: Arithmetic, sizes: Sizes) -
             ..device
         };
         let runtime = arithmetic.start()?;
-        let mut learner = Learner::new(&config, CLASSES as usize, &runtime)?;
+        let mut learner = learner(&config, &runtime)?;
         let found = outcome(&mut learner, &config, &runtime, &pictures, 0);
         let name = format!(
             "{} {}",
@@ -110,8 +111,8 @@ pub(super) fn check(findings: &mut Findings, device: Arithmetic, sizes: Sizes) -
     }
 
     let runtime = device.start()?;
-    let mut learner = Learner::new(&config, CLASSES as usize, &runtime)?;
-    optimizers(findings, (&mut cpu, &mut learner), &config, &pictures)?;
+    let mut there = learner(&config, &runtime)?;
+    optimizers(findings, (&mut cpu, &mut there), &config, &pictures)?;
     losses(findings, reference, device)?;
     augmentation(findings, device, &pictures)?;
     dropout(findings, device)
@@ -124,6 +125,20 @@ fn experiment(arch: Arch, loss: &str) -> Result<TrainConfig, config::UsageError>
         "seed = {SEED}\n[model]\narch = {arch}\nhead = \"linear\"\n[loss]\n{loss}\n[schedule]\nepochs = 1\n[data]\nbatch = 32"
     );
     config::parse(text.as_bytes())
+}
+
+/// The learner at its start, the last BatchNorm of every block scaled to a fifth: a random ResNet-50 blows rounding up
+/// (bf16's to a third of its embeddings), a trained one does not.
+fn learner(config: &TrainConfig, runtime: &Runtime) -> Result<Learner> {
+    let learner = Learner::new(config, CLASSES as usize, runtime)?;
+    let last = match config.model.arch {
+        Arch::Resnet50 => ".bn3.weight",
+        Arch::Resnet18 | Arch::Resnet34 => ".bn2.weight",
+    };
+    for parameter in learner.parameters.iter().filter(|p| p.name.ends_with(last)) {
+        let _ = tch::no_grad(|| parameter.tensor.shallow_clone().g_mul_scalar_(0.2));
+    }
+    Ok(learner)
 }
 
 /// `[B, S, S, 3]` u8 on the CPU: each picture a colour of its own under noise.
@@ -179,7 +194,10 @@ fn outcome(
         embeddings_train: exact(&embeddings_train),
         loss: loss.double_value(&[]),
         gradients: gradients.collect(),
-        statistics: statistics.iter().map(|(n, t)| (n.clone(), exact(t))).collect(),
+        statistics: statistics
+            .iter()
+            .map(|(n, t)| (n.clone(), exact(t)))
+            .collect(),
     }
 }
 
@@ -196,7 +214,13 @@ fn compare(
     expected: &Outcome,
     bounds: &Bounds,
 ) {
-    let forward = |found, expected| (relative(found, expected), bounds.least, Some(bounds.forward));
+    let forward = |found, expected| {
+        (
+            relative(found, expected),
+            bounds.least,
+            Some(bounds.forward),
+        )
+    };
     for (what, (measured, least, most), detail) in [
         (
             "forward, evaluation mode",
@@ -256,9 +280,17 @@ fn relative_of_all(x: &BTreeMap<String, Tensor>, reference: &BTreeMap<String, Te
         return f64::NAN;
     }
     let square = |t: &Tensor| t.square().sum(Kind::Double).double_value(&[]);
-    let distance: f64 = x.values().zip(reference.values()).map(|(t, r)| square(&(t - r))).sum();
+    let distance: f64 = x
+        .values()
+        .zip(reference.values())
+        .map(|(t, r)| square(&(t - r)))
+        .sum();
     let norm: f64 = reference.values().map(square).sum();
-    if distance == 0.0 { 0.0 } else { (distance / norm).sqrt() }
+    if distance == 0.0 {
+        0.0
+    } else {
+        (distance / norm).sqrt()
+    }
 }
 
 /// Two steps of each optimiser at two freeze levels from the same gradients: what moves, and that nothing else does.
@@ -299,12 +331,7 @@ fn optimizers(
 
 /// Steps both learners twice with the CPU's gradients. Returns the relative distance between the two movements and the
 /// number of the device's parameters that do not keep to the freeze level.
-fn steps(
-    kind: OptimizerKind,
-    frozen: u8,
-    cpu: &Learner,
-    device: &Learner,
-) -> Result<(f64, usize)> {
+fn steps(kind: OptimizerKind, frozen: u8, cpu: &Learner, device: &Learner) -> Result<(f64, usize)> {
     let config = OptimizerConfig {
         kind,
         weight_decay: 0.01,
@@ -333,7 +360,9 @@ fn steps(
     }
     let moves = |before: &BTreeMap<String, Tensor>, learner: &Learner| {
         let after = weights(learner);
-        let moves = after.iter().map(|(name, t)| (name.clone(), t - &before[name]));
+        let moves = after
+            .iter()
+            .map(|(name, t)| (name.clone(), t - &before[name]));
         moves.collect::<BTreeMap<_, _>>()
     };
     let (expected, found) = (moves(&before_cpu, cpu), moves(&before, device));
@@ -381,8 +410,8 @@ fn loss_outcome(
     let runtime = arithmetic.start()?;
     let learner = Learner::new(config, CLASSES as usize, &runtime)?;
     let (roles, targets): (i64, Vec<i64>) = match config.sampler() {
-        logodex_schemas::train::SamplerKind::Triplets => (3, vec![]),
-        logodex_schemas::train::SamplerKind::Pairs => (2, (0..BATCH).map(|i| i % 2).collect()),
+        SamplerKind::Triplets => (3, vec![]),
+        SamplerKind::Pairs => (2, (0..BATCH).map(|i| i % 2).collect()),
         _ => (1, (0..BATCH).map(|i| i / 4 % CLASSES).collect()),
     };
     let shape = [roles * BATCH, learner.net.embedding_dim()];
@@ -390,7 +419,9 @@ fn loss_outcome(
     let numbers: Vec<f32> = (0..shape[0] * shape[1])
         .map(|_| rng.random::<f32>() - 0.5)
         .collect();
-    let drawn = Tensor::from_slice(&numbers).view(shape).to_device(runtime.device);
+    let drawn = Tensor::from_slice(&numbers)
+        .view(shape)
+        .to_device(runtime.device);
     let embeddings = drawn.set_requires_grad(true);
     let normalized = crate::loss::l2_normalize(&embeddings);
     let loss = learner.loss(&config.loss, &normalized, &runtime.i64_tensor(&targets));
@@ -414,7 +445,10 @@ fn augmentation(findings: &mut Findings, device: Arithmetic, pictures: &Tensor) 
     let drawn = augment::draw(&AugmentConfig::default(), SEED, 0, &keys);
     let apply = |pictures: &Tensor| exact(&augment::augment(&augment::to_float(pictures), &drawn));
     let (found, expected) = (apply(&runtime.upload(pictures)), apply(pictures));
-    let mean = (found - expected).abs().mean(Kind::Double).double_value(&[]);
+    let mean = (found - expected)
+        .abs()
+        .mean(Kind::Double)
+        .double_value(&[]);
     let detail = "mean difference, of 255";
     findings.at_most("augmentation, tf32", mean * 255.0, 0.05, detail);
     Ok(())
@@ -436,7 +470,13 @@ fn dropout(findings: &mut Findings, device: Arithmetic) -> Result<()> {
     let detail = "share of values that differ under one seed";
     findings.at_most("dropout repeats", share(&first, &again), 0.0, detail);
     let detail = "share of values that differ under two seeds";
-    findings.within("dropout varies", share(&first, &other), Some(0.1), None, detail);
+    findings.within(
+        "dropout varies",
+        share(&first, &other),
+        Some(0.1),
+        None,
+        detail,
+    );
     Ok(())
 }
 
