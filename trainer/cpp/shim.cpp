@@ -204,4 +204,13 @@ int shim_reset_peak_memory(int device) {
     if (allocator->initialized()) allocator->resetPeakStats(static_cast<c10::DeviceIndex>(device));
   });
 }
+
+// Uninitialised bytes in pinned memory; libtorch keeps it for later batches once its tensor and its copies are done.
+at::Tensor* shim_pinned(const int64_t* sizes, int n_sizes) {
+  at::Tensor* out = nullptr;
+  guarded([&] {
+    out = new at::Tensor(at::empty(at::IntArrayRef(sizes, n_sizes), at::TensorOptions(at::kByte).pinned_memory(true)));
+  });
+  return out;
+}
 }

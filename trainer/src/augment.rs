@@ -1,17 +1,20 @@
-//! Augmentation on the device: torchvision's transforms for a whole batch at once, from numbers drawn per image.
+//! Augmentation, from numbers drawn per picture: torchvision's transforms for a whole batch at once.
 //!
-//! Drawing and applying are apart. Drawing is plain Rust and depends on (seed, epoch, key) alone, so an image meets the
-//! same augmentation whatever batch, thread or resumed run it comes in. Applying is a handful of tensor operations:
-//! perspective, flip and rotation are one homography and so one interpolation (torchvision interpolates up to twice,
-//! and rotates by nearest neighbour unless told otherwise); what comes from outside the picture is black, as there.
+//! Drawing and applying are apart. Drawing is plain Rust and depends on (seed, epoch, key) alone, so a picture meets the
+//! same augmentation whatever batch, thread or resumed run it comes in. Applying is done on the device that the batch lies
+//! on: by tensor operations (`tensors`), and by loops of our own on the CPU (`pixels`), where those are several times
+//! faster. Crop, perspective, flip and rotation are one homography and so one interpolation (torchvision interpolates up
+//! to three times, and rotates by nearest neighbour unless told otherwise); what comes from outside the picture is black,
+//! as there.
 
-mod color;
-mod geometry;
+mod mapping;
+pub mod pixels;
+pub mod tensors;
 
 use logodex_schemas::train::AugmentConfig;
 use rand::Rng;
 use rand::seq::SliceRandom;
-use tch::{Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::random::stream;
 
@@ -30,6 +33,8 @@ pub struct AugmentParams {
 /// Drawn numbers for one image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageParams {
+    /// `RandomResizedCrop`, where the configuration has it.
+    pub crop: Option<Window>,
     /// Perspective, where its coin fell so.
     pub perspective: Option<Perspective>,
     /// Mirror left and right.
@@ -40,6 +45,19 @@ pub struct ImageParams {
     pub grayscale: bool,
     /// `ColorJitter`.
     pub jitter: Jitter,
+}
+
+/// The part of a picture that is cut out and enlarged to its size, pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// First column.
+    pub left: i64,
+    /// First row.
+    pub top: i64,
+    /// Columns, at least 1.
+    pub width: i64,
+    /// Rows, at least 1.
+    pub height: i64,
 }
 
 /// `RandomPerspective`: where the corners go.
@@ -80,33 +98,82 @@ pub enum Adjustment {
     Hue,
 }
 
-/// u8 images `[B, H, W, 3]`, as a dataset holds them, to fp32 `[B, 3, H, W]` in 0..1 on the same device.
-pub fn to_float(images_u8_nhwc: &Tensor) -> Tensor {
-    let planes = images_u8_nhwc.permute([0, 3, 1, 2]).contiguous();
-    planes.to_kind(Kind::Float).g_div_scalar_(255.0)
+impl Adjustment {
+    /// All four.
+    pub const ALL: [Self; 4] = [
+        Self::Brightness,
+        Self::Contrast,
+        Self::Saturation,
+        Self::Hue,
+    ];
 }
 
-/// Images `[B, 3, H, W]` in 0..1 less ImageNet's mean, divided by its standard deviation.
-pub fn normalize(images: &Tensor) -> Tensor {
-    let per_channel = |values: &[f32; 3]| {
-        let values = Tensor::from_slice(values).view([1, 3, 1, 1]);
-        values.to_device(images.device())
-    };
-    (images - per_channel(&MEAN)).g_div_(&per_channel(&STD))
+impl Jitter {
+    /// The drawn number of an adjustment, unless it changes nothing.
+    fn factor(&self, adjustment: Adjustment) -> Option<f32> {
+        let (value, nothing) = match adjustment {
+            Adjustment::Brightness => (self.brightness, 1.0),
+            Adjustment::Contrast => (self.contrast, 1.0),
+            Adjustment::Saturation => (self.saturation, 1.0),
+            Adjustment::Hue => (self.hue, 0.0),
+        };
+        (value != nothing).then_some(value as f32)
+    }
+
+    /// The adjustments that change something, in their order.
+    fn steps(&self) -> Vec<(Adjustment, f32)> {
+        let step = |adjustment| Some((adjustment, self.factor(adjustment)?));
+        self.order.into_iter().filter_map(step).collect()
+    }
+}
+
+/// What a network takes: pictures u8 `[B, H, W, 3]`, as a dataset holds them, to fp32 `[B, 3, H, W]` on the same device,
+/// augmented by one of `params.images` each, less ImageNet's mean, divided by its standard deviation.
+///
+/// The order is crop, perspective, flip, rotation, grayscale, colour jitter. The result's memory may be channels-last.
+/// Nothing here is recorded by autograd.
+///
+/// # Panics
+/// When `params` was drawn for another number of pictures.
+pub fn prepare(images_u8_nhwc: &Tensor, params: Option<&AugmentParams>) -> Tensor {
+    if let Some(params) = params {
+        assert_eq!(
+            images_u8_nhwc.size()[0],
+            params.images.len() as i64,
+            "pictures and drawn parameters"
+        );
+    }
+    let _no_grad = tch::no_grad_guard();
+    match images_u8_nhwc.device() {
+        Device::Cpu => pixels::prepare(images_u8_nhwc, params),
+        _ => tensors::prepare(images_u8_nhwc, params),
+    }
 }
 
 /// Draws a batch's numbers, one image for each of `keys`: whatever tells the image's visit in this epoch from every
-/// other (for example its row, and its place in a triplet).
-pub fn draw(config: &AugmentConfig, seed: u64, epoch: u64, keys: &[u64]) -> AugmentParams {
-    let images = keys.iter().map(|&key| draw_one(config, seed, epoch, key));
+/// other (for example its row, and its place in a triplet). `side_px` is the side of the square pictures.
+pub fn draw(
+    config: &AugmentConfig,
+    side_px: usize,
+    seed: u64,
+    epoch: u64,
+    keys: &[u64],
+) -> AugmentParams {
+    let draw = |key: &u64| {
+        draw_one(
+            config,
+            side_px as i64,
+            stream(seed, "augment", &[epoch, *key]),
+        )
+    };
+    let images = keys.iter().map(draw);
     AugmentParams {
         images: images.collect(),
     }
 }
 
 /// Every number is drawn whether it is used or not, so that changing one probability leaves the others' draws alone.
-fn draw_one(config: &AugmentConfig, seed: u64, epoch: u64, key: u64) -> ImageParams {
-    let mut rng = stream(seed, "augment", &[epoch, key]);
+fn draw_one(config: &AugmentConfig, side_px: i64, mut rng: impl Rng) -> ImageParams {
     let warped = rng.random::<f64>() < config.perspective_p;
     let corners: [[f64; 2]; 4] = rng.random();
     let flip = rng.random::<f64>() < config.flip_p;
@@ -122,14 +189,14 @@ fn draw_one(config: &AugmentConfig, seed: u64, epoch: u64, key: u64) -> ImagePar
     let saturation = factor(config.saturation);
     let hue = around(0.0, config.hue);
     let grayscale = rng.random::<f64>() < config.grayscale_p;
-    let mut order = [
-        Adjustment::Brightness,
-        Adjustment::Contrast,
-        Adjustment::Saturation,
-        Adjustment::Hue,
-    ];
+    let mut order = Adjustment::ALL;
     order.shuffle(&mut rng);
+    // Last, since it takes as many numbers as it needs.
+    let crop = config
+        .crop_scale
+        .map(|least| draw_crop(least, side_px, &mut rng));
     ImageParams {
+        crop,
         perspective: warped.then_some(Perspective {
             scale: config.perspective,
             corners,
@@ -147,30 +214,69 @@ fn draw_one(config: &AugmentConfig, seed: u64, epoch: u64, key: u64) -> ImagePar
     }
 }
 
-/// Images `[B, 3, H, W]` in 0..1, augmented by one of `params.images` each: perspective, flip and rotation, then
-/// grayscale, then colour jitter. Nothing here is recorded by autograd.
-///
-/// # Panics
-/// When `params` was drawn for another number of images.
-pub fn augment(images: &Tensor, params: &AugmentParams) -> Tensor {
-    assert_eq!(
-        images.size()[0],
-        params.images.len() as i64,
-        "images and drawn parameters"
-    );
-    let _no_grad = tch::no_grad_guard();
-    let mut images = geometry::warp(images, &params.images);
-    color::grayscale_(&mut images, &params.images);
-    color::jitter(images, &params.images)
+/// `RandomResizedCrop.get_params` for a square picture: a part of its area from `least` to 1 and an aspect whose logarithm
+/// is uniform from 3/4 to 4/3; after ten windows that do not fit, the whole.
+fn draw_crop(least: f64, side_px: i64, rng: &mut impl Rng) -> Window {
+    let area = (side_px * side_px) as f64;
+    let reach = (4.0f64 / 3.0).ln();
+    for _ in 0..10 {
+        let area = area * rng.random_range(least..=1.0);
+        let aspect = rng.random_range(-reach..=reach).exp();
+        let width = (area * aspect).sqrt().round_ties_even() as i64;
+        let height = (area / aspect).sqrt().round_ties_even() as i64;
+        if (1..=side_px).contains(&width) && (1..=side_px).contains(&height) {
+            return Window {
+                top: rng.random_range(0..=side_px - height),
+                left: rng.random_range(0..=side_px - width),
+                width,
+                height,
+            };
+        }
+    }
+    Window {
+        left: 0,
+        top: 0,
+        width: side_px,
+        height: side_px,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::torch;
+    use tch::Kind;
+
+    const SIDE: usize = 24;
+
+    fn draw(config: &AugmentConfig, seed: u64, epoch: u64, keys: &[u64]) -> AugmentParams {
+        super::draw(config, SIDE, seed, epoch, keys)
+    }
+
+    /// Everything often, and the crop too.
+    fn busy() -> AugmentConfig {
+        AugmentConfig {
+            crop_scale: Some(0.3),
+            perspective_p: 0.5,
+            flip_p: 0.5,
+            grayscale_p: 0.3,
+            hue: 0.5,
+            ..AugmentConfig::default()
+        }
+    }
+
+    fn noise(n: i64) -> Tensor {
+        let side = SIDE as i64;
+        Tensor::randint(256, [n, side, side, 3], (Kind::Uint8, Device::Cpu))
+    }
+
+    fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+        (a - b).abs().max().double_value(&[])
+    }
 
     #[test]
     fn a_draw_depends_on_its_own_key_alone() {
-        let config = AugmentConfig::default();
+        let config = busy();
         let both = draw(&config, 7, 3, &[11, 12]);
         let swapped = draw(&config, 7, 3, &[12, 11]);
         assert_eq!(both.images[0], swapped.images[1]);
@@ -178,6 +284,17 @@ mod tests {
         assert_ne!(both.images[0], both.images[1]);
         assert_ne!(draw(&config, 7, 4, &[11]).images[0], both.images[0]);
         assert_ne!(draw(&config, 8, 3, &[11]).images[0], both.images[0]);
+        // A crop, or another probability, leaves the other draws alone.
+        let plain = AugmentConfig {
+            crop_scale: None,
+            flip_p: 0.0,
+            ..config
+        };
+        let (with, without) = (&both.images[0], &draw(&plain, 7, 3, &[11]).images[0]);
+        assert_eq!(
+            (with.perspective, with.rotation_deg, with.jitter),
+            (without.perspective, without.rotation_deg, without.jitter)
+        );
     }
 
     #[test]
@@ -216,9 +333,41 @@ mod tests {
     }
 
     #[test]
+    fn crops_have_the_area_and_the_aspect_that_torchvision_gives_them() {
+        let config = AugmentConfig {
+            crop_scale: Some(0.5),
+            ..AugmentConfig::default()
+        };
+        let keys: Vec<u64> = (0..4000).collect();
+        let windows: Vec<Window> = super::draw(&config, 224, 1, 0, &keys)
+            .images
+            .iter()
+            .filter_map(|p| p.crop)
+            .collect();
+        assert_eq!(windows.len(), keys.len());
+        let inside = |w: &Window| {
+            w.left >= 0 && w.top >= 0 && w.left + w.width <= 224 && w.top + w.height <= 224
+        };
+        assert!(windows.iter().all(inside));
+        let mean = |of: fn(&Window) -> f64| windows.iter().map(of).sum::<f64>() / 4000.0;
+        // Means of 200,000 draws by get_params of torchvision 0.26 at scale (0.5, 1), ratio (3/4, 4/3): area 0.6938 of the
+        // picture; logarithm of the aspect -0.0001, its deviation 0.1516; 18.80 rows above the window.
+        let area = mean(|w| (w.width * w.height) as f64 / (224.0 * 224.0));
+        let aspect = |w: &Window| (w.width as f64 / w.height as f64).ln();
+        let deviation = mean(|w| (w.width as f64 / w.height as f64).ln().powi(2)).sqrt();
+        assert!((area - 0.6938).abs() < 0.01, "{area}");
+        assert!(windows.iter().map(aspect).sum::<f64>().abs() / 4000.0 < 0.01);
+        assert!((deviation - 0.1516).abs() < 0.005, "{deviation}");
+        let above = mean(|w| w.top as f64);
+        assert!((above - 18.80).abs() < 1.2, "{above}");
+    }
+
+    #[test]
     fn drawn_numbers_that_change_nothing_change_nothing() {
-        let images = Tensor::rand([3, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
+        torch::set_threads(1);
+        let images = noise(3);
         let off = AugmentConfig {
+            crop_scale: None,
             perspective: 0.5,
             perspective_p: 0.0,
             flip_p: 0.0,
@@ -229,26 +378,41 @@ mod tests {
             saturation: 0.0,
             hue: 0.0,
         };
-        assert_eq!(augment(&images, &draw(&off, 1, 2, &[3, 4, 5])), images);
+        let params = draw(&off, 1, 2, &[3, 4, 5]);
+        for prepare in [pixels::prepare, tensors::prepare] {
+            let plain = prepare(&images, None);
+            assert_eq!(prepare(&images, Some(&params)), plain);
+            assert_eq!(plain, pixels::prepare(&images, None));
+        }
+    }
+
+    #[test]
+    fn loops_and_tensor_operations_compute_the_same() {
+        torch::set_threads(1);
+        let keys: Vec<u64> = (0..64).collect();
+        let images = noise(64);
+        let params = draw(&busy(), 5, 0, &keys);
+        let (loops, operations) = (
+            pixels::prepare(&images, Some(&params)),
+            tensors::prepare(&images, Some(&params)),
+        );
+        // Noise is the worst case: a coordinate that is 1e-5 pixels off shifts a value by 1e-5 of the full range, and the
+        // hue of a nearly gray pixel multiplies that.
+        let mean = (&loops - &operations).abs().mean(Kind::Float);
+        assert!(mean.double_value(&[]) < 1e-4, "{mean:?}");
+        assert!(largest_difference(&loops, &operations) < 0.05);
     }
 
     #[test]
     fn an_image_is_augmented_the_same_in_any_batch() {
-        let images = Tensor::rand([9, 3, 16, 16], (Kind::Float, tch::Device::Cpu));
-        let config = AugmentConfig {
-            perspective_p: 0.5,
-            grayscale_p: 0.4,
-            ..AugmentConfig::default()
-        };
+        torch::set_threads(1);
+        let images = noise(9);
         let keys: Vec<u64> = (0..9).collect();
-        let together = augment(&images, &draw(&config, 5, 0, &keys));
+        let together = prepare(&images, Some(&draw(&busy(), 5, 0, &keys)));
         for key in 0..9 {
-            let alone = augment(
-                &images.narrow(0, key, 1),
-                &draw(&config, 5, 0, &[key as u64]),
-            );
-            let difference = (alone - together.narrow(0, key, 1)).abs().max();
-            assert!(difference.double_value(&[]) < 1e-6, "image {key}");
+            let params = draw(&busy(), 5, 0, &[key as u64]);
+            let alone = prepare(&images.narrow(0, key, 1), Some(&params));
+            assert_eq!(alone, together.narrow(0, key, 1), "image {key}");
         }
     }
 }

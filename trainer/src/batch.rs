@@ -1,18 +1,9 @@
-//! From an epoch's samples to tensors: planned first, gathered from the shards by a thread that stays ahead.
+//! An epoch's batches, planned before a picture is read: which rows, in which order, with which targets.
 
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::Scope;
+use logodex_schemas::train::{SamplerKind, TrainConfig};
 
-use anyhow::{Context, Result};
-use logodex_schemas::train::SamplerKind;
-use tch::{Device, Kind, Tensor};
-
-use crate::dataset::Dataset;
 use crate::random::derive;
 use crate::sampler::{self, FoldRows, Labelled, Pair, Triplet};
-
-/// Batches that lie ready while one is computed; the thread works on one more.
-const AHEAD: usize = 2;
 
 /// The samples of one epoch, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +12,7 @@ pub enum Samples {
     Triplets(Vec<Triplet>),
     /// For the contrastive losses.
     Pairs(Vec<Pair>),
-    /// For the normalised softmax.
+    /// For losses over classes, and P×K batches one after the other.
     Images(Vec<Labelled>),
 }
 
@@ -42,23 +33,20 @@ pub struct BatchPlan {
     pub roles: usize,
 }
 
-/// A planned batch with its pictures.
-#[derive(Debug)]
-pub struct Batch {
-    /// What was planned.
-    pub plan: BatchPlan,
-    /// u8 `[roles × B, side, side, 3]` in host memory, pinned where the device is CUDA.
-    pub images_nhwc: Tensor,
-}
-
 impl Samples {
-    /// Draws an epoch's triplets, pairs or images.
-    pub fn draw(kind: SamplerKind, fold: &FoldRows, seed: u64, epoch: u64) -> Self {
-        match kind {
+    /// Draws an epoch of the configuration's sampler from (`config.seed`, `epoch`).
+    ///
+    /// # Panics
+    /// If the fold has too few brands for a P×K batch; [`sampler::check_pk`] finds that earlier.
+    pub fn draw(config: &TrainConfig, fold: &FoldRows, epoch: u64) -> Self {
+        let (data, seed) = (&config.data, config.seed);
+        match config.sampler() {
             SamplerKind::Triplets => Self::Triplets(sampler::triplets(fold, seed, epoch)),
             SamplerKind::Pairs => Self::Pairs(sampler::pairs(fold, seed, epoch)),
-            SamplerKind::Images | SamplerKind::Pk => {
-                Self::Images(sampler::labelled(fold, seed, epoch))
+            SamplerKind::Images => Self::Images(sampler::labelled(fold, seed, epoch)),
+            SamplerKind::Pk => {
+                let (batch, per_brand) = (data.batch as usize, data.images_per_brand as usize);
+                Self::Images(sampler::pk(fold, batch, per_brand, seed, epoch))
             }
         }
     }
@@ -137,48 +125,6 @@ impl Samples {
 /// Number of batches that [`Samples::batches`] makes of `n` samples.
 pub fn n_batches(n: usize, size: usize) -> usize {
     n / size + usize::from(n % size >= 2)
-}
-
-/// Reads the pictures of `plans` in order on a thread of `scope` that stays [`AHEAD`] batches ahead. Dropping the
-/// receiver ends the thread; an error is the last thing it sends.
-pub fn prefetch<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    dataset: &'scope Dataset,
-    plans: Vec<BatchPlan>,
-    device: Device,
-) -> Receiver<Result<Batch>> {
-    let (sender, receiver) = sync_channel(AHEAD);
-    scope.spawn(move || {
-        for plan in plans {
-            let batch = read(dataset, plan, device);
-            let failed = batch.is_err();
-            // The receiver is gone when the run stops early.
-            if sender.send(batch).is_err() || failed {
-                break;
-            }
-        }
-    });
-    receiver
-}
-
-fn read(dataset: &Dataset, plan: BatchPlan, device: Device) -> Result<Batch> {
-    let side = dataset.side_px() as i64;
-    let images = Tensor::f_empty(
-        [plan.rows.len() as i64, side, side, 3],
-        (Kind::Uint8, Device::Cpu),
-    )?;
-    // SAFETY: `images` was just allocated on the CPU, is contiguous u8 of exactly this many elements, and nobody else
-    // has a handle to it.
-    let pixels =
-        unsafe { std::slice::from_raw_parts_mut(images.data_ptr().cast::<u8>(), images.numel()) };
-    dataset.gather(&plan.rows, pixels)?;
-    let images_nhwc = match device {
-        Device::Cuda(_) => images
-            .f_pin_memory(device)
-            .context("cannot pin the memory of a batch")?,
-        _ => images,
-    };
-    Ok(Batch { plan, images_nhwc })
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use logodex_schemas::train::{AugmentConfig, Head, LossConfig, TrainConfig};
+use logodex_schemas::train::{
+    AugmentConfig, DataConfig, Head, LossConfig, SamplerKind, TrainConfig,
+};
 
 /// A slip in what was typed or configured (exit code 2): the message says what, and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -150,18 +152,7 @@ fn check(config: &TrainConfig) -> Result<(), String> {
         );
     }
 
-    if data.batch < 2 {
-        return Err(format!("data.batch = {} must be at least 2", data.batch));
-    }
-    if data.total_images == Some(0) {
-        return Err("data.total_images = 0 leaves nothing to train on".to_owned());
-    }
-    if data.min_images_per_brand < 2 {
-        return Err(format!(
-            "data.min_images_per_brand = {} must be at least 2: a brand with one image has no positive",
-            data.min_images_per_brand
-        ));
-    }
+    check_data(data, config.sampler())?;
     if let Some(augment) = augment {
         check_augment(augment)?;
     }
@@ -174,9 +165,39 @@ fn check(config: &TrainConfig) -> Result<(), String> {
     Ok(())
 }
 
+fn check_data(data: &DataConfig, sampler: SamplerKind) -> Result<(), String> {
+    let (batch, per_brand) = (data.batch, data.images_per_brand);
+    if batch < 2 {
+        return Err(format!("data.batch = {batch} must be at least 2"));
+    }
+    if sampler == SamplerKind::Pk {
+        if per_brand < 2 {
+            return Err(format!(
+                "data.images_per_brand = {per_brand} must be at least 2: a brand with one image in a batch has no positive there"
+            ));
+        }
+        if !batch.is_multiple_of(per_brand) || batch / per_brand < 2 {
+            return Err(format!(
+                "data.batch = {batch} must be data.images_per_brand = {per_brand} times the number of brands in a batch, at least 2; the nearest is {}",
+                per_brand * ((batch + per_brand / 2) / per_brand).max(2)
+            ));
+        }
+    }
+    if data.total_images == Some(0) {
+        return Err("data.total_images = 0 leaves nothing to train on".to_owned());
+    }
+    if data.min_images_per_brand < 2 {
+        return Err(format!(
+            "data.min_images_per_brand = {} must be at least 2: a brand with one image has no positive",
+            data.min_images_per_brand
+        ));
+    }
+    Ok(())
+}
+
 fn check_augment(augment: &AugmentConfig) -> Result<(), String> {
     let AugmentConfig {
-        crop_scale: _,
+        crop_scale,
         perspective,
         perspective_p,
         flip_p,
@@ -191,6 +212,15 @@ fn check_augment(augment: &AugmentConfig) -> Result<(), String> {
         let ok = (low..=high).contains(&value);
         require(key, value, ok, &format!("{low} to {high}"))
     };
+    if let Some(least) = crop_scale {
+        let ok = least > 0.0 && least <= 1.0;
+        require(
+            "augment.crop_scale",
+            least,
+            ok,
+            "greater than 0 and at most 1",
+        )?;
+    }
     within("augment.perspective", perspective, 0.0, 1.0)?;
     within("augment.perspective_p", perspective_p, 0.0, 1.0)?;
     within("augment.flip_p", flip_p, 0.0, 1.0)?;
@@ -298,6 +328,31 @@ batch = 8
                 "batch = 8",
                 "min_images_per_brand = 1",
                 "data.min_images_per_brand",
+            ),
+            (
+                "batch = 8",
+                "batch = 8\nsampler = \"pk\"\nimages_per_brand = 1",
+                "data.images_per_brand",
+            ),
+            (
+                "batch = 8",
+                "batch = 8\nsampler = \"pk\"\nimages_per_brand = 3",
+                "data.batch",
+            ),
+            (
+                "batch = 8",
+                "batch = 4\nsampler = \"pk\"\nimages_per_brand = 4",
+                "data.batch",
+            ),
+            (
+                "[augment]",
+                "[augment]\ncrop_scale = 0.0",
+                "augment.crop_scale",
+            ),
+            (
+                "[augment]",
+                "[augment]\ncrop_scale = 1.5",
+                "augment.crop_scale",
             ),
             ("[augment]", "[augment]\nflip_p = 1.5", "augment.flip_p"),
             ("[augment]", "[augment]\nhue = 0.6", "augment.hue"),

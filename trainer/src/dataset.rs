@@ -46,24 +46,30 @@ impl DatasetError {
     }
 }
 
-/// An open dataset: rows of square u8 pictures, sorted by brand.
+/// What a dataset says of itself, without its pixels: the manifest and the brands.
 #[derive(Debug)]
-pub struct Dataset {
+pub struct Tables {
     dir: PathBuf,
     manifest: Manifest,
     manifest_blake3: String,
     brands: Vec<BrandRow>,
+}
+
+/// An open dataset: rows of square u8 pictures, sorted by brand.
+#[derive(Debug)]
+pub struct Dataset {
+    tables: Tables,
     shards: Vec<Shard>,
     /// One bit per row, set once the row's CRC has been found right.
     checked: Vec<AtomicU64>,
 }
 
-impl Dataset {
-    /// Opens `dir` and maps its shards.
+impl Tables {
+    /// Reads the manifest and the brands of `dir`.
     ///
     /// # Errors
     /// [`DatasetError::NotFound`] when `dir` does not exist; [`DatasetError::Corrupt`] when it is no dataset of this
-    /// version, or its files do not match the manifest or each other.
+    /// version, or the two do not match each other.
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
         if !dir.is_dir() {
             return Err(DatasetError::NotFound(format!(
@@ -85,52 +91,12 @@ impl Dataset {
                 "its seal is broken: it was changed or is damaged; build the dataset again",
             ));
         }
-        let brands = read_brands(dir, &manifest)?;
-        let shards = open_shards(dir, &manifest, &brands)?;
-        let rows = manifest.counts.rows as usize;
         Ok(Self {
             dir: dir.to_owned(),
             manifest_blake3: blake3::hash(&bytes).to_hex().to_string(),
+            brands: read_brands(dir, &manifest)?,
             manifest,
-            brands,
-            shards,
-            checked: (0..rows.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
         })
-    }
-
-    /// The directory it was opened from.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// What it says of itself.
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    /// BLAKE3 of `manifest.json`, hexadecimal: the dataset's identity.
-    pub fn manifest_blake3(&self) -> &str {
-        &self.manifest_blake3
-    }
-
-    /// Side of the square pictures, pixels.
-    pub fn side_px(&self) -> usize {
-        self.manifest.config.side as usize
-    }
-
-    /// Bytes of one picture: side × side × 3.
-    pub fn row_bytes(&self) -> usize {
-        self.side_px() * self.side_px() * 3
-    }
-
-    /// Number of rows.
-    pub fn n_rows(&self) -> u64 {
-        self.manifest.counts.rows
-    }
-
-    /// Every brand, sorted by index; brand `i` is at position `i`.
-    pub fn brands(&self) -> &[BrandRow] {
-        &self.brands
     }
 
     /// The split `splits/<name>.csv` with its `.json`.
@@ -150,6 +116,78 @@ impl Dataset {
             .filter(|brand| folds[brand.index as usize] == Some(fold))
             .collect()
     }
+}
+
+impl Dataset {
+    /// Opens `dir` and maps its shards.
+    ///
+    /// # Errors
+    /// Those of [`Tables::open`] and [`Dataset::map`].
+    pub fn open(dir: &Path) -> Result<Self, DatasetError> {
+        Self::map(Tables::open(dir)?)
+    }
+
+    /// Maps the shards.
+    ///
+    /// # Errors
+    /// [`DatasetError::Corrupt`] when a shard does not match the manifest or the brands.
+    pub fn map(tables: Tables) -> Result<Self, DatasetError> {
+        let shards = open_shards(&tables.dir, &tables.manifest, &tables.brands)?;
+        let words = (tables.manifest.counts.rows as usize).div_ceil(64);
+        Ok(Self {
+            tables,
+            shards,
+            checked: (0..words).map(|_| AtomicU64::new(0)).collect(),
+        })
+    }
+
+    /// The directory it was opened from.
+    pub fn dir(&self) -> &Path {
+        &self.tables.dir
+    }
+
+    /// What it says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.tables.manifest
+    }
+
+    /// BLAKE3 of `manifest.json`, hexadecimal: the dataset's identity.
+    pub fn manifest_blake3(&self) -> &str {
+        &self.tables.manifest_blake3
+    }
+
+    /// Side of the square pictures, pixels.
+    pub fn side_px(&self) -> usize {
+        self.tables.manifest.config.side as usize
+    }
+
+    /// Bytes of one picture: side × side × 3.
+    pub fn row_bytes(&self) -> usize {
+        self.side_px() * self.side_px() * 3
+    }
+
+    /// Number of rows.
+    pub fn n_rows(&self) -> u64 {
+        self.tables.manifest.counts.rows
+    }
+
+    /// Every brand, sorted by index; brand `i` is at position `i`.
+    pub fn brands(&self) -> &[BrandRow] {
+        &self.tables.brands
+    }
+
+    /// See [`Tables::split`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn split(&self, name: &str) -> Result<Split, DatasetError> {
+        self.tables.split(name)
+    }
+
+    /// See [`Tables::fold`].
+    pub fn fold(&self, split: &Split, fold: Fold) -> Vec<&BrandRow> {
+        self.tables.fold(split, fold)
+    }
 
     /// The number of the source image that a row was cut from: rows of one picture share it.
     ///
@@ -166,9 +204,9 @@ impl Dataset {
     /// If `row` is not below [`Self::n_rows`].
     pub fn brand_of(&self, row: u64) -> u32 {
         assert!(row < self.n_rows(), "row {row} is outside the dataset");
-        let next = self.brands.partition_point(|b| b.first_row <= row);
+        let next = self.tables.brands.partition_point(|b| b.first_row <= row);
         // Brands without rows share their first row with their successor, so the last candidate holds the row.
-        self.brands[next - 1].index
+        self.tables.brands[next - 1].index
     }
 
     /// Copies the pictures of `rows`, in that order, into `out`: `[rows.len(), side, side, 3]`, RGB.
@@ -184,8 +222,8 @@ impl Dataset {
             .zip(rows)
             .try_for_each(|(pixels, &row)| {
                 let stored = self.stored(row)?;
-                match self.manifest.encoding {
-                    Encoding::Jpeg => decode_into(stored, self.manifest.config.side, pixels)
+                match self.tables.manifest.encoding {
+                    Encoding::Jpeg => decode_into(stored, self.tables.manifest.config.side, pixels)
                         .map_err(|reason| {
                             let (shard, _) = self.locate(row);
                             DatasetError::corrupt(shard.path(), format_args!("row {row}: {reason}"))

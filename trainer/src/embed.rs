@@ -8,11 +8,12 @@ use logodex_schemas::split::Fold;
 use logodex_schemas::train::ModelConfig;
 use tch::Kind;
 
-use crate::augment::{normalize, to_float};
-use crate::batch::{BatchPlan, prefetch};
+use crate::augment::prepare;
+use crate::batch::BatchPlan;
 use crate::config::UsageError;
 use crate::dataset::{Dataset, Split};
 use crate::eval::EmbeddingSet;
+use crate::feed::{Source, feed};
 use crate::learner::network_state;
 use crate::model::{EmbeddingNet, Mode};
 use crate::progress::Progress;
@@ -152,10 +153,10 @@ pub fn embed_rows(
     let mut all = vec![0f32; rows.len() * dim];
     let mut filled = 0;
     std::thread::scope(|scope| {
-        for batch in prefetch(scope, dataset, plans, runtime.device) {
+        for batch in feed(scope, Source::Host(dataset), plans, runtime.device) {
             let batch = batch?;
             let embeddings = tch::no_grad(|| {
-                let images = normalize(&to_float(&runtime.upload(&batch.images_nhwc)));
+                let images = prepare(&batch.images_nhwc, None);
                 torch::autocast_bf16(runtime.device, runtime.bf16, || {
                     net.forward(&images, Mode::Eval)
                 })

@@ -15,6 +15,7 @@ pub mod device;
 pub mod durable;
 pub mod embed;
 pub mod eval;
+pub mod feed;
 pub mod learner;
 pub mod loss;
 pub mod model;

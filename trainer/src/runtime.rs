@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use logodex_schemas::train::{Precision, RuntimeConfig};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::torch;
+use crate::torch::memory::upload;
 
 /// The settings in force.
 #[derive(Debug, Clone, Copy)]
@@ -34,13 +35,8 @@ impl Runtime {
         })
     }
 
-    /// Moves a batch to the device; a copy from pinned memory does not wait.
-    pub fn upload(&self, tensor: &Tensor) -> Tensor {
-        tensor.to_device_(self.device, tensor.kind(), true, false)
-    }
-
     /// A tensor of numbers on the device.
     pub fn i64_tensor(&self, values: &[i64]) -> Tensor {
-        Tensor::from_slice(values).to_device_(self.device, Kind::Int64, false, false)
+        upload(Tensor::from_slice(values), self.device)
     }
 }

@@ -1,8 +1,10 @@
-//! The paper's samplers, as pure functions of (seed, epoch): what is drawn for an anchor depends on its row and the
-//! epoch alone, not on what was drawn before it.
+//! The samplers, as pure functions of (seed, epoch); a step is a place in what they return. Here are the paper's: what
+//! they draw for an anchor depends on its row and the epoch alone, not on what was drawn before it. `pk` has P×K batches.
 //!
 //! A positive shows the same brand in another source image wherever the brand has one: with object crops, two boxes
 //! of one photograph are nearly the same pixels, and would teach the network to recognise the photograph.
+
+mod pk;
 
 use logodex_schemas::dataset::{BrandRow, Region};
 use rand::Rng;
@@ -10,6 +12,8 @@ use rand::seq::SliceRandom;
 
 use crate::dataset::Dataset;
 use crate::random::stream;
+
+pub use pk::{check_pk, n_pk_batches, pk, warn_of_short_brands};
 
 /// The rows of one brand of a fold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +87,11 @@ impl FoldRows {
         self.brands.iter().map(|b| b.rows.len()).sum()
     }
 
+    /// Every row, brand after brand.
+    pub fn rows(&self) -> Vec<u64> {
+        self.brands.iter().flat_map(|b| &b.rows).copied().collect()
+    }
+
     /// Rows whose brand has no second row: they can be no anchor of a positive. `(brands, rows)` are equal, since such
     /// a brand has one.
     pub fn n_single(&self) -> u64 {
@@ -130,23 +139,32 @@ pub fn subset(
     val_fraction: f64,
     seed: u64,
 ) -> (FoldRows, FoldRows) {
-    let (n_train, n_val) = (train.brands.len(), val.brands.len());
-    let round = |x: f64| x.round_ties_even() as u64;
-    let per_brand = round(total as f64 / (n_train + n_val).max(1) as f64);
-    let (n_train, n_val, n_rows) = if per_brand >= min_per_brand {
-        (n_train, n_val, per_brand)
-    } else {
-        let brands = round(total as f64 / min_per_brand as f64);
-        let for_val = round(brands as f64 * val_fraction);
-        (
-            (brands - for_val.min(brands)) as usize,
-            for_val as usize,
-            min_per_brand,
-        )
-    };
+    let n_brands = (train.brands.len(), val.brands.len());
+    let (n_train, n_val, n_rows) = subset_sizes(n_brands, total, min_per_brand, val_fraction);
     (
-        train.subset(seed, "subset train", n_train, n_rows as usize),
-        val.subset(seed, "subset val", n_val, n_rows as usize),
+        train.subset(seed, "subset train", n_train, n_rows),
+        val.subset(seed, "subset val", n_val, n_rows),
+    )
+}
+
+/// Brands of training and validation, and rows of each, that [`subset`] keeps of so many brands at most.
+pub fn subset_sizes(
+    (n_train, n_val): (usize, usize),
+    total: u64,
+    min_per_brand: u64,
+    val_fraction: f64,
+) -> (usize, usize, usize) {
+    let round = |x: f64| x.round_ties_even() as usize;
+    let per_brand = round(total as f64 / (n_train + n_val).max(1) as f64);
+    if per_brand as u64 >= min_per_brand {
+        return (n_train, n_val, per_brand);
+    }
+    let brands = round(total as f64 / min_per_brand as f64);
+    let for_val = round(brands as f64 * val_fraction);
+    (
+        brands - for_val.min(brands),
+        for_val,
+        min_per_brand as usize,
     )
 }
 

@@ -1,11 +1,12 @@
 //! What libtorch offers beyond tch: loading CUDA, devices and threads, bf16 autocast, memory formats, determinism; here
-//! below, what works on gradients ([`fused`]), copies that overlap with computing ([`cuda`]) and files ([`tensors`]).
+//! below, what works on gradients ([`fused`]), copies that overlap with computing ([`cuda`]), memory they start from ([`memory`]) and files ([`tensors`]).
 //!
 //! All of it compiles and links without CUDA: `cpp/shim.cpp` calls libtorch's device-independent half only, which hands
 //! on to `libtorch_cuda.so` where that was loaded.
 
 pub mod cuda;
 pub(crate) mod fused;
+pub mod memory;
 mod tensors;
 
 use std::ffi::{CStr, c_char, c_int};

@@ -10,13 +10,14 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use logodex_schemas::run::{MetricsLine, RunState, run_header};
 use logodex_schemas::split::Fold;
-use logodex_schemas::train::{SamplerKind, TrainConfig};
+use logodex_schemas::train::{Residency, SamplerKind, TrainConfig};
 use tch::Tensor;
 
-use crate::batch::{Batch, BatchPlan, Samples, prefetch};
+use crate::batch::{BatchPlan, Samples};
 use crate::checkpoint::publish;
 use crate::config::{self, UsageError};
-use crate::dataset::{Dataset, Split};
+use crate::dataset::{Dataset, Split, Tables};
+use crate::feed::{Batch, Resident, Source, feed};
 use crate::learner::Learner;
 use crate::model::{Group, Mode};
 use crate::optimizer::zero_grad;
@@ -50,8 +51,10 @@ pub fn fit(
             None
         }
     };
-    let dataset = Dataset::open(dataset_dir)?;
-    let split = dataset.split(split_name)?;
+    let tables = Tables::open(dataset_dir)?;
+    let split = tables.split(split_name)?;
+    check_brands(&tables, &split, &config)?;
+    let dataset = Dataset::map(tables)?;
     let identity = RunState {
         header: run_header(),
         epochs_done: 0,
@@ -83,14 +86,17 @@ pub fn fit(
 
     // What there is to learn from.
     let (train, val) = folds(&dataset, &split, &config);
+    if config.sampler() == SamplerKind::Pk {
+        sampler::check_pk(&config.data, train.brands.len())?;
+        sampler::warn_of_short_brands(&train, config.data.images_per_brand as usize);
+    }
     // Every epoch has the same size, whatever it draws.
-    let plans =
-        Samples::draw(config.sampler(), &train, config.seed, 0).batches(config.data.batch as usize);
+    let plans = Samples::draw(&config, &train, 0).batches(config.data.batch as usize);
     let steps_per_epoch = plans.len() as u64;
     let images_per_epoch: u64 = plans.iter().map(|plan| plan.rows.len() as u64).sum();
     let skipped_images = match config.sampler() {
-        SamplerKind::Images => 0,
-        _ => train.n_single(),
+        SamplerKind::Images | SamplerKind::Pk => 0,
+        SamplerKind::Triplets | SamplerKind::Pairs => train.n_single(),
     };
     if config.schedule.epochs > 0 {
         check_samples(&train, steps_per_epoch, skipped_images, split_name)?;
@@ -130,6 +136,13 @@ pub fn fit(
         return Ok(());
     }
 
+    let resident = match config.runtime.residency {
+        Residency::Host => None,
+        Residency::Device => Some(Resident::load(&dataset, train.rows(), runtime.device)?),
+    };
+    let source = resident
+        .as_ref()
+        .map_or(Source::Host(&dataset), Source::Device);
     let total_steps = u64::from(config.schedule.epochs) * steps_per_epoch;
     let mut progress = Progress::start(
         "training",
@@ -138,7 +151,7 @@ pub fn fit(
     );
     for epoch in state.epochs_done..config.schedule.epochs {
         let began = Instant::now();
-        let samples = Samples::draw(config.sampler(), &train, config.seed, u64::from(epoch));
+        let samples = Samples::draw(&config, &train, u64::from(epoch));
         let plans = samples.batches(config.data.batch as usize);
         let pass = Pass {
             config: &config,
@@ -148,7 +161,7 @@ pub fn fit(
         };
         let (train_loss, lr) = pass.run(
             &mut learner,
-            &dataset,
+            source,
             plans,
             &mut state.steps_done,
             &mut metrics,
@@ -228,7 +241,7 @@ impl Pass<'_> {
     fn run(
         &self,
         learner: &mut Learner,
-        dataset: &Dataset,
+        source: Source,
         plans: Vec<BatchPlan>,
         steps_done: &mut u64,
         metrics: &mut Metrics,
@@ -240,7 +253,7 @@ impl Pass<'_> {
         };
         let (mut loss_sum, mut n_samples, mut head_lr) = (0.0, 0.0, 0.0);
         std::thread::scope(|scope| {
-            for batch in prefetch(scope, dataset, plans, self.runtime.device) {
+            for batch in feed(scope, source, plans, self.runtime.device) {
                 let batch = batch?;
                 // Dropout is the only generator that libtorch draws from here.
                 tch::manual_seed(derive(config.seed, "dropout", &[*steps_done]) as i64);
@@ -278,19 +291,43 @@ impl Pass<'_> {
         })
     }
 
-    /// The batch's pictures on the device: augmented where the configuration says so, normalised.
+    /// The batch's pictures as the network takes them: augmented where the configuration says so, normalised.
     fn images(&self, batch: &Batch) -> Tensor {
-        let images = augment::to_float(&self.runtime.upload(&batch.images_nhwc));
-        let images = match &self.config.augment {
-            Some(augment) => {
-                let keys = &batch.plan.keys;
-                let drawn = augment::draw(augment, self.config.seed, u64::from(self.epoch), keys);
-                augment::augment(&images, &drawn)
-            }
-            None => images,
+        let images = &batch.images_nhwc;
+        let side_px = images.size()[1] as usize;
+        let draw = |config| {
+            let keys = &batch.plan.keys;
+            augment::draw(
+                config,
+                side_px,
+                self.config.seed,
+                u64::from(self.epoch),
+                keys,
+            )
         };
-        augment::normalize(&images)
+        augment::prepare(images, self.config.augment.as_ref().map(draw).as_ref())
     }
+}
+
+/// Finds, before a shard is opened, that a P×K batch needs more brands than the split has for training.
+fn check_brands(tables: &Tables, split: &Split, config: &TrainConfig) -> Result<(), UsageError> {
+    if config.sampler() != SamplerKind::Pk {
+        return Ok(());
+    }
+    let brands = |fold| {
+        let brands = tables.fold(split, fold);
+        brands.iter().filter(|brand| brand.n_rows > 0).count()
+    };
+    let (n_train, n_val) = (brands(Fold::Train), brands(Fold::Val));
+    let n_kept = match config.data.total_images {
+        None => n_train,
+        Some(total) => {
+            let least = config.data.min_images_per_brand;
+            let (kept, ..) = sampler::subset_sizes((n_train, n_val), total, least, split.info.val);
+            kept.min(n_train)
+        }
+    };
+    sampler::check_pk(&config.data, n_kept)
 }
 
 /// The rows to train and to validate on.

@@ -2,7 +2,7 @@
 //! the distance threshold with the highest F1.
 
 use anyhow::Result;
-use logodex_schemas::train::{LossConfig, SamplerKind};
+use logodex_schemas::train::LossConfig;
 use tch::{Kind, Tensor};
 
 use crate::batch::{BatchPlan, Samples};
@@ -12,7 +12,7 @@ use crate::loss;
 use crate::model::EmbeddingNet;
 use crate::random::derive;
 use crate::runtime::Runtime;
-use crate::sampler::FoldRows;
+use crate::sampler::{self, FoldRows};
 
 /// Thresholds tried.
 const THRESHOLDS: usize = 100;
@@ -31,11 +31,11 @@ pub struct Validation {
 /// The pairs or triplets that every epoch is validated on, from the seed alone; for `norm_softmax`, pairs.
 /// `None` where the fold yields none.
 pub fn plan(loss: &LossConfig, val: &FoldRows, seed: u64) -> Option<BatchPlan> {
-    let kind = match loss {
-        LossConfig::Triplet { .. } => SamplerKind::Triplets,
-        _ => SamplerKind::Pairs,
+    let seed = derive(seed, "validation", &[]);
+    let samples = match loss {
+        LossConfig::Triplet { .. } => Samples::Triplets(sampler::triplets(val, seed, 0)),
+        _ => Samples::Pairs(sampler::pairs(val, seed, 0)),
     };
-    let samples = Samples::draw(kind, val, derive(seed, "validation", &[]), 0);
     (!samples.is_empty()).then(|| samples.whole())
 }
 

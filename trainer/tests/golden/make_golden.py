@@ -199,26 +199,32 @@ def schedules() -> dict[str, torch.Tensor]:
     }
 
 
-# One row each: perspective corner parts (or none), flip, degrees, grayscale, order, brightness, contrast, saturation,
-# hue. The Rust test has the same table.
+# One row each: crop (left, top, width, height as parts of the sides, or none), perspective corner parts (or none), flip,
+# degrees, grayscale, order, brightness, contrast, saturation, hue. The Rust test has the same table.
 CORNERS_A = [[0.9, 0.1], [0.3, 0.7], [0.5, 0.95], [0.05, 0.6]]
 CORNERS_B = [[0.2, 0.8], [0.99, 0.4], [0.0, 0.0], [0.6, 0.3]]
+CROP_A = (0.125, 0.25, 0.75, 0.625)
+CROP_B = (0.0, 0.375, 0.5, 0.625)
 AUGMENTATIONS = {
-    "perspective": (CORNERS_A, False, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
-    "perspective_filled": (CORNERS_A, False, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
-    "flip": (None, True, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
-    "rotation": (None, False, 12.5, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
-    "grayscale": (None, False, 0.0, True, "bcsh", 1.0, 1.0, 1.0, 0.0),
-    "brightness": (None, False, 0.0, False, "bcsh", 1.2, 1.0, 1.0, 0.0),
-    "contrast": (None, False, 0.0, False, "bcsh", 1.0, 0.7, 1.0, 0.0),
-    "saturation": (None, False, 0.0, False, "bcsh", 1.0, 1.0, 1.4, 0.0),
-    "hue": (None, False, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.1),
-    "hue_back": (None, False, 0.0, False, "bcsh", 1.0, 1.0, 1.0, -0.35),
-    "jitter": (None, False, 0.0, False, "hscb", 0.85, 1.15, 0.8, -0.07),
-    "jitter_gray": (None, False, 0.0, True, "cbhs", 1.15, 0.85, 1.2, 0.1),
-    "perspective_flip": (CORNERS_B, True, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
-    "flip_rotation": (None, True, -14.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
-    "everything": (CORNERS_B, True, -9.0, False, "shbc", 1.1, 0.9, 1.2, 0.05),
+    "crop": (CROP_A, None, False, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
+    "crop_corner": (CROP_B, None, False, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
+    "crop_flip": (CROP_B, None, True, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
+    "perspective": (None, CORNERS_A, False, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
+    "perspective_filled": (None, CORNERS_A, False, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
+    "flip": (None, None, True, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
+    "rotation": (None, None, False, 12.5, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
+    "grayscale": (None, None, False, 0.0, True, "bcsh", 1.0, 1.0, 1.0, 0.0),
+    "brightness": (None, None, False, 0.0, False, "bcsh", 1.2, 1.0, 1.0, 0.0),
+    "contrast": (None, None, False, 0.0, False, "bcsh", 1.0, 0.7, 1.0, 0.0),
+    "saturation": (None, None, False, 0.0, False, "bcsh", 1.0, 1.0, 1.4, 0.0),
+    "hue": (None, None, False, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.1),
+    "hue_back": (None, None, False, 0.0, False, "bcsh", 1.0, 1.0, 1.0, -0.35),
+    "jitter": (None, None, False, 0.0, False, "hscb", 0.85, 1.15, 0.8, -0.07),
+    "jitter_gray": (None, None, False, 0.0, True, "cbhs", 1.15, 0.85, 1.2, 0.1),
+    "perspective_flip": (None, CORNERS_B, True, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
+    "flip_rotation": (None, None, True, -14.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
+    "crop_perspective": (CROP_A, CORNERS_A, False, 0.0, False, "bcsh", 1.0, 1.0, 1.0, 0.0),
+    "everything": (CROP_A, CORNERS_B, True, -9.0, False, "shbc", 1.1, 0.9, 1.2, 0.05),
 }
 
 
@@ -233,8 +239,12 @@ def picture(height: int, width: int) -> torch.Tensor:
 def augmentations() -> dict[str, torch.Tensor]:
     out = {}
     for height, width in ((48, 48), (40, 56)):
-        for name, (corners, flip, degrees, gray, order, b, c, s, h) in AUGMENTATIONS.items():
-            image = picture(height, width)
+        for name, (crop, corners, flip, degrees, gray, order, b, c, s, h) in AUGMENTATIONS.items():
+            # Both sides begin with bytes.
+            image = (picture(height, width) * 255).round() / 255
+            if crop:
+                left, top, columns, rows = (round(part * side) for part, side in zip(crop, (width, height) * 2))
+                image = TF.resized_crop(image, top, left, rows, columns, (height, width), InterpolationMode.BILINEAR)
             if corners:
                 right, bottom = width - 1, height - 1
                 start = [[0, 0], [right, 0], [right, bottom], [0, bottom]]

@@ -1,51 +1,74 @@
-//! Perspective, flip and rotation as one homography per image and one bilinear sampling of the batch.
+//! Where each pixel of an augmented picture comes from: crop, perspective, flip and rotation as one homography and one
+//! crop window, so that a picture is interpolated once.
 
-use tch::{Device, Kind, Tensor};
-
-use super::{ImageParams, Perspective};
+use super::{ImageParams, Perspective, Window};
 
 /// A 3×3 homography, row by row.
-type Matrix = [[f64; 3]; 3];
+pub(super) type Matrix = [[f64; 3]; 3];
 
 const IDENTITY: Matrix = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
-/// Images `[B, 3, H, W]` under their perspective, flip and rotation; 0 from outside the picture.
-pub(super) fn warp(images: &Tensor, params: &[ImageParams]) -> Tensor {
-    let size = images.size();
-    let (height, width) = (size[2], size[3]);
-    let moved: Vec<i64> = (0..)
-        .zip(params)
-        .filter(|(_, p)| p.perspective.is_some() || p.flip || p.rotation_deg != 0.0)
-        .map(|(index, _)| index)
-        .collect();
-    if moved.is_empty() {
-        return images.copy();
-    }
-    let matrices: Vec<f32> = params
-        .iter()
-        .flat_map(|p| between_normalized(&homography(p, width, height), width, height))
-        .flatten()
-        .map(|number| number as f32)
-        .collect();
-    let matrices = Tensor::from_slice(&matrices)
-        .view([-1, 3, 3])
-        .to_device(images.device());
-    let grid = base_grid(width, height, images.device()).matmul(&matrices.transpose(1, 2)); // [B, H·W, 3]
-    let points = grid.narrow(2, 0, 2) / grid.narrow(2, 2, 1);
-    let points = points.view([-1, height, width, 2]);
-    let warped = images.grid_sampler(&points, 0, 0, false); // bilinear, zeros
-    if moved.len() == params.len() {
-        return warped;
-    }
-    // An image that does not move keeps its bits, whatever moves beside it.
-    let moved = Tensor::from_slice(&moved).to_device(images.device());
-    let mut out = images.copy();
-    let _ = out.index_copy_(0, &moved, &warped.index_select(0, &moved));
-    out
+/// From the output back to the picture, by way of the frame: what the crop window becomes when it is enlarged to the
+/// picture's size. Outside the frame all is black; within it, only what the window shows is seen.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Mapping {
+    /// Takes a point of the output to the point of the frame that is seen there; both in pixels, centres at ½.
+    pub homography: Matrix,
+    /// The frame's sides: width, height.
+    pub frame: [f64; 2],
+    /// From the frame to the picture, horizontally and vertically.
+    pub crop: [Axis; 2],
 }
 
-/// Takes a point of the output, in pixels with centres at ½, to the point of the input that is seen there. torchvision
-/// applies perspective, flip, rotation; a point is traced back through them in the opposite order.
+/// One axis of the crop: coordinates in the frame (centres at ½) to coordinates in the picture (centres at 0, so that
+/// whole numbers are pixels), which are offset + scale · x, but never outside first..=last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Axis {
+    pub offset: f64,
+    pub scale: f64,
+    pub first: f64,
+    pub last: f64,
+}
+
+impl Axis {
+    fn new(start: i64, length: i64, side: i64) -> Self {
+        Self {
+            offset: start as f64 - 0.5,
+            scale: length as f64 / side as f64,
+            first: start as f64,
+            last: (start + length - 1) as f64,
+        }
+    }
+}
+
+impl Mapping {
+    /// `None` where no pixel moves.
+    pub fn new(params: &ImageParams, width: i64, height: i64) -> Option<Self> {
+        let still = params.crop.is_none()
+            && params.perspective.is_none()
+            && !params.flip
+            && params.rotation_deg == 0.0;
+        if still {
+            return None;
+        }
+        let window = params.crop.unwrap_or(Window {
+            left: 0,
+            top: 0,
+            width,
+            height,
+        });
+        Some(Self {
+            homography: homography(params, width, height),
+            frame: [width as f64, height as f64],
+            crop: [
+                Axis::new(window.left, window.width, width),
+                Axis::new(window.top, window.height, height),
+            ],
+        })
+    }
+}
+
+/// torchvision applies perspective, flip, rotation; a point is traced back through them in the opposite order.
 fn homography(params: &ImageParams, width: i64, height: i64) -> Matrix {
     let (w, h) = (width as f64, height as f64);
     let flip = if params.flip {
@@ -112,29 +135,6 @@ fn from_points(from: &[[f64; 2]; 4], to: &[[f64; 2]; 4]) -> Matrix {
     }
     let c: [f64; 8] = std::array::from_fn(|i| rows[i][8] / rows[i][i]);
     [[c[0], c[1], c[2]], [c[3], c[4], c[5]], [c[6], c[7], 1.0]]
-}
-
-/// The same homography between `grid_sampler`'s coordinates, in which a side runs from −1 to 1.
-fn between_normalized(pixels: &Matrix, width: i64, height: i64) -> Matrix {
-    let (w, h) = (width as f64 / 2.0, height as f64 / 2.0);
-    let to_pixels = [[w, 0.0, w], [0.0, h, h], [0.0, 0.0, 1.0]];
-    let from_pixels = [[1.0 / w, 0.0, -1.0], [0.0, 1.0 / h, -1.0], [0.0, 0.0, 1.0]];
-    product(&from_pixels, &product(pixels, &to_pixels))
-}
-
-/// Homogeneous normalised coordinates of every pixel's centre, row by row: `[H·W, 3]`.
-fn base_grid(width: i64, height: i64, device: Device) -> Tensor {
-    let centres = |n: i64| {
-        let steps = Tensor::arange(n, (Kind::Float, device));
-        (steps * 2.0 + 1.0) / n as f64 - 1.0
-    };
-    let x = centres(width)
-        .view([1, width])
-        .expand([height, width], false);
-    let y = centres(height)
-        .view([height, 1])
-        .expand([height, width], false);
-    Tensor::stack(&[&x, &y, &x.ones_like()], 2).view([-1, 3])
 }
 
 fn product(a: &Matrix, b: &Matrix) -> Matrix {
