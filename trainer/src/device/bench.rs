@@ -16,10 +16,10 @@ use tch::Device;
 use super::peer::{Peer, PeerWindow};
 use super::step::{Workload, experiment, plans, synthetic, training_rows};
 use super::{Arithmetic, machine, markdown, parse_value, rows};
-use crate::batch::prefetch;
 use crate::config::UsageError;
 use crate::dataset::Dataset;
 use crate::durable::write_whole;
+use crate::feed::{self, Resident, feed};
 use crate::sampler::FoldRows;
 use crate::torch;
 
@@ -339,9 +339,19 @@ impl Timer<'_> {
             (Some((dataset, fold)), _) => {
                 let n = (args.seconds * 100.0).ceil() as usize + WARM_UP + 8;
                 let plans = plans(&workload.config, fold, n)?;
+                let resident = match row.source {
+                    Source::Resident => {
+                        let rows = fold.brands.iter().flat_map(|brand| brand.rows.clone());
+                        Some(Resident::load(dataset, rows.collect(), self.device)?)
+                    }
+                    Source::Synthetic | Source::Streamed => None,
+                };
+                let source = match &resident {
+                    Some(resident) => feed::Source::Device(resident),
+                    None => feed::Source::Host(dataset),
+                };
                 std::thread::scope(|scope| {
-                    let batches = prefetch(scope, dataset, plans, self.device);
-                    let mut batches = batches.into_iter();
+                    let mut batches = feed(scope, source, plans, self.device);
                     self.time(|| {
                         let batch = batches.next().context("the planned batches ran out")??;
                         workload.step_batch(&batch);

@@ -10,7 +10,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use logodex_schemas::run::MetricsLine;
 use logodex_schemas::train::{DeviceChoice, Residency};
 
 use super::check::Findings;
@@ -264,13 +263,21 @@ impl Fits {
     }
 }
 
-/// Reads `metrics.jsonl`.
+/// Reads what is needed of `metrics.jsonl`; lines of other kinds are passed over.
 fn parse(text: &str) -> Result<Told> {
     let mut told = Told::default();
     for line in text.lines() {
-        match serde_json::from_str(line)? {
-            MetricsLine::Step { epoch, loss, .. } => told.steps.push((epoch, loss)),
-            MetricsLine::Epoch { train_loss, f1, .. } => told.epochs.push((train_loss, f1)),
+        let line: serde_json::Value = serde_json::from_str(line)?;
+        let number = |key: &str| {
+            let value = line[key].as_f64();
+            value.with_context(|| format!("no number `{key}` in {line}"))
+        };
+        match line["kind"].as_str() {
+            Some("step") => told.steps.push((number("epoch")? as u32, number("loss")?)),
+            Some("epoch") => told
+                .epochs
+                .push((number("train_loss")?, line["f1"].as_f64())),
+            _ => {}
         }
     }
     Ok(told)

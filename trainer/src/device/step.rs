@@ -7,8 +7,9 @@ use tch::{Device, Kind, Tensor};
 
 use super::Arithmetic;
 
-use crate::batch::{Batch, BatchPlan, Samples};
+use crate::batch::{BatchPlan, Samples};
 use crate::dataset::Dataset;
+use crate::feed::Batch;
 use crate::learner::Learner;
 use crate::model::{Group, Mode, Parameter};
 use crate::optimizer::zero_grad;
@@ -85,16 +86,14 @@ impl Workload {
 
     /// The step of a batch from the dataset, its pictures prepared on the device.
     pub(super) fn step_batch(&mut self, batch: &Batch) -> f64 {
-        let images = augment::to_float(&self.runtime.upload(&batch.images_nhwc));
-        let images = match &self.config.augment {
-            Some(augment) => {
-                let drawn = augment::draw(augment, self.config.seed, 0, &batch.plan.keys);
-                augment::augment(&images, &drawn)
-            }
-            None => images,
-        };
+        let side = batch.images_nhwc.size()[1] as usize;
+        let drawn = self.config.augment.as_ref().map(|config| {
+            let seed = self.config.seed;
+            augment::draw(config, side, seed, 0, &batch.plan.keys)
+        });
+        let images = augment::prepare(&batch.images_nhwc, drawn.as_ref());
         let targets = self.runtime.i64_tensor(&batch.plan.targets);
-        self.step(&augment::normalize(&images), &targets)
+        self.step(&images, &targets)
     }
 }
 
@@ -117,8 +116,7 @@ pub(super) fn plans(config: &TrainConfig, fold: &FoldRows, n: usize) -> Result<V
     let mut plans = Vec::new();
     let mut rows: Vec<crate::sampler::Pair> = Vec::new();
     for epoch in 0.. {
-        let Samples::Pairs(drawn) = Samples::draw(config.sampler(), fold, config.seed, epoch)
-        else {
+        let Samples::Pairs(drawn) = Samples::draw(config, fold, epoch) else {
             unreachable!("the loss that is timed takes pairs")
         };
         if drawn.is_empty() {

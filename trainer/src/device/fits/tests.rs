@@ -95,13 +95,16 @@ fn other_batches_from_the_device_fail() {
 }
 
 #[test]
-fn metrics_are_read_as_the_trainer_writes_them() {
-    let step = MetricsLine::Step {
-        epoch: 1,
-        step: 3,
-        loss: 0.5,
-    };
-    let text = serde_json::to_string(&step).expect("JSON") + "\n";
-    assert_eq!(parse(&text).expect("read").steps, [(1, 0.5)]);
-    assert!(parse("{\"kind\":\"step\"}").is_err());
+fn steps_and_epochs_are_read_and_other_lines_passed_over() {
+    let text = r#"{"kind":"step","epoch":1,"step":3,"loss":0.5}
+{"kind":"warning","epoch":1}
+{"kind":"epoch","epoch":1,"train_loss":0.25,"f1":null}
+"#;
+    let told = parse(text).expect("read");
+    assert_eq!(
+        (told.steps, told.epochs),
+        (vec![(1, 0.5)], vec![(0.25, None)])
+    );
+    assert!(parse("{\"kind\":\"step\",\"epoch\":1}").is_err());
+    assert!(parse("{\"kind\"").is_err());
 }
