@@ -19,6 +19,7 @@ python=()
 if [ -n "${LIBTORCH:-}" ]; then
   lib=$LIBTORCH/lib
   version=$(cat "$LIBTORCH/build-version" 2>/dev/null || cat "$LIBTORCH/version.py" 2>/dev/null || true)
+  [ -z "${PYTHON:-}" ] || python=(--python "$PYTHON")
   version=$(grep -oE '[0-9]+\.[0-9]+\.[0-9]+' <<<"$version" | head -1) || fail "$LIBTORCH: neither build-version nor version.py tells its version"
 else
   py=${PYTHON:-python3}
