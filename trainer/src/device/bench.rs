@@ -312,7 +312,8 @@ impl Timer<'_> {
             }
             Err(e) => {
                 row.skipped = Some(format!("{e:#}"));
-                self.peer = None;
+                // One row that fails, as where torch.compile finds no compiler, leaves the others.
+                self.peer = self.peer.take().filter(|peer| peer.ready);
             }
         }
         Ok(())

@@ -23,6 +23,8 @@ pub(super) struct Peer {
     child: Child,
     input: ChildStdin,
     answers: Receiver<String>,
+    /// Whether it can be asked again: it is there, and owes no answer.
+    pub(super) ready: bool,
 }
 
 /// One timed window, the peer's or ours.
@@ -79,6 +81,7 @@ impl Peer {
             child,
             input,
             answers,
+            ready: true,
         })
     }
 
@@ -118,6 +121,7 @@ impl Peer {
         deadline: Instant,
     ) -> Result<T> {
         let ended = "PyTorch's process has ended: see peer.log";
+        self.ready = false;
         writeln!(self.input, "{request}")
             .and_then(|()| self.input.flush())
             .context(ended)?;
@@ -127,6 +131,7 @@ impl Peer {
             Err(RecvTimeoutError::Timeout) => bail!("the time was up"),
             Err(RecvTimeoutError::Disconnected) => bail!(ended),
         };
+        self.ready = true;
         let value: serde_json::Value = serde_json::from_str(&answer)
             .with_context(|| format!("PyTorch answered {answer:?}"))?;
         if let Some(error) = value.get("error").and_then(|e| e.as_str()) {

@@ -37,7 +37,7 @@ fn failed(compare_with: impl Fn(&mut Findings)) -> Vec<String> {
 }
 
 #[test]
-fn one_wrong_weight_fails_every_comparison_it_reaches() {
+fn wrong_weights_fail_every_comparison_that_they_reach() {
     let (config, runtime, mut right) = cpu_learner();
     let pictures = pictures(SIZES);
     let initial = right.net.state();
@@ -56,7 +56,8 @@ fn one_wrong_weight_fails_every_comparison_it_reaches() {
         .iter()
         .find(|p| p.name == name)
         .expect(name);
-    let _ = tch::no_grad(|| weight.tensor.get(0).g_mul_scalar_(1.5));
+    // Some inputs of every filter: a whole filter's scale is undone by the BatchNorm behind it.
+    let _ = tch::no_grad(|| weight.tensor.narrow(1, 0, 16).g_mul_scalar_(2.0));
     let wrong = outcome(&mut right, &config, &runtime, &pictures, 0);
     let names = judge(&wrong, Precision::Fp32);
     for what in [
@@ -100,11 +101,11 @@ fn another_constant_of_a_loss_is_seen() {
         let config = experiment(Arch::Resnet18, loss).expect("accepted");
         loss_outcome(&config, CPU).expect("a loss")
     };
-    let (value, gradients) = outcome_of(LOSSES[0]);
-    let (same, same_gradients) = outcome_of(LOSSES[0]);
+    let (value, gradients) = outcome_of(TRAINED_LOSS);
+    let (same, same_gradients) = outcome_of(TRAINED_LOSS);
     assert_eq!(value, same);
     assert_eq!(relative_of_all(&same_gradients, &gradients), 0.0);
-    let (other, other_gradients) = outcome_of("kind = \"triplet\"\nmargin = 0.9");
+    let (other, other_gradients) = outcome_of("kind = \"norm_softmax\"\ntemperature = 0.051");
     assert!((other / value - 1.0).abs() > 1e-5);
     assert!(relative_of_all(&other_gradients, &gradients) > 1e-4);
 }
