@@ -4,12 +4,13 @@
 //! Distances are ‖x − reference‖ / ‖reference‖ in fp64. Bounds leave room for another order of summation and no more:
 //! TensorFloat-32 left on by mistake breaks fp32's, and bf16's has a lower end that an autocast without effect misses.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod optimizers;
+
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use logodex_schemas::train::{
-    Arch, AugmentConfig, DeviceChoice, OptimizerConfig, OptimizerKind, Precision, SamplerKind,
-    TrainConfig,
+    Arch, AugmentConfig, DeviceChoice, Precision, SamplerKind, TrainConfig,
 };
 use rand::Rng;
 use tch::{Device, Kind, Tensor};
@@ -18,7 +19,7 @@ use super::check::Findings;
 use super::{Arithmetic, layout_name, precision_name};
 use crate::learner::Learner;
 use crate::model::{Group, Mode};
-use crate::optimizer::{Optimizer, zero_grad};
+use crate::optimizer::zero_grad;
 use crate::random::stream;
 use crate::runtime::Runtime;
 use crate::{augment, config, torch};
@@ -112,7 +113,7 @@ pub(super) fn check(findings: &mut Findings, device: Arithmetic, sizes: Sizes) -
 
     let runtime = device.start()?;
     let mut there = learner(&config, &runtime)?;
-    optimizers(findings, (&mut cpu, &mut there), &config, &pictures)?;
+    optimizers::check(findings, (&mut cpu, &mut there), &config, &pictures)?;
     losses(findings, reference, device)?;
     augmentation(findings, device, &pictures)?;
     dropout(findings, device)
@@ -291,89 +292,6 @@ fn relative_of_all(x: &BTreeMap<String, Tensor>, reference: &BTreeMap<String, Te
     } else {
         (distance / norm).sqrt()
     }
-}
-
-/// Two steps of each optimiser at two freeze levels from the same gradients: what moves, and that nothing else does.
-fn optimizers(
-    findings: &mut Findings,
-    (cpu, device): (&mut Learner, &mut Learner),
-    config: &TrainConfig,
-    pictures: &Tensor,
-) -> Result<()> {
-    let runtime_of = |learner: &Learner| Runtime {
-        device: learner.parameters[0].tensor.device(),
-        bf16: false,
-        channels_last: true,
-    };
-    let initial = cpu.net.state();
-    for kind in [
-        OptimizerKind::Sgd,
-        OptimizerKind::Adam,
-        OptimizerKind::Adamw,
-    ] {
-        for frozen in [0, 4] {
-            cpu.net.load_state(&initial)?;
-            device.net.load_state(&initial)?;
-            for learner in [&mut *cpu, &mut *device] {
-                let runtime = runtime_of(learner);
-                let _ = outcome(learner, config, &runtime, pictures, frozen);
-            }
-            let (moved, strayed) = steps(kind, frozen, cpu, device)?;
-            let name = format!("{kind:?} steps, freeze level {frozen}").to_lowercase();
-            let detail = "how two steps move the weights, relative distance";
-            findings.at_most(&name, moved, 1e-4, detail);
-            let detail = "frozen parameters that moved or have a gradient, or others without";
-            findings.at_most(&format!("{name}: strays"), strayed as f64, 0.0, detail);
-        }
-    }
-    Ok(())
-}
-
-/// Steps both learners twice with the CPU's gradients. Returns the relative distance between the two movements and the
-/// number of the device's parameters that do not keep to the freeze level.
-fn steps(kind: OptimizerKind, frozen: u8, cpu: &Learner, device: &Learner) -> Result<(f64, usize)> {
-    let config = OptimizerConfig {
-        kind,
-        weight_decay: 0.01,
-        ..OptimizerConfig::default()
-    };
-    let weights = |learner: &Learner| -> BTreeMap<String, Tensor> {
-        let all = learner.parameters.iter();
-        all.map(|p| (p.name.clone(), exact(&p.tensor))).collect()
-    };
-    let (before_cpu, before) = (weights(cpu), weights(device));
-    let mut strays = BTreeSet::new();
-    for (theirs, ours) in cpu.parameters.iter().zip(&device.parameters) {
-        let still = matches!(ours.group, Group::Backbone { stage } if stage < frozen);
-        if ours.tensor.grad().defined() == still {
-            strays.insert(ours.name.as_str());
-        }
-        if ours.tensor.grad().defined() && theirs.tensor.grad().defined() {
-            tch::no_grad(|| ours.tensor.grad().f_copy_(&theirs.tensor.grad()))?;
-        }
-    }
-    for learner in [cpu, device] {
-        let mut optimizer = Optimizer::new(&config);
-        for _ in 0..2 {
-            optimizer.step(&learner.parameters, |_| 1e-2);
-        }
-    }
-    let moves = |before: &BTreeMap<String, Tensor>, learner: &Learner| {
-        let after = weights(learner);
-        let moves = after
-            .iter()
-            .map(|(name, t)| (name.clone(), t - &before[name]));
-        moves.collect::<BTreeMap<_, _>>()
-    };
-    let (expected, found) = (moves(&before_cpu, cpu), moves(&before, device));
-    for parameter in &device.parameters {
-        let still = matches!(parameter.group, Group::Backbone { stage } if stage < frozen);
-        let moved = found[&parameter.name].abs().max().double_value(&[]) > 0.0;
-        if moved == still {
-            strays.insert(parameter.name.as_str());
-        }
-    }
-    Ok((relative_of_all(&found, &expected), strays.len()))
 }
 
 /// Every loss that this build trains, with its gradients in the embeddings and in its own weights.

@@ -1,7 +1,10 @@
 //! Each check fails where something is wrong: every test plants a discrepancy.
 
-use logodex_schemas::train::Residency;
+use std::collections::BTreeSet;
 
+use logodex_schemas::train::{OptimizerKind, Residency};
+
+use super::optimizers::steps;
 use super::*;
 
 const SIZES: Sizes = Sizes {
