@@ -13,7 +13,7 @@ BIN   := target/release
 DEMO  := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train
+.PHONY: help demo dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train cuda-kit cuda-check cuda-bench
 .SILENT: help
 
 help: ## this list
@@ -91,3 +91,12 @@ bench-data: build ## the dataset engine beside Pillow, OpenCV, torchvision, memm
 
 bench-train: build ## feeding and stepping beside PyTorch's DataLoader and Pillow, on the CPU (at most 8 minutes)
 	scripts/bench_train.sh $(BIN) target/bench-train
+
+cuda-kit: build ## target/cuda-kit: what a CUDA machine needs beside Python with torch 2.11.0, to check and to time it
+	scripts/cuda_kit.sh $(BIN) target/cuda-kit
+
+cuda-check: cuda-kit ## on a CUDA machine: is what it computes right? [PYTHON=… or LIBTORCH=…: torch 2.11.0]
+	RESULTS=runs/cuda target/cuda-kit/run.sh check
+
+cuda-bench: cuda-kit ## on a CUDA machine: images/s beside PyTorch, 8 minutes at most
+	RESULTS=runs/cuda target/cuda-kit/run.sh bench

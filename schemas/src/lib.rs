@@ -6,6 +6,7 @@
 //! the XSD of the annotations ([`voc::annotation_xsd`]).
 
 pub mod dataset;
+pub mod device;
 pub mod evaluation;
 pub mod header;
 pub mod plan;
@@ -46,6 +47,8 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "run_state" => run::RunState,
         "metrics_line" => run::MetricsLine,
         "stopped" => run::Stopped,
+        "device_check" => device::DeviceCheck,
+        "bench" => device::Benchmark,
         "evaluation" => evaluation::Evaluation,
         "evaluation_row" => evaluation::EvaluationRow,
         "episode_row" => evaluation::EpisodeRow,

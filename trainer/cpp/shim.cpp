@@ -138,7 +138,8 @@ int shim_fused_adam_(at::Tensor* const* weights, at::Tensor* const* grads, at::T
 
 int shim_set_tf32(int enabled) {
   return guarded([&] {
-    at::globalContext().setAllowTF32CuBLAS(enabled);
+    // As PyTorch's own default: the convolutions alone. Heads, losses and the augmentation's coordinates stay fp32.
+    at::globalContext().setAllowTF32CuBLAS(false);
     at::globalContext().setAllowTF32CuDNN(enabled);
   });
 }

@@ -9,6 +9,8 @@ use logodex_schemas::split::Fold;
 
 use crate::config::UsageError;
 use crate::dataset::DatasetError;
+use crate::device::bench::{BenchArgs, bench};
+use crate::device::check::{SelfcheckArgs, selfcheck};
 use crate::eval::command::{EvaluateArgs, evaluate_command};
 use crate::interrupt::Interrupted;
 use crate::model::weights::WeightsError;
@@ -109,6 +111,10 @@ enum Command {
         #[arg(required = true, value_name = "RUN")]
         runs: Vec<PathBuf>,
     },
+    /// Check that a device computes what the CPU computes, and that runs on it resume and learn.
+    Selfcheck(SelfcheckArgs),
+    /// Time the training step on a device, and the same step in Python PyTorch beside it.
+    Bench(BenchArgs),
 }
 
 fn parse_fold(name: &str) -> Result<Fold, String> {
@@ -152,6 +158,8 @@ impl Cli {
             Command::Curve(args) => curve_command(&args),
             Command::Evaluate(args) => evaluate_command(&args),
             Command::Report { out, runs } => report_command(&out, &runs),
+            Command::Selfcheck(args) => selfcheck(&args),
+            Command::Bench(args) => bench(&args),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod curves;
 pub mod dataset;
+pub mod device;
 pub mod durable;
 pub mod ema;
 pub mod embed;

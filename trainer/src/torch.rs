@@ -121,7 +121,7 @@ pub fn channels_last(t: &Tensor) -> Tensor {
     }
 }
 
-/// Allows TensorFloat-32 in CUDA's matrix products and convolutions.
+/// Allows TensorFloat-32 in CUDA's convolutions. Matrix products (heads, losses) stay fp32.
 pub fn set_tf32(enabled: bool) {
     // SAFETY: a plain call.
     must(unsafe { shim_set_tf32(c_int::from(enabled)) });

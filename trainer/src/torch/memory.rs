@@ -32,11 +32,21 @@ pub fn host_bytes(shape: &[i64], device: Device) -> Result<Tensor> {
 
 /// A few numbers for the device; the calling thread does not wait for what the device still has to do before.
 pub fn upload(values: Tensor, device: Device) -> Tensor {
-    match device.is_cuda() {
-        false => values,
-        true => values
-            .pin_memory(device)
-            .to_device_(device, values.kind(), true, false),
+    if !device.is_cuda() {
+        return values;
+    }
+    let (kind, n_bytes) = (
+        values.kind(),
+        values.numel() * values.kind().elt_size_in_bytes(),
+    );
+    // `Tensor::pin_memory` would do, but tch gives it a device, of which libtorch 2.11 complains at every call.
+    match host_bytes(&[n_bytes as i64], device) {
+        Ok(bytes) => {
+            let mut pinned = bytes.view_dtype(kind).view(values.size().as_slice());
+            pinned.copy_(&values);
+            pinned.to_device_(device, kind, true, false)
+        }
+        Err(_) => values.to_device(device),
     }
 }
 
