@@ -13,12 +13,30 @@ use crate::config::{self, UsageError};
 use crate::durable::write_whole;
 
 /// Which checkpoint of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     /// After the last epoch.
     Last,
     /// After the epoch with the highest validation F1.
     Best,
+    /// After so many epochs, where it was kept.
+    Epoch(u32),
+}
+
+impl std::str::FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "last" => Ok(Self::Last),
+            "best" => Ok(Self::Best),
+            _ => text
+                .strip_prefix("epoch-")
+                .and_then(|number| number.parse().ok())
+                .map(Self::Epoch)
+                .ok_or_else(|| "must be last, best or epoch-NNN".to_owned()),
+        }
+    }
 }
 
 /// A run that `fit` writes; locked against a second writer until it is dropped.
@@ -202,10 +220,17 @@ pub fn open(dir: &Path, which: Which) -> Result<(TrainConfig, Checkpoint)> {
     }
     let (config, _) = config::read(&config_path)?;
     let (link, hint) = match which {
-        Which::Last => ("last", "no epoch is finished yet"),
-        Which::Best => ("best", "no epoch was validated; use the last one"),
+        Which::Last => ("last".to_owned(), "no epoch is finished yet"),
+        Which::Best => (
+            "best".to_owned(),
+            "no epoch was validated; use the last one",
+        ),
+        Which::Epoch(epochs) => (
+            checkpoint::folder_name(epochs),
+            "it was not kept, or not reached; use last or best",
+        ),
     };
-    let path = dir.join("checkpoints").join(link);
+    let path = dir.join("checkpoints").join(&link);
     if !path.exists() {
         return Err(UsageError(format!("{}: no such checkpoint: {hint}", path.display())).into());
     }

@@ -66,9 +66,8 @@ pub fn rank(search: &Search) -> Vec<Found> {
                 let count = panels.len().min(range.end * WIDTH) - first;
                 for (tile, counters) in queries.chunks(TILE).zip(counters.chunks_mut(TILE)) {
                     // A tile that is not full asks its last query again, and drops the answer.
-                    let asked = std::array::from_fn(|i| {
-                        search.vectors.get(tile[i.min(tile.len() - 1)])
-                    });
+                    let asked =
+                        std::array::from_fn(|i| search.vectors.get(tile[i.min(tile.len() - 1)]));
                     panels.products(&asked, range.clone(), &mut out);
                     for (counter, scores) in counters.iter_mut().zip(&out) {
                         counter.count(first as u32, &scores[..count]);
@@ -339,7 +338,10 @@ mod tests {
     fn map_at_r_does_not_forgive_misses() {
         // Three positives, one within the first three, at rank 1. Divided by the hits it would be 1.
         assert_eq!(average_precision_at_r(&[1, 7, 9]), 1.0 / 3.0);
-        assert_eq!(average_precision_at_r(&[2, 3, 9]), (1.0 / 2.0 + 2.0 / 3.0) / 3.0);
+        assert_eq!(
+            average_precision_at_r(&[2, 3, 9]),
+            (1.0 / 2.0 + 2.0 / 3.0) / 3.0
+        );
         assert_eq!(average_precision_at_r(&[4, 5, 6]), 0.0);
         assert_eq!(r_precision(&[1, 7, 9]), 1.0 / 3.0);
         assert_eq!(average_precision(&[1, 4]), (1.0 + 2.0 / 4.0) / 2.0);

@@ -96,6 +96,14 @@ impl Roster {
         self.rows.is_empty()
     }
 
+    /// Place in [`Self::brands`] of each position's brand, `[N]`.
+    pub fn brand_of_position(&self) -> Vec<u32> {
+        (0..)
+            .zip(&self.brands)
+            .flat_map(|(place, brand)| std::iter::repeat_n(place, brand.len()))
+            .collect()
+    }
+
     /// The L2-normalised vectors of `set`, the set that this roster was made from, in canonical order.
     pub fn unit_vectors(&self, set: &EmbeddingSet) -> UnitVectors {
         let mut vectors = UnitVectors::zeros(self.len(), set.dim);
