@@ -99,6 +99,12 @@ pub fn evaluate_command(args: &EvaluateArgs) -> Result<()> {
         Some(name) => name.clone(),
         None => model_name(path)?,
     };
+    if floors::FLOORS.contains(&model.as_str()) {
+        return Err(UsageError(format!(
+            "{model:?} is the name of a floor; name the model otherwise with --name"
+        ))
+        .into());
+    }
     let mut outcome: Option<Outcome> = None;
     for (region, rows) in &rows {
         let next = judge(&model, *region, rows, &dataset, boxes.as_deref(), args)?;

@@ -143,9 +143,14 @@ impl UnitVectors {
             .map(|&x| f64::from(x) * f64::from(x))
             .sum::<f64>()
             .sqrt();
+        self.set_unit(position, vector.iter().map(|&x| f64::from(x) / norm));
+    }
+
+    /// Stores a vector of length one, rounded to f32.
+    pub fn set_unit(&mut self, position: usize, vector: impl Iterator<Item = f64>) {
         let start = position * self.stride;
-        for (slot, &x) in self.values[start..].iter_mut().zip(vector) {
-            *slot = (f64::from(x) / norm) as f32;
+        for (slot, x) in self.values[start..].iter_mut().zip(vector) {
+            *slot = x as f32;
         }
     }
 

@@ -24,10 +24,15 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// The same queries by 1 − cosine similarity, 0 to 2: what protocol `paper_cosine` thresholds.
+    /// The same queries by 1 − cosine similarity, 0 to 2: what protocol `paper_cosine` thresholds. Below 1e-12 it is 0:
+    /// equal directions are at no distance, whatever their last bits.
     pub fn by_cosine(&self) -> Self {
+        let distance = |similarity: &f64| match 1.0 - similarity {
+            distance if distance < 1e-12 => 0.0,
+            distance => distance,
+        };
         Self {
-            distances: self.similarities.iter().map(|s| 1.0 - s).collect(),
+            distances: self.similarities.iter().map(distance).collect(),
             ..self.clone()
         }
     }
@@ -50,8 +55,7 @@ pub fn prototypes(vectors: &UnitVectors, supports: &[&[usize]]) -> Prototypes {
         let prototype = prototype(vectors, supports);
         let norm = norm(&prototype);
         if norm > 0.0 {
-            let rounded: Vec<f32> = prototype.iter().map(|&x| x as f32).collect();
-            directions.set(place, &rounded);
+            directions.set_unit(place, prototype.iter().map(|x| x / norm));
         }
         norms.push(norm);
     }
