@@ -13,7 +13,7 @@ BIN   := target/release
 DEMO  := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dataset splits audit train evaluate report test torture check schemas setup build python bench-data
+.PHONY: help demo dataset splits audit train evaluate report test torture check schemas setup build python bench-data bench-eval
 .SILENT: help
 
 help: ## this list
@@ -79,3 +79,6 @@ schemas: ## write schemas/json and schemas/xsd anew from the code
 
 bench-data: build ## the dataset engine beside Pillow, OpenCV, torchvision, memmap, streaming and Lance
 	scripts/bench_data.sh $(BIN) target/bench-data
+
+bench-eval: setup ## [BENCH_PYTHON=python3]: exact retrieval of 60,000 embeddings, and beside PyTorch and pytorch-metric-learning
+	scripts/bench_eval.sh target/bench-eval $(or $(BENCH_PYTHON),python3)

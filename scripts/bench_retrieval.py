@@ -1,5 +1,5 @@
 """The peers of trainer/benches/retrieval.rs on the same embeddings, same cores: plain PyTorch, and
-pytorch-metric-learning's AccuracyCalculator (torch 2.11, pytorch-metric-learning 2.9, faiss-cpu where it installs).
+pytorch-metric-learning's AccuracyCalculator (torch 2.11, pytorch-metric-learning 2.9 with faiss-cpu, which it needs).
 
     python3 scripts/bench_retrieval.py EMBEDDINGS.safetensors [THREADS]
 
@@ -49,8 +49,11 @@ def sorting(block=512):
 
 
 def metric_learning():
+    import faiss
+
     from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 
+    faiss.omp_set_num_threads(threads)
     calculator = AccuracyCalculator(
         include=("precision_at_1", "r_precision", "mean_average_precision_at_r"), k="max_bin_count", device=torch.device("cpu")
     )

@@ -4,12 +4,9 @@
 //! The resamples depend on the seed and the number of brands alone: every metric and every model sees the same ones,
 //! which is what makes differences of models paired.
 
-use anyhow::{Result, ensure};
-use logodex_schemas::evaluation::EpisodeRow;
 use rand::Rng;
 use rayon::prelude::*;
 
-use crate::eval::metrics::Metric;
 use crate::random::stream;
 
 /// Resamples where nothing else is asked for.
@@ -210,97 +207,10 @@ impl ByBrand {
     }
 }
 
-/// The mean of `a` − `b` per episode with its interval, over the same episodes of two models.
-///
-/// Metrics that no threshold enters (`map`, `r_at_95p`) are the same under both protocols, so that for them
-/// `paper_oracle` stands in where a model was judged without validation brands and has no `paper` episodes.
-///
-/// # Errors
-/// An unknown or not per-episode metric, no episodes of that protocol and number of shots, or episodes that differ
-/// (another seed, split, or set of rows).
-pub fn paired_difference(
-    a: &[EpisodeRow],
-    b: &[EpisodeRow],
-    protocol: &str,
-    shots: u32,
-    metric: &str,
-    seed: u64,
-) -> Result<Interval> {
-    let metric = Metric::from_name(metric)?;
-    let (a, b) = (
-        select(a, protocol, shots, metric)?,
-        select(b, protocol, shots, metric)?,
-    );
-    ensure!(
-        a.len() == b.len()
-            && a.iter()
-                .zip(&b)
-                .all(|(x, y)| x.episode == y.episode && x.brand == y.brand),
-        "the two models were not judged on the same {shots}-shot episodes; evaluate both with the same seed, dataset, split and rows"
-    );
-    let brands: Vec<u32> = a.iter().map(|row| row.brand).collect();
-    let differences: Vec<f64> = a
-        .iter()
-        .zip(&b)
-        .map(|(x, y)| metric.of(x) - metric.of(y))
-        .collect();
-    let by_brand = ByBrand::new(&brands);
-    let resamples = Resamples::draw(seed, by_brand.brands(), RESAMPLES);
-    by_brand
-        .mean(&differences, &resamples)
-        .map(|estimate| estimate.interval)
-        .ok_or_else(|| anyhow::anyhow!("there are no {shots}-shot episodes"))
-}
-
-fn select<'a>(
-    rows: &'a [EpisodeRow],
-    protocol: &str,
-    shots: u32,
-    metric: Metric,
-) -> Result<Vec<&'a EpisodeRow>> {
-    let of = |protocol: &str| -> Vec<&'a EpisodeRow> {
-        rows.iter()
-            .filter(|row| row.protocol == protocol && row.shots == shots)
-            .collect()
-    };
-    let mut found = of(protocol);
-    if found.is_empty() && Metric::RANKED.contains(&metric) {
-        found = of(super::PAPER_ORACLE);
-    }
-    ensure!(
-        !found.is_empty(),
-        "there are no {shots}-shot episodes under protocol {protocol:?}"
-    );
-    found.sort_by_key(|row| row.episode);
-    ensure!(
-        found
-            .windows(2)
-            .all(|pair| pair[0].episode != pair[1].episode),
-        "a {shots}-shot episode is listed twice under protocol {protocol:?}"
-    );
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rand_chacha::ChaCha8Rng;
-
-    fn episode(number: u32, brand: u32, map: f64) -> EpisodeRow {
-        EpisodeRow {
-            protocol: "paper".to_owned(),
-            shots: 1,
-            episode: number,
-            brand,
-            accuracy: 0.9,
-            precision: 0.5,
-            recall: 0.5,
-            f1: 0.5,
-            r_at_95p: 0.1,
-            map,
-            region: logodex_schemas::dataset::Region::Image,
-        }
-    }
 
     #[test]
     fn percentiles_are_those_of_numpy() {
@@ -329,7 +239,7 @@ mod tests {
     #[test]
     fn intervals_of_means_cover_the_truth_in_93_to_97_studies_of_100() {
         // Brand effect uniform on ±1, an uneven number of episodes, episode noise uniform on ±1, truth 0.
-        for brands in [10u32, 40, 100] {
+        for brands in [8u32, 40, 100] {
             let studies = 2000u64;
             let covered = (0..studies)
                 .into_par_iter()
@@ -402,66 +312,5 @@ mod tests {
         let i = estimate.interval;
         assert_eq!((i.mean, i.low, i.high), (2.0, 2.0, 2.0));
         assert!(estimate.replicates.iter().any(|r| r.is_nan()));
-    }
-
-    #[test]
-    fn a_difference_is_paired() {
-        let brands = 30;
-        let a: Vec<EpisodeRow> = (0..120)
-            .map(|e| {
-                episode(
-                    e,
-                    e % brands,
-                    f64::from(e * 7 % 31) / 31.0 + 0.01 * f64::from(e % 3),
-                )
-            })
-            .collect();
-        let b: Vec<EpisodeRow> = a
-            .iter()
-            .map(|r| episode(r.episode, r.brand, r.map - 0.05))
-            .collect();
-        let shuffled: Vec<EpisodeRow> = b.iter().rev().cloned().collect();
-        let d = paired_difference(&a, &shuffled, "paper", 1, "map", 3).unwrap();
-        assert!((d.mean - 0.05).abs() < 1e-12);
-        assert!(
-            (d.low - 0.05).abs() < 1e-9 && (d.high - 0.05).abs() < 1e-9,
-            "{d:?}"
-        );
-        assert_eq!(
-            paired_difference(&a, &a, "paper", 1, "f1", 3).unwrap().mean,
-            0.0
-        );
-    }
-
-    #[test]
-    fn episodes_that_differ_cannot_be_paired() {
-        let a = [episode(0, 1, 0.5), episode(1, 2, 0.5)];
-        let other_brand = [episode(0, 1, 0.5), episode(1, 3, 0.5)];
-        let error = |b: &[EpisodeRow], protocol, metric| {
-            paired_difference(&a, b, protocol, 1, metric, 3)
-                .unwrap_err()
-                .to_string()
-        };
-        assert!(error(&other_brand, "paper", "map").contains("same 1-shot episodes"));
-        assert!(error(&a[..1], "paper", "map").contains("same 1-shot episodes"));
-        assert!(error(&a, "paper_oracle", "f1").contains("no 1-shot episodes"));
-        assert!(error(&a, "paper", "trace_ratio").contains("no per-episode metric"));
-    }
-
-    #[test]
-    fn a_ranking_metric_needs_no_transferred_threshold() {
-        let a = [episode(0, 1, 0.5), episode(1, 2, 0.75)];
-        let mut b = a.clone();
-        for row in &mut b {
-            row.protocol = "paper_oracle".to_owned();
-            row.map -= 0.25;
-        }
-        assert_eq!(
-            paired_difference(&a, &b, "paper", 1, "map", 3)
-                .unwrap()
-                .mean,
-            0.25
-        );
-        assert!(paired_difference(&a, &b, "paper", 1, "f1", 3).is_err());
     }
 }

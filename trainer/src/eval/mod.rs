@@ -43,7 +43,7 @@ use logodex_schemas::evaluation::{
     CurveRow, EpisodeRow, Evaluation, JudgedRegion, RetrievalRow, evaluation_header,
 };
 
-pub use bootstrap::paired_difference;
+pub use difference::paired_difference;
 pub use embeddings::EmbeddingSet;
 pub use paper::{PAPER, PAPER_ORACLE};
 pub use table::table;

@@ -235,7 +235,8 @@ fn precision_sum<'a>(ranks: impl Iterator<Item = &'a u32>) -> f64 {
     (1u32..)
         .zip(ranks)
         .map(|(j, rank)| f64::from(j) / f64::from(*rank))
-        .sum()
+        // Not `sum`, which is −0 over nothing.
+        .fold(0.0, |sum, precision| sum + precision)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Slices: kinds of queries whose numbers stand beside those of all. Only what is asked is narrowed, never what it is
 //! compared with.
 //!
-//! They are told by what the dataset knows of a row. "Text-like" is a proxy: a box at least three times as wide as
+//! They are told by what the dataset knows of a row. "Text-like" is a proxy: a box at least twice as wide as
 //! high, as wordmarks are and emblems are not; nobody read the pictures.
 
 use crate::eval::Facts;
@@ -10,12 +10,12 @@ use crate::eval::tally::MIN_BRANDS;
 
 /// `few_images`: brands with at most so many source images among the rows judged.
 pub const FEW_IMAGES: usize = 10;
-/// `small_boxes`: rows whose box has a shorter side below so many source pixels.
-pub const SMALL_BOX_PX: u32 = 32;
+/// `small_boxes`: rows whose box has a shorter side below so many source pixels, COCO's limit of "large" objects.
+pub const SMALL_BOX_PX: u32 = 96;
 /// `many_boxes`: rows whose source image has at least so many boxes.
 pub const MANY_BOXES: u32 = 3;
 /// `text_like`: rows whose box is at least so many times as wide as high.
-pub const TEXT_ASPECT: u32 = 3;
+pub const TEXT_ASPECT: u32 = 2;
 
 /// The logo that a row shows; of a whole image its largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,21 +101,21 @@ mod tests {
 
     #[test]
     fn rows_fall_into_slices_by_what_the_dataset_says_of_them() {
-        // Eight brands of 12 rows; the last four show 3 source images each.
+        // Sixteen brands of 12 rows; the last ten show 3 source images each.
         let set = EmbeddingSet {
             dim: 1,
-            embeddings: vec![1.0; 96],
-            brand: (0..96).map(|row| row / 12).collect(),
-            row: (0..96).collect(),
+            embeddings: vec![1.0; 192],
+            brand: (0..192).map(|row| row / 12).collect(),
+            row: (0..192).collect(),
         };
-        let image = |row: i64| if row < 48 { row } else { row / 4 + 100 };
+        let image = |row: i64| if row < 72 { row } else { row / 4 + 200 };
         let roster = Roster::new(&set, &image).unwrap();
         let logo = |row: i64| Logo {
             boxes: 1 + u32::from(row % 12 == 0) * 2,
-            width: if row % 12 == 1 { 300 } else { 90 },
-            height: if row < 24 { 31 } else { 100 },
+            width: if row % 12 == 1 { 300 } else { 150 },
+            height: if row < 24 { 95 } else { 100 },
         };
-        let category = |brand: i64| ["Food", "Sports"][usize::from(brand == 7)].to_owned();
+        let category = |brand: i64| ["Food", "Sports"][usize::from(brand >= 14)].to_owned();
         let facts = Facts {
             image_of_row: &image,
             brand_name: &|b| b.to_string(),
@@ -127,21 +127,20 @@ mod tests {
             .iter()
             .map(|s| (s.name.as_str(), s.positions.iter().filter(|p| **p).count()))
             .collect();
-        // Wide: 300 × 31 of two brands, and 300 × 100 of six.
         assert_eq!(
             found,
             [
-                ("category: Food", 84),
-                ("few_images", 48),
-                ("many_boxes", 8),
-                ("text_like", 8)
+                ("category: Food", 168),
+                ("few_images", 120),
+                ("many_boxes", 16),
+                ("text_like", 16)
             ]
         );
         assert_eq!(
             small,
             ["category: Sports", "small_boxes"],
-            "of one and of two brands"
+            "of two brands each"
         );
-        assert_eq!(slices[1].brands.as_ref().unwrap()[3..5], [false, true]);
+        assert_eq!(slices[1].brands.as_ref().unwrap()[5..7], [false, true]);
     }
 }

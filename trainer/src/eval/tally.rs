@@ -8,8 +8,9 @@ use logodex_schemas::evaluation::{ALL, EvaluationRow};
 
 use crate::eval::bootstrap::{ByBrand, Estimate, Resamples};
 
-/// Brands below which a slice has no interval worth the name, and so no line.
-pub const MIN_BRANDS: usize = 3;
+/// Brands below which a slice has no interval worth the name, and so no line: of five brands it covers the truth in 92
+/// studies of 100, of eight in 93 and more.
+pub const MIN_BRANDS: usize = 8;
 
 /// The resamples of an evaluation, drawn once for each number of brands.
 #[derive(Debug)]

@@ -276,7 +276,7 @@ fn check_comparable(a: &Model, b: &Model) -> Result<(), String> {
 fn merge_floors(
     floors: &mut Vec<EvaluationRow>,
     more: Vec<EvaluationRow>,
-) -> Result<(), EvaluationRow> {
+) -> Result<(), Box<EvaluationRow>> {
     for row in more {
         let same = floors.iter().find(|known| {
             (&known.model, &known.protocol, known.shots, &known.metric)
@@ -285,7 +285,7 @@ fn merge_floors(
         });
         match same {
             Some(known) if *known == row => {}
-            Some(_) => return Err(row),
+            Some(_) => return Err(Box::new(row)),
             None => floors.push(row),
         }
     }
