@@ -13,7 +13,7 @@ BIN   := target/release
 DEMO  := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train cuda-kit cuda-check cuda-bench
+.PHONY: help demo dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train bench-eval cuda-kit cuda-check cuda-bench
 .SILENT: help
 
 help: ## this list
@@ -100,3 +100,6 @@ cuda-check: cuda-kit ## on a CUDA machine: is what it computes right? [PYTHON=â€
 
 cuda-bench: cuda-kit ## on a CUDA machine: images/s beside PyTorch, 8 minutes at most
 	RESULTS=runs/cuda target/cuda-kit/run.sh bench
+
+bench-eval: setup ## [BENCH_PYTHON=python3]: exact retrieval of 60,000 embeddings, and beside PyTorch and pytorch-metric-learning
+	scripts/bench_eval.sh target/bench-eval $(or $(BENCH_PYTHON),python3)

@@ -142,6 +142,10 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     let brands = tables::brand_rows(&scan, &catalog, &built);
     let mut files = BTreeMap::new();
     for (name, bytes) in [
+        (
+            "boxes.csv",
+            tables::csv_bytes(&tables::box_rows(&scan, &catalog, &built))?,
+        ),
         ("brand_to_index.csv", tables::brand_to_index_csv(&catalog)?),
         ("brands.csv", tables::csv_bytes(&brands)?),
         (

@@ -25,7 +25,8 @@ pub const WORK: &str = ".build";
 /// Present in every dataset, and written last.
 pub const MANIFEST: &str = "manifest.json";
 /// The files at the top of a dataset besides the manifest, which lists them.
-pub const FILES: [&str; 6] = [
+pub const FILES: [&str; 7] = [
+    "boxes.csv",
     "brand_to_index.csv",
     "brands.csv",
     "catalog.parquet",

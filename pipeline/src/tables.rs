@@ -1,10 +1,10 @@
 //! The small files of a dataset: indexed annotations, lookups, lists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use anyhow::Context;
-use logodex_schemas::dataset::{AnnotationsEntry, BrandIndexRow, BrandRow};
+use logodex_schemas::dataset::{AnnotationsEntry, BoxRow, BrandIndexRow, BrandRow};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
@@ -118,6 +118,44 @@ pub fn brand_rows(scan: &Scan, catalog: &Catalog, built: &Built) -> Vec<BrandRow
         first_row += brand.n_rows;
     }
     brands
+}
+
+/// The lines of `boxes.csv`. A row whose image has no usable box has a box of 0 × 0.
+pub fn box_rows(scan: &Scan, catalog: &Catalog, built: &Built) -> Vec<BoxRow> {
+    let sources: HashMap<&str, &crate::annotation::Annotation> = built
+        .images
+        .iter()
+        .map(|&image| &scan.samples[catalog.samples[image].raw])
+        .map(|raw| (raw.image.as_str(), &raw.parsed))
+        .collect();
+    built
+        .rows
+        .iter()
+        .map(|row| {
+            let objects = &sources[row.raw_image.as_str()].objects;
+            let boxes: Vec<Option<[u32; 2]>> = objects
+                .iter()
+                .map(|object| {
+                    let bbox = object.bbox.as_ref().ok()?;
+                    let [x0, y0, x1, y1] = bbox.clip(row.width, row.height).ok()?;
+                    Some([x1 - x0, y1 - y0])
+                })
+                .collect();
+            let area = |[width, height]: &[u32; 2]| u64::from(*width) * u64::from(*height);
+            let shown = match row.object {
+                Some(object) => boxes[object as usize],
+                // The first of the largest.
+                None => boxes.iter().flatten().rev().copied().max_by_key(area),
+            };
+            let [width, height] = shown.unwrap_or_default();
+            BoxRow {
+                row: row.row,
+                boxes: boxes.iter().flatten().count() as u32,
+                width,
+                height,
+            }
+        })
+        .collect()
 }
 
 /// `brand_to_index.csv`: see [`csv_bytes`].

@@ -248,6 +248,19 @@ pub struct BrandRow {
     pub n_objects: u64,
 }
 
+/// A line of `boxes.csv`: the logos that a row shows, for readers without Parquet and XML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BoxRow {
+    /// Row number, dense from 0.
+    pub row: u64,
+    /// Usable boxes in the source image's annotation.
+    pub boxes: u32,
+    /// Width of the box shown, without its context, source pixels; of a whole image, that of its largest box.
+    pub width: u32,
+    /// Height of that box.
+    pub height: u32,
+}
+
 /// A row of `catalog.parquet`, which has these columns in this order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CatalogRow {

@@ -3,35 +3,52 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::Region;
 use crate::header::Header;
 
 /// The header of `evaluation.json`.
 pub fn evaluation_header() -> Header {
-    Header::new("logodex-evaluation", 1)
+    Header::new("logodex-evaluation", 2)
 }
 
 /// A line of `evaluation.csv`.
 ///
-/// Protocols: `paper` (threshold chosen on validation brands) and `paper_oracle` (threshold chosen on the test brands
-/// themselves, as the paper did; only the metrics that depend on it). Metrics: `accuracy precision recall f1 r_at_95p
-/// map trace_ratio distance_ratio`.
+/// | protocol | shots | metrics |
+/// |---|---|---|
+/// | `paper` (threshold from validation brands), `paper_oracle` (from the test brands themselves, as the paper did; only the metrics that depend on it) | K | `accuracy precision recall f1 r_at_95p map trace_ratio distance_ratio` |
+/// | `paper_cosine`, `paper_cosine_oracle`: the same by cosine similarity | K | `accuracy precision recall f1 r_at_95p map` |
+/// | `n_way_k_shot` | K | `accuracy_5_way accuracy_20_way accuracy_all_way` |
+/// | `retrieval` (every row asks all others), `retrieval_query_gallery` (no source image on both sides) | 0 | `recall_at_1 recall_at_5 recall_at_10 r_precision map_at_r map` |
+/// | `open_set` (half of the brands enrolled with K supports each) | K | `auroc eer tar_at_far_10 tar_at_far_1 tar_at_far_01 fpr_at_95tpr dir_at_far_10 dir_at_far_1 dir_at_far_01 oscr`, and with a threshold set on validation brands `far_at_val_far_…`, `far_error_at_val_far_…` and `dir_at_val_far_…` |
+///
+/// `…far_10`, `…far_1` and `…far_01` are false-accept rates of 10, 1 and 0.1 %.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EvaluationRow {
-    /// Model, or the floor `random` or `reject_all`.
+    /// Model, or the floor `random`, `reject_all` or `colour_histogram`.
     pub model: String,
     /// Protocol.
     pub protocol: String,
-    /// Supports per episode.
+    /// Supports per brand; 0 where there are none.
     pub shots: u32,
     /// Metric.
     pub metric: String,
-    /// Mean over episodes; for the two ratios the value over all test embeddings.
+    /// Mean over episodes, queries or draws; for the two ratios the value over all test embeddings.
     pub mean: f64,
-    /// Lower end of the 95 % interval (percentile bootstrap over brands).
+    /// Lower end of the 95 % interval (bootstrap over brands).
     pub ci_low: f64,
     /// Upper end.
     pub ci_high: f64,
+    /// What the rows show: `image` or `object`.
+    pub region: Region,
+    /// `all`, `few_images`, `small_boxes`, `many_boxes`, `text_like` or `category: NAME`: which episodes or queries are
+    /// averaged. What they are compared with is the same.
+    pub slice: String,
+    /// Brands that have a value, over which the bootstrap is drawn.
+    pub brands: u32,
 }
+
+/// The slice of everything.
+pub const ALL: &str = "all";
 
 /// A line of `episodes.csv`: one episode of one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,9 +73,55 @@ pub struct EpisodeRow {
     pub r_at_95p: f64,
     /// Average precision.
     pub map: f64,
+    /// What the rows show: `image` or `object`.
+    pub region: Region,
 }
 
-/// A line of the report's `comparisons.csv`: a paired difference over the same episodes.
+/// A line of `retrieval.csv`: what one test row found among all others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RetrievalRow {
+    /// What the rows show: `image` or `object`.
+    pub region: Region,
+    /// Row of the dataset.
+    pub row: u64,
+    /// Its brand's index.
+    pub brand: u32,
+    /// Rows of its brand in other source images; 0: it is no query, and in no mean.
+    pub positives: u32,
+    /// Rank of the first of them; 0 without one.
+    pub first_rank: u32,
+    /// Share of positives among the first R, R the number of positives.
+    pub r_precision: f64,
+    /// Average precision within the first R.
+    pub map_at_r: f64,
+    /// Average precision.
+    pub map: f64,
+    /// The ten nearest rows of other source images, nearest first, by spaces.
+    pub nearest_rows: String,
+    /// Their cosine similarities.
+    pub nearest_similarities: String,
+}
+
+/// A line of `curves.csv`: a point of a curve of one model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CurveRow {
+    /// What the rows show: `image` or `object`.
+    pub region: Region,
+    /// Protocol.
+    pub protocol: String,
+    /// Supports per brand.
+    pub shots: u32,
+    /// `roc` (x: share of unknown probes accepted, y: share of known ones), `dir` (y: share of known probes accepted
+    /// and rightly named; the area under it is OSCR), `precision_recall` (x: recall, y: precision, over all queries of
+    /// the test episodes).
+    pub curve: String,
+    /// Abscissa.
+    pub x: f64,
+    /// Ordinate.
+    pub y: f64,
+}
+
+/// A line of the report's `comparisons.csv`: a paired difference over the same episodes, queries or draws.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComparisonRow {
     /// Model.
@@ -71,9 +134,13 @@ pub struct ComparisonRow {
     pub shots: u32,
     /// Metric.
     pub metric: String,
-    /// Mean of model − reference.
+    /// What the rows show: `image` or `object`.
+    pub region: Region,
+    /// Slice, as in `evaluation.csv`.
+    pub slice: String,
+    /// Value of model − reference.
     pub difference: f64,
-    /// Lower end of its 95 % interval (percentile bootstrap over brands).
+    /// Lower end of its 95 % interval (bootstrap over brands).
     pub ci_low: f64,
     /// Upper end.
     pub ci_high: f64,
@@ -99,26 +166,49 @@ pub struct Evaluation {
     pub episodes: u32,
     /// Embedding size.
     pub embedding_dim: u32,
-    /// Test brands.
+    /// Test brands, of the first region.
     pub test_brands: u64,
-    /// Test rows.
+    /// Test rows, of the first region.
     pub test_rows: u64,
-    /// Brands with too few images for an episode, per number of shots.
+    /// What was judged: first the region that the model was trained on, or whole images.
+    pub regions: Vec<JudgedRegion>,
+    /// Brands with too few images, per protocol and number of shots.
     pub too_few: Vec<TooFew>,
     /// The lines of `evaluation.csv`, floors among them.
     pub rows: Vec<EvaluationRow>,
     /// Thresholds and how F1 runs over them.
     pub thresholds: Vec<Threshold>,
+    /// Thresholds of the open-set protocol, from validation brands.
+    pub open_set_thresholds: Vec<OpenSetThreshold>,
     /// Cosine similarity of queries to prototypes over the test episodes.
     pub histograms: Vec<SimilarityHistogram>,
     /// A query, a positive and a negative each (the paper's Figure 9).
     pub examples: Vec<Example>,
 }
 
-/// Brands that no episode could use.
+/// One region of a dataset, judged by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JudgedRegion {
+    /// `image` or `object`.
+    pub region: Region,
+    /// Test brands.
+    pub test_brands: u64,
+    /// Test rows.
+    pub test_rows: u64,
+    /// Validation brands.
+    pub val_brands: u64,
+    /// Validation rows.
+    pub val_rows: u64,
+}
+
+/// Brands that a protocol could not ask about: they are in no mean, and their pictures are asked about as strangers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TooFew {
-    /// Supports per episode.
+    /// What the rows show.
+    pub region: Region,
+    /// Protocol.
+    pub protocol: String,
+    /// Supports per brand; 0 where there are none.
     pub shots: u32,
     /// The brands, by name.
     pub brands: Vec<String>,
@@ -134,9 +224,13 @@ pub enum ThresholdKind {
     Oracle,
 }
 
-/// A threshold on the Euclidean distance to the prototype.
+/// A threshold on the distance to the prototype: Euclidean under `paper`, 1 − cosine under `paper_cosine`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Threshold {
+    /// What the rows show.
+    pub region: Region,
+    /// `paper` or `paper_cosine`.
+    pub protocol: String,
     /// Supports per episode.
     pub shots: u32,
     /// Where it was chosen.
@@ -147,9 +241,25 @@ pub struct Threshold {
     pub f1: Vec<f64>,
 }
 
+/// The lowest similarity to an enrolled brand that is accepted, so that of the unknown probes of validation brands no
+/// more than `far` are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OpenSetThreshold {
+    /// What the rows show.
+    pub region: Region,
+    /// Supports per brand.
+    pub shots: u32,
+    /// The false-accept rate aimed at: 0.1, 0.01 or 0.001.
+    pub far: f64,
+    /// The threshold on the cosine similarity.
+    pub similarity: f64,
+}
+
 /// Counts in equal bins from −1 to 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SimilarityHistogram {
+    /// What the rows show.
+    pub region: Region,
     /// Supports per episode.
     pub shots: u32,
     /// Queries of the support brand.

@@ -52,6 +52,9 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "evaluation" => evaluation::Evaluation,
         "evaluation_row" => evaluation::EvaluationRow,
         "episode_row" => evaluation::EpisodeRow,
+        "retrieval_row" => evaluation::RetrievalRow,
+        "curve_row" => evaluation::CurveRow,
+        "box_row" => dataset::BoxRow,
         "comparison_row" => evaluation::ComparisonRow,
     }
 }

@@ -109,6 +109,117 @@ fn every_document_fits_its_schema() {
     );
 }
 
+/// Perfect embeddings, noise, and those of a network: every episode and every number agree with numpy.
+#[test]
+fn numpy_comes_to_the_same_numbers_from_the_lists_of_episodes() {
+    let (shared, workspace) = (small_dataset(), Workspace::new());
+    let dataset = shared.path("dataset");
+    for kind in ["perfect", "noise"] {
+        let out = workspace.path(&format!("{kind}.safetensors"));
+        check("plant_embeddings", &[&dataset, Path::new(kind), &out]);
+    }
+    let (data, config) = (dataset.display(), tiny_config());
+    workspace.ok(
+        "logodex-train",
+        &format!(
+            "fit --dataset {data} --split s --config {} --run tiny",
+            config.display()
+        ),
+    );
+    for fold in ["val", "test"] {
+        workspace.ok(
+            "logodex-train",
+            &format!(
+                "embed --dataset {data} --split s --run tiny --fold {fold} --out {fold}.safetensors"
+            ),
+        );
+    }
+    for (name, files) in [
+        ("perfect", &["perfect"][..]),
+        ("noise", &["noise"]),
+        ("tiny", &["test", "val"]),
+    ] {
+        let files: Vec<PathBuf> = files
+            .iter()
+            .map(|file| workspace.path(&format!("{file}.safetensors")))
+            .collect();
+        let given: Vec<String> = files
+            .iter()
+            .map(|file| format!("--embeddings {}", file.display()))
+            .collect();
+        workspace.ok(
+            "logodex-train",
+            &format!(
+                "evaluate --dataset {data} --split s {} --name {name} --out {name}",
+                given.join(" ")
+            ),
+        );
+        let out = workspace.path(name);
+        let mut arguments = vec![dataset.as_path(), out.as_path()];
+        arguments.extend(files.iter().map(PathBuf::as_path));
+        let said = check("check_evaluation", &arguments);
+        assert!(said.ends_with("numbers agree"), "{said}");
+    }
+    check(
+        "validate_evaluation",
+        &[&repository(), &workspace.path("tiny")],
+    );
+}
+
+#[test]
+fn the_examples_score_a_network_of_anyone() {
+    let (shared, workspace) = (small_dataset(), Workspace::new());
+    let dataset = shared.path("dataset");
+    let has_torch = Command::new(interpreter())
+        .args(["-c", "import torch, torchvision"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !has_torch {
+        // Without torch what the examples write is checked by numpy_files_with_their_rows_are_judged…
+        eprintln!(
+            "skipped: no torch and torchvision in {}",
+            interpreter().display()
+        );
+        return;
+    }
+    let python = |arguments: &[&str]| {
+        let output = Command::new(interpreter())
+            .arg("-B")
+            .args(arguments)
+            .current_dir(workspace.path(""))
+            .output()
+            .expect("Python starts");
+        assert!(
+            output.status.success(),
+            "{arguments:?}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    let script = |name: &str| {
+        repository()
+            .join("examples")
+            .join(name)
+            .display()
+            .to_string()
+    };
+    let data = dataset.display().to_string();
+    python(&[&script("score_torchvision.py"), &data, "s", "resnet18"]);
+    python(&[
+        "-c",
+        "import torch; torch.jit.script(torch.nn.Sequential(torch.nn.AvgPool2d(14), torch.nn.Flatten(), torch.nn.Linear(768, 512))).save('encoder.pt')",
+    ]);
+    python(&[&script("score_clip.py"), &data, "s", "encoder.pt", "clip"]);
+    for name in ["resnet18", "clip"] {
+        let said = workspace.ok(
+            "logodex-train",
+            &format!(
+                "evaluate --dataset {data} --split s --embeddings {name}.npy --rows {name}.rows.npy --out {name}"
+            ),
+        );
+        assert!(said.contains("recall_at_1"), "{said}");
+    }
+}
+
 #[test]
 fn every_annotation_fits_the_xsd() {
     let xsd = repository().join("schemas/xsd/annotation.xsd");

@@ -50,7 +50,7 @@ fn from_a_raw_tree_to_a_report() {
         let mut lines = text.lines();
         assert_eq!(
             lines.next(),
-            Some("model,protocol,shots,metric,mean,ci_low,ci_high")
+            Some("model,protocol,shots,metric,mean,ci_low,ci_high,region,slice,brands")
         );
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
@@ -82,11 +82,29 @@ fn from_a_raw_tree_to_a_report() {
     };
     assert_eq!(
         field(0),
-        BTreeSet::from(["random", "reject_all", "test", "tiny"])
+        BTreeSet::from(["colour_histogram", "random", "reject_all", "test", "tiny"])
     );
-    assert_eq!(field(2), BTreeSet::from(["1", "5"]));
     assert_eq!(
-        field(3),
+        field(1),
+        BTreeSet::from([
+            "paper",
+            "paper_oracle",
+            "paper_cosine",
+            "paper_cosine_oracle",
+            "n_way_k_shot",
+            "retrieval",
+            "retrieval_query_gallery",
+            "open_set"
+        ])
+    );
+    let of_paper: BTreeSet<_> = gathered
+        .iter()
+        .map(|row| row.split(',').collect::<Vec<_>>())
+        .filter(|cells| cells[1] == "paper")
+        .map(|cells| cells[3])
+        .collect();
+    assert_eq!(
+        of_paper,
         BTreeSet::from([
             "accuracy",
             "precision",
@@ -102,6 +120,7 @@ fn from_a_raw_tree_to_a_report() {
         let values: Vec<f64> = row
             .split(',')
             .skip(4)
+            .take(3)
             .map(|value| value.parse().unwrap())
             .collect();
         assert!(

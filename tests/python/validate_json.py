@@ -52,6 +52,7 @@ check("split", [json.loads(path.read_text()) for path in (dataset / "splits").gl
 check("split_row", pl.concat(map(pl.read_csv, (dataset / "splits").glob("*.csv"))).to_dicts())
 check("brand_row", pl.read_csv(dataset / "brands.csv").to_dicts())
 check("brand_index_row", pl.read_csv(dataset / "brand_to_index.csv").to_dicts())
+check("box_row", pl.read_csv(dataset / "boxes.csv").to_dicts())
 check("catalog_row", pl.read_parquet(dataset / "catalog.parquet").to_dicts())
 check("train_config", toml("trainer/configs"))
 print(f"{len(checked)} schemas")

@@ -208,6 +208,15 @@ impl Dataset {
         shard.image_of(position)
     }
 
+    /// Whether a row shows one object rather than the whole picture.
+    ///
+    /// # Panics
+    /// If `row` is not below [`Self::n_rows`].
+    pub fn shows_object(&self, row: u64) -> bool {
+        let (shard, position) = self.locate(row);
+        shard.object_of(position) >= 0
+    }
+
     /// The brand index of a row.
     ///
     /// # Panics

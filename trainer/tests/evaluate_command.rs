@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use logodex_schemas::evaluation::Evaluation;
 use logodex_schemas::split::Fold::{self, Test, Train, Val};
 use logodex_trainer::cli::exit_code;
-use logodex_trainer::eval::EmbeddingSet;
 use logodex_trainer::eval::command::{EvaluateArgs, evaluate_command};
+use logodex_trainer::eval::{EmbeddingSet, Protocol};
 use logodex_trainer::run::Which;
 use support::Workspace;
 
@@ -51,9 +51,12 @@ fn args(workspace: &Workspace, files: &[PathBuf]) -> EvaluateArgs {
         split: "s".to_owned(),
         run: None,
         embeddings: files.to_vec(),
+        rows: vec![],
         name: None,
         out: workspace.path("out"),
         checkpoint: Which::Last,
+        protocols: Protocol::ALL.to_vec(),
+        region: None,
         seed: 1,
     }
 }
@@ -104,7 +107,7 @@ fn embeddings_of_any_tool_are_judged_with_the_threshold_of_their_validation_rows
             .any(|r| r.protocol == "paper" && r.metric == "f1")
     );
     // Four pictures a brand, of two rows each: five supports need six.
-    assert!(two_files.rows.iter().all(|r| r.shots == 1));
+    assert!(two_files.rows.iter().all(|r| r.shots <= 1));
     assert_eq!(two_files.too_few[1].brands.len(), 4);
     assert_eq!(two_files.too_few[1].brands[0], "brand 00");
     for example in &two_files.examples {
@@ -186,4 +189,111 @@ fn what_does_not_fit_the_dataset_is_refused_by_name() {
     let mut unknown_split = args(&workspace, &[workspace.path("a.safetensors")]);
     unknown_split.split = "t".to_owned();
     assert!(refusal(&unknown_split).contains("no split named"));
+}
+
+#[test]
+fn numpy_files_with_their_rows_are_judged_as_the_same_safetensors_are() {
+    let workspace = workspace();
+    let set = embeddings(&[Val, Test]);
+    let mut args = args(&workspace, &[file(&workspace, "any.safetensors", &set)]);
+    let expected = result(&args);
+
+    let npy = |name: &str, descr: &str, shape: String, data: Vec<u8>| {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        let mut bytes = b"\x93NUMPY\x01\x00\x80\x00".to_vec();
+        bytes.extend(format!("{header:<127}\n").as_bytes());
+        bytes.extend(data);
+        let path = workspace.path(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let floats = set.embeddings.iter().flat_map(|x| x.to_le_bytes());
+    let ints = set.row.iter().flat_map(|x| x.to_le_bytes());
+    let any = npy(
+        "any.npy",
+        "<f4",
+        format!("({}, 4)", set.len()),
+        floats.collect(),
+    );
+    let rows = npy(
+        "rows.npy",
+        "<i8",
+        format!("({},)", set.len()),
+        ints.collect(),
+    );
+    let csv = workspace.path("rows.csv");
+    let lines: Vec<String> = set.row.iter().map(|row| format!("x,{row}")).collect();
+    fs::write(&csv, format!("name,row\n{}\n", lines.join("\n"))).unwrap();
+
+    args.embeddings = vec![any.clone()];
+    assert!(refusal(&args).contains("give --rows"));
+    for rows in [rows, csv] {
+        args.rows = vec![rows];
+        assert_eq!(result(&args), expected);
+    }
+    let short = npy("short.npy", "<i8", "(2,)".to_owned(), vec![0; 16]);
+    args.rows = vec![short];
+    assert!(refusal(&args).contains("lists 2 rows, but"));
+}
+
+#[test]
+fn every_protocol_has_its_numbers_its_floors_and_the_list_of_what_it_asked() {
+    let workspace = workspace();
+    let mut args = args(
+        &workspace,
+        &[file(
+            &workspace,
+            "any.safetensors",
+            &embeddings(&[Val, Test]),
+        )],
+    );
+    let evaluation = result(&args);
+    for (protocol, shots, metric) in [
+        ("paper", 1, "map"),
+        ("paper_cosine", 1, "f1"),
+        ("n_way_k_shot", 1, "accuracy_all_way"),
+        ("retrieval", 0, "map_at_r"),
+        ("retrieval_query_gallery", 0, "recall_at_1"),
+        ("open_set", 1, "auroc"),
+    ] {
+        for model in ["any", "random", "colour_histogram"] {
+            let found = evaluation.rows.iter().find(|r| {
+                (
+                    r.model.as_str(),
+                    r.protocol.as_str(),
+                    r.shots,
+                    r.metric.as_str(),
+                ) == (model, protocol, shots, metric)
+            });
+            let row = found.unwrap_or_else(|| panic!("{model} {protocol} {metric}"));
+            assert!(row.ci_low <= row.mean && row.mean <= row.ci_high, "{row:?}");
+            assert!(row.brands > 1, "{row:?}");
+        }
+    }
+    for name in [
+        "paper_1",
+        "n_way_k_shot_all_1",
+        "retrieval",
+        "retrieval_query_gallery",
+        "open_set_1",
+    ] {
+        let text = fs::read_to_string(args.out.join(format!("episodes/image/{name}.csv"))).unwrap();
+        assert!(text.lines().count() > 2, "{name}");
+    }
+    let lines = fs::read_to_string(args.out.join("retrieval.csv")).unwrap();
+    assert_eq!(lines.lines().count(), 1 + 32);
+
+    args.protocols = vec![Protocol::Retrieval];
+    args.out = workspace.path("retrieval alone");
+    let alone = result(&args);
+    assert!(
+        alone
+            .rows
+            .iter()
+            .all(|r| r.protocol.starts_with("retrieval"))
+    );
+    assert!(alone.rows.iter().all(|r| evaluation.rows.contains(r)));
+
+    args.region = Some(logodex_schemas::dataset::Region::Object);
+    assert!(refusal(&args).contains("no test row of that region"));
 }

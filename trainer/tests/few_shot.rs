@@ -2,8 +2,8 @@
 
 use logodex_schemas::evaluation::EvaluationRow;
 use logodex_trainer::eval::{
-    EmbeddingSet, Outcome, PAPER, PAPER_ORACLE, Picture, Settings, evaluate, paired_difference,
-    write_outcome,
+    EmbeddingSet, Facts, Outcome, PAPER, PAPER_ORACLE, Picture, Protocol, Settings, Subject,
+    evaluate, paired_difference, write_outcome,
 };
 use logodex_trainer::random::stream;
 use rand::Rng;
@@ -41,6 +41,7 @@ fn settings() -> Settings {
         test_episodes: 300,
         val_episodes: 150,
         resamples: 300,
+        protocols: vec![Protocol::Paper],
         ..Settings::default()
     }
 }
@@ -50,14 +51,18 @@ fn run(
     val: Option<&EmbeddingSet>,
     settings: &Settings,
 ) -> anyhow::Result<Outcome> {
-    evaluate(
-        "model",
+    let facts = Facts {
+        image_of_row: &|row| row,
+        brand_name: &|brand| format!("brand {brand}"),
+        category: &|_| String::new(),
+        logo: None,
+    };
+    let model = Subject {
+        name: "model",
         test,
         val,
-        &|row| row,
-        &|brand| format!("brand {brand}"),
-        settings,
-    )
+    };
+    evaluate(model, &[], &facts, settings)
 }
 
 fn row<'a>(
@@ -95,7 +100,11 @@ fn perfect_embeddings_are_perfect_and_have_no_ratio() {
         }
     }
     assert!(row(&outcome, "model", PAPER, 1, "distance_ratio").is_none());
-    assert_eq!(outcome.notices.len(), 2, "{:?}", outcome.notices);
+    let undefined = outcome
+        .notices
+        .iter()
+        .filter(|n| n.contains("_ratio is left out"));
+    assert_eq!(undefined.count(), 2, "{:?}", outcome.notices);
 }
 
 #[test]
@@ -103,6 +112,7 @@ fn the_floors_are_those_of_the_protocol() {
     let all = Settings {
         seed: 7,
         resamples: 300,
+        protocols: vec![Protocol::Paper],
         ..Settings::default()
     };
     let outcome = run(&set(0, 60, 20, 0.5), Some(&set(60, 30, 20, 0.5)), &all).unwrap();
@@ -249,7 +259,10 @@ fn without_validation_brands_the_metrics_that_need_a_threshold_are_left_out_and_
     assert!(row(&outcome, "model", PAPER_ORACLE, 1, "accuracy").is_some());
     assert!(outcome.episodes.iter().all(|e| e.protocol == PAPER_ORACLE));
     assert!(
-        outcome.notices[0].contains("no validation embeddings"),
+        outcome
+            .notices
+            .iter()
+            .any(|n| n.contains("no validation embeddings")),
         "{:?}",
         outcome.notices
     );
@@ -368,7 +381,7 @@ fn examples_show_six_brands_and_lie_on_disk_beside_the_numbers() {
     write_outcome(&out, &outcome, &picture).unwrap();
     let csv = std::fs::read_to_string(out.join("evaluation.csv")).unwrap();
     assert!(
-        csv.starts_with("model,protocol,shots,metric,mean,ci_low,ci_high\nmodel,paper,1,accuracy,"),
+        csv.starts_with("model,protocol,shots,metric,mean,ci_low,ci_high,region,slice,brands\nmodel,paper,1,accuracy,"),
         "{csv}"
     );
     let read: logodex_schemas::evaluation::Evaluation =

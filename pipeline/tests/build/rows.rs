@@ -6,7 +6,7 @@ use logodex_pipeline::dataset::Dataset;
 use logodex_pipeline::decode::decode;
 use logodex_pipeline::parquet::read_catalog;
 use logodex_pipeline::resize::{Crop, resize_into};
-use logodex_schemas::dataset::{BrandIndexRow, Fit};
+use logodex_schemas::dataset::{BoxRow, BrandIndexRow, Fit};
 use safetensors::SafeTensors;
 
 use crate::tree::{Tree, contents, jpeg, xml};
@@ -291,4 +291,37 @@ fn a_dry_run_writes_nothing() {
         "{printed}"
     );
     assert!(!tree.path("dataset").exists());
+}
+
+#[test]
+fn boxes_are_listed_for_readers_without_parquet() {
+    let tree = Tree::usual();
+    tree.write(
+        "build.toml",
+        "side = 16\nregion = \"both\"\ncontext = 0.0\n",
+    );
+    tree.ok("build --raw @raw --out @dataset --config @build.toml");
+    let catalog = read_catalog(&tree.path("dataset/catalog.parquet")).unwrap();
+    let listed: Vec<BoxRow> = csv::Reader::from_path(tree.path("dataset/boxes.csv"))
+        .unwrap()
+        .into_deserialize()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(listed.len(), catalog.len());
+    // Without context the region of an object is its box.
+    let mut of_image = BTreeMap::<u64, Vec<[u32; 2]>>::new();
+    for row in catalog.iter().filter(|row| row.object.is_some()) {
+        let size = [row.region_width, row.region_height];
+        of_image.entry(row.image).or_default().push(size);
+    }
+    for (row, listed) in catalog.iter().zip(&listed) {
+        let boxes = &of_image[&row.image];
+        let shown = match row.object {
+            Some(object) => boxes[object as usize],
+            None => *boxes.iter().max_by_key(|[w, h]| w * h).unwrap(),
+        };
+        assert_eq!((listed.row, listed.boxes), (row.row, boxes.len() as u32));
+        assert_eq!([listed.width, listed.height], shown);
+    }
+    assert!(listed.iter().any(|row| row.boxes == 2));
 }

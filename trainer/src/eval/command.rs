@@ -1,21 +1,29 @@
 //! `logodex-train evaluate`: brings the rows of a dataset and the embeddings of a run, or of any other tool, to the
-//! evaluator. The only file here that knows datasets and networks.
+//! evaluator. The only file here that knows networks.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use logodex_schemas::dataset::{BoxRow, Region};
 use logodex_schemas::split::Fold;
 
 use crate::config::UsageError;
 use crate::dataset::{Dataset, Split};
 use crate::embed::{embed_fold, open_network};
-use crate::eval::{EmbeddingSet, Outcome, Picture, Settings, evaluate, table, write_outcome};
+use crate::eval::floors::{self, COLOUR_HISTOGRAM};
+use crate::eval::matching::{self, Rows};
+use crate::eval::slices::Logo;
+use crate::eval::table::protocols_table;
+use crate::eval::{
+    EmbeddingSet, Facts, Outcome, Picture, Protocol, Settings, Subject, evaluate, region_name,
+    table, write_outcome,
+};
 use crate::run::Which;
 
 /// What is typed after `logodex-train evaluate`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples:\n  logodex-train evaluate --dataset data/logodet3k --split paper \\\n    --run runs/contrastive --out runs/contrastive\n  logodex-train evaluate --dataset data/logodet3k --split paper \\\n    --embeddings test.safetensors --embeddings val.safetensors --name clip --out runs/clip"
+    after_help = "Examples:\n  logodex-train evaluate --dataset data/logodet3k --split paper \\\n    --run runs/contrastive --out runs/contrastive\n  logodex-train evaluate --dataset data/logodet3k --split paper \\\n    --embeddings test.safetensors --embeddings val.safetensors --name mine --out runs/mine\n  logodex-train evaluate --dataset data/logodet3k --split paper \\\n    --embeddings clip.npy --rows rows.npy --name clip --out runs/clip"
 )]
 pub struct EvaluateArgs {
     /// Dataset directory, as `logodex-data build` makes it.
@@ -31,53 +39,90 @@ pub struct EvaluateArgs {
         conflicts_with = "embeddings"
     )]
     pub run: Option<PathBuf>,
-    /// An embedding file from any tool (`embeddings` F32 [N,D], `brand` I64 [N], `row` I64 [N]). Rows of validation
-    /// brands give the threshold. Several files are put together.
-    #[arg(long, value_name = "FILE.safetensors")]
+    /// An embedding file from any tool: safetensors (`embeddings` F32 [N,D], `brand` I64 [N], `row` I64 [N]), or
+    /// NumPy's .npy ([N,D] floats) with its --rows. Rows of validation brands give the thresholds. Several files are put
+    /// together.
+    #[arg(long, value_name = "FILE")]
     pub embeddings: Vec<PathBuf>,
+    /// For each .npy file the dataset rows of its embeddings: .npy (int64 [N]) or CSV with a column `row`.
+    #[arg(long, value_name = "FILE", requires = "embeddings")]
+    pub rows: Vec<PathBuf>,
     /// The model's name in the results [default: the run's folder name or the first file's stem].
     #[arg(long)]
     pub name: Option<String>,
-    /// Directory for evaluation.csv, episodes.csv, evaluation.json and figures/.
+    /// Directory for evaluation.csv, evaluation.json, the episodes and what else was found.
     #[arg(long)]
     pub out: PathBuf,
     /// Which of the run's checkpoints: last, best or epoch-NNN.
     #[arg(long, default_value = "last")]
     pub checkpoint: Which,
+    /// What to ask, separated by commas.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_values = ["paper", "paper_cosine", "n_way_k_shot", "retrieval", "open_set"]
+    )]
+    pub protocols: Vec<Protocol>,
+    /// What the rows show: image, object or both, each judged by itself [default: what the run was trained on, then
+    /// whatever else the dataset holds].
+    #[arg(long, value_parser = parse_region)]
+    pub region: Option<Region>,
     /// Seed of episodes and bootstrap: models can be compared when it is the same.
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
 }
 
-/// What is judged: the rows of the test brands, and of the validation brands where there are any.
-struct Rows {
-    test: EmbeddingSet,
-    val: Option<EmbeddingSet>,
-    notices: Vec<String>,
-}
-
-/// Evaluates, writes the results below `--out` and prints the table.
+/// Evaluates, writes the results below `--out` and prints the tables.
 ///
 /// # Errors
-/// [`UsageError`] for a path that does not exist or an embedding file that does not fit the dataset;
-/// [`crate::dataset::DatasetError`] for the dataset; the disk.
+/// [`UsageError`] for a path that does not exist, an embedding file that does not fit the dataset, or a region that the
+/// dataset does not hold; [`crate::dataset::DatasetError`] for the dataset; the disk.
 pub fn evaluate_command(args: &EvaluateArgs) -> Result<()> {
     let dataset = Dataset::open(&args.dataset)?;
     let split = dataset.split(&args.split)?;
+    let boxes = matching::boxes(&dataset)?;
     let (path, rows) = match (&args.run, args.embeddings.first()) {
-        (Some(run), _) => (run, embed(run, args.checkpoint, &dataset, &split)?),
-        (None, Some(first)) => (first, read(&args.embeddings, &dataset, &split)?),
+        (Some(run), _) => (run, embed(run, args, &dataset, &split)?),
+        (None, Some(first)) => {
+            let all = matching::read(&args.embeddings, &args.rows, &dataset, &split)?;
+            for notice in &all.notices {
+                tracing::warn!("{notice}");
+            }
+            let regions = regions(args.region, &dataset, Region::Image);
+            let of = |region| Some((region, all.of_region(&dataset, region)?));
+            (first, regions.into_iter().filter_map(of).collect())
+        }
         (None, None) => return Err(UsageError("give --run or --embeddings".to_owned()).into()),
     };
     let model = match &args.name {
         Some(name) => name.clone(),
         None => model_name(path)?,
     };
-    let mut outcome = judge(&model, &rows, &dataset, args)?;
+    if floors::FLOORS.contains(&model.as_str()) {
+        return Err(UsageError(format!(
+            "{model:?} is the name of a floor; name the model otherwise with --name"
+        ))
+        .into());
+    }
+    let mut outcome: Option<Outcome> = None;
+    for (region, rows) in &rows {
+        let next = judge(&model, *region, rows, &dataset, boxes.as_deref(), args)?;
+        match &mut outcome {
+            None => outcome = Some(next),
+            Some(outcome) => outcome.append(next),
+        }
+    }
+    let mut outcome = outcome.ok_or_else(|| {
+        UsageError(format!(
+            "split {:?} has no test row of that region with an embedding",
+            args.split
+        ))
+    })?;
     outcome.evaluation.manifest_blake3 = dataset.manifest_blake3().to_owned();
     outcome.evaluation.split = args.split.clone();
     outcome.evaluation.split_blake3 = split.blake3().to_owned();
-    for notice in rows.notices.iter().chain(&outcome.notices) {
+    for notice in &outcome.notices {
         tracing::warn!("{notice}");
     }
 
@@ -90,141 +135,143 @@ pub fn evaluate_command(args: &EvaluateArgs) -> Result<()> {
         })
     };
     write_outcome(&args.out, &outcome, &picture)?;
-    print!("{}", table(&outcome.evaluation.rows, &[model]));
+    let evaluation = &outcome.evaluation;
+    print!("{}", table(&evaluation.rows, std::slice::from_ref(&model)));
+    print!("{}", protocols_table(&evaluation.rows, &model));
     println!(
         "{} test brands, {} rows, {} episodes per number of shots; 95 % intervals by bootstrap over brands; {}",
-        outcome.evaluation.test_brands,
-        outcome.evaluation.test_rows,
-        outcome.evaluation.episodes,
+        evaluation.test_brands,
+        evaluation.test_rows,
+        evaluation.episodes,
         args.out.join("evaluation.csv").display()
     );
     Ok(())
 }
 
-fn judge(model: &str, rows: &Rows, dataset: &Dataset, args: &EvaluateArgs) -> Result<Outcome> {
+/// The regions to judge, `first` first where it is among them.
+fn regions(asked: Option<Region>, dataset: &Dataset, first: Region) -> Vec<Region> {
+    let held = dataset.manifest().config.region;
+    let asked = asked.unwrap_or(Region::Both);
+    let mut regions = vec![Region::Image, Region::Object];
+    if first == Region::Object {
+        regions.reverse();
+    }
+    regions.retain(|region| match region {
+        Region::Image => held.images() && asked.images(),
+        _ => held.objects() && asked.objects(),
+    });
+    regions
+}
+
+fn judge(
+    model: &str,
+    region: Region,
+    rows: &Rows,
+    dataset: &Dataset,
+    boxes: Option<&[BoxRow]>,
+    args: &EvaluateArgs,
+) -> Result<Outcome> {
     let settings = Settings {
         seed: args.seed,
+        protocols: args.protocols.clone(),
+        region,
         ..Settings::default()
     };
     // Rows and brands were matched to the dataset, so none of these casts can change a number.
-    let image_of_row = |row: i64| dataset.image_of(row.cast_unsigned());
-    let brand_name = |brand: i64| dataset.brands()[brand as usize].brand.clone();
-    evaluate(
-        model,
-        &rows.test,
-        rows.val.as_ref(),
-        &image_of_row,
-        &brand_name,
-        &settings,
-    )
-    .map_err(|e| UsageError(format!("split {:?} cannot be evaluated: {e:#}", args.split)).into())
-}
-
-/// Embeds the validation and the test brands with a run.
-fn embed(run: &Path, which: Which, dataset: &Dataset, split: &Split) -> Result<Rows> {
-    let (net, runtime, region) = open_network(run, which, dataset, split)?;
-    let has_rows = |fold: Fold| !dataset.rows(&dataset.fold(split, fold), region).is_empty();
-    let embed = |fold: Fold| embed_fold(&net, &runtime, dataset, split, fold, region);
-    Ok(Rows {
-        test: embed(Fold::Test)?,
-        val: has_rows(Fold::Val).then(|| embed(Fold::Val)).transpose()?,
-        notices: vec![],
-    })
-}
-
-/// Reads embedding files, puts them together and matches their rows to the dataset.
-fn read(paths: &[PathBuf], dataset: &Dataset, split: &Split) -> Result<Rows> {
-    let mut all: Option<EmbeddingSet> = None;
-    for path in paths {
-        let set = EmbeddingSet::read(path).map_err(|e| UsageError(format!("{e:#}")))?;
-        match_rows(&set, dataset)
-            .map_err(|reason| UsageError(format!("{}: {reason}", path.display())))?;
-        all = Some(match all {
-            None => set,
-            Some(first) => join(first, set)
-                .map_err(|reason| UsageError(format!("{}: {reason}", path.display())))?,
-        });
-    }
-    let all = all.context("no embedding file was given")?;
-    // Two files may each be right and still hold the same row.
-    all.check()
-        .map_err(|e| UsageError(format!("the embedding files together: {e}")))?;
-    sort_by_fold(&all, dataset, split).map_err(|reason| UsageError(reason).into())
-}
-
-fn join(mut first: EmbeddingSet, second: EmbeddingSet) -> Result<EmbeddingSet, String> {
-    if first.dim != second.dim {
-        return Err(format!(
-            "embeddings of {} values cannot be put together with the first file's of {}",
-            second.dim, first.dim
-        ));
-    }
-    first.embeddings.extend(second.embeddings);
-    first.brand.extend(second.brand);
-    first.row.extend(second.row);
-    Ok(first)
-}
-
-/// Every row must exist and belong to the brand that the file says.
-fn match_rows(set: &EmbeddingSet, dataset: &Dataset) -> Result<(), String> {
-    for (&row, &brand) in set.row.iter().zip(&set.brand) {
-        let n_rows = dataset.n_rows();
-        if row.cast_unsigned() >= n_rows {
-            return Err(format!(
-                "row {row} is not in the dataset, whose rows are 0 to {}",
-                n_rows.saturating_sub(1)
-            ));
+    let logo = boxes.map(|boxes| {
+        |row: i64| {
+            let BoxRow {
+                boxes,
+                width,
+                height,
+                ..
+            } = boxes[row as usize];
+            Logo {
+                boxes,
+                width,
+                height,
+            }
         }
-        let truth = dataset.brand_of(row.cast_unsigned());
-        if i64::from(truth) != brand {
-            return Err(format!(
-                "row {row} has brand {brand}, but in the dataset it is of brand {truth} ({:?}): the file was made for another build",
-                dataset.brands()[truth as usize].brand
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn sort_by_fold(all: &EmbeddingSet, dataset: &Dataset, split: &Split) -> Result<Rows, String> {
-    let of = |fold: Fold| all.filter(|i| split.folds()[all.brand[i] as usize] == Some(fold));
-    let expected = |fold: Fold| {
-        dataset
-            .fold(split, fold)
-            .iter()
-            .map(|brand| brand.n_rows)
-            .sum::<u64>()
+    });
+    let facts = Facts {
+        image_of_row: &|row| dataset.image_of(row.cast_unsigned()),
+        brand_name: &|brand| dataset.brands()[brand as usize].brand.clone(),
+        category: &|brand| dataset.brands()[brand as usize].category.clone(),
+        logo: logo.as_ref().map(|logo| logo as &dyn Fn(i64) -> Logo),
     };
-    let (test, val, train) = (of(Fold::Test), of(Fold::Val), of(Fold::Train));
-    if test.is_empty() {
-        return Err(format!(
-            "none of the {} embeddings belongs to a test brand of split {:?}",
-            all.len(),
-            split.info.name
-        ));
-    }
-    let mut notices = Vec::new();
-    if !train.is_empty() {
-        notices.push(format!(
-            "{} embeddings of training brands are not used",
-            train.len()
-        ));
-    }
-    for (fold, set) in [(Fold::Test, &test), (Fold::Val, &val)] {
-        let (found, expected) = (set.len() as u64, expected(fold));
-        if 0 < found && found < expected {
-            notices.push(format!(
-                "{} of the {expected} {} rows have no embedding: the result cannot be compared with one over all rows",
-                expected - found,
-                fold.name()
-            ));
+    let colours = colours(&rows.test, dataset)?;
+    let val_colours = rows
+        .val
+        .as_ref()
+        .map(|val| self::colours(val, dataset))
+        .transpose()?;
+    let subject = Subject {
+        name: model,
+        test: &rows.test,
+        val: rows.val.as_ref(),
+    };
+    let floor = Subject {
+        name: COLOUR_HISTOGRAM,
+        test: &colours,
+        val: val_colours.as_ref(),
+    };
+    evaluate(subject, &[floor], &facts, &settings).map_err(|e| {
+        UsageError(format!("split {:?} cannot be evaluated: {e:#}", args.split)).into()
+    })
+}
+
+/// Pictures gathered at a time.
+const GATHER: usize = 256;
+
+/// The colour histogram of each row of `set`.
+fn colours(set: &EmbeddingSet, dataset: &Dataset) -> Result<EmbeddingSet> {
+    let mut embeddings = Vec::new();
+    let mut pixels = Vec::new();
+    for rows in set.row.chunks(GATHER) {
+        let rows: Vec<u64> = rows.iter().map(|row| row.cast_unsigned()).collect();
+        pixels.resize(rows.len() * dataset.row_bytes(), 0);
+        dataset.gather(&rows, &mut pixels)?;
+        for picture in pixels.chunks(dataset.row_bytes()) {
+            embeddings.extend(floors::colour_histogram(picture));
         }
     }
-    Ok(Rows {
-        test,
-        val: Some(val).filter(|val| !val.is_empty()),
-        notices,
+    Ok(EmbeddingSet {
+        dim: embeddings.len() / set.len(),
+        embeddings,
+        brand: set.brand.clone(),
+        row: set.row.clone(),
     })
+}
+
+/// Embeds the validation and the test brands with a run, region by region.
+fn embed(
+    run: &Path,
+    args: &EvaluateArgs,
+    dataset: &Dataset,
+    split: &Split,
+) -> Result<Vec<(Region, Rows)>> {
+    let (net, runtime, trained_on) = open_network(run, args.checkpoint, dataset, split)?;
+    let mut all = Vec::new();
+    for region in regions(args.region, dataset, trained_on) {
+        let has_rows = |fold: Fold| !dataset.rows(&dataset.fold(split, fold), region).is_empty();
+        let embed = |fold: Fold| embed_fold(&net, &runtime, dataset, split, fold, region);
+        if has_rows(Fold::Test) {
+            let rows = Rows {
+                test: embed(Fold::Test)?,
+                val: has_rows(Fold::Val).then(|| embed(Fold::Val)).transpose()?,
+                notices: vec![],
+            };
+            all.push((region, rows));
+        }
+    }
+    Ok(all)
+}
+
+fn parse_region(name: &str) -> Result<Region, String> {
+    [Region::Image, Region::Object, Region::Both]
+        .into_iter()
+        .find(|region| region_name(*region) == name)
+        .ok_or_else(|| "must be image, object or both".to_owned())
 }
 
 /// The run's folder name or the file's stem.

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::eval::roster::Roster;
+use crate::eval::roster::{BrandRange, Roster};
 use crate::random::stream;
 
 /// How episodes are drawn.
@@ -84,12 +84,7 @@ pub fn draw(roster: &Roster, plan: &EpisodePlan) -> Vec<Episode> {
 
 fn draw_one(roster: &Roster, plan: &EpisodePlan, brand: usize, rng: &mut ChaCha8Rng) -> Episode {
     let range = &roster.brands[brand];
-    let mut order: Vec<usize> = (0..range.images.len()).collect();
-    let chosen = draw_without_replacement(&mut order, plan.shots as usize, rng);
-    let supports: Vec<usize> = chosen
-        .iter()
-        .map(|&image| range.images[image][rng.random_range(0..range.images[image].len())])
-        .collect();
+    let supports = supports(range, plan.shots, rng);
     let shown = |position: &usize| {
         supports
             .iter()
@@ -100,13 +95,13 @@ fn draw_one(roster: &Roster, plan: &EpisodePlan, brand: usize, rng: &mut ChaCha8
     let positives = (rng.random_range(1..=plan.max_positives) as usize)
         .min(others.len())
         .min(plan.queries as usize);
-    let positives = draw_without_replacement(&mut others, positives, rng);
+    let positives = take(&mut others, positives, rng);
     let mut strangers: Vec<usize> = (0..range.positions().start)
         .chain(range.positions().end..roster.len())
         .filter(|p| !shown(p))
         .collect();
     let negatives = (plan.queries as usize - positives.len()).min(strangers.len());
-    let negatives = draw_without_replacement(&mut strangers, negatives, rng);
+    let negatives = take(&mut strangers, negatives, rng);
 
     let mut queries: Vec<Query> = positives
         .iter()
@@ -127,12 +122,23 @@ fn draw_one(roster: &Roster, plan: &EpisodePlan, brand: usize, rng: &mut ChaCha8
     }
 }
 
+/// K source images of a brand, uniformly, and of each a row, uniformly.
+pub fn supports(brand: &BrandRange, shots: u32, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..brand.images.len()).collect();
+    take(&mut order, shots as usize, rng)
+        .iter()
+        .map(|&image| brand.images[image][rng.random_range(0..brand.images[image].len())])
+        .collect()
+}
+
+/// Rows by their number in the dataset, as the lists of episodes hold them.
+pub fn rows_text(roster: &Roster, positions: impl Iterator<Item = usize>) -> String {
+    let rows: Vec<String> = positions.map(|p| roster.rows[p].to_string()).collect();
+    rows.join(" ")
+}
+
 /// A uniform ordered sample of `n` items: the first steps of Fisher and Yates' shuffle.
-fn draw_without_replacement<'a>(
-    items: &'a mut [usize],
-    n: usize,
-    rng: &mut ChaCha8Rng,
-) -> &'a [usize] {
+pub fn take<'a>(items: &'a mut [usize], n: usize, rng: &mut ChaCha8Rng) -> &'a [usize] {
     for i in 0..n {
         items.swap(i, rng.random_range(i..items.len()));
     }

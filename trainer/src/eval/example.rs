@@ -2,7 +2,7 @@
 
 use logodex_schemas::evaluation::{Example, ExamplePicture, Threshold};
 
-use crate::eval::Round;
+use crate::eval::paper::Round;
 use crate::eval::roster::{Roster, UnitVectors};
 use crate::eval::score::score;
 

@@ -1,62 +1,105 @@
-//! How good embeddings are on brands never trained on: the paper's few-shot test, with intervals and floors.
+//! How good embeddings are on brands never trained on, so that nobody is fooled: several protocols, intervals, floors.
 //!
-//! [`evaluate`] takes embeddings from any tool and knows no network. The protocol:
+//! [`evaluate`] takes embeddings from any tool and knows no network.
 //!
-//! - Embeddings are L2-normalised. Episodes ([`episode`]) are drawn from the seed and the rows alone.
-//! - Protocol `paper`: the threshold τ is chosen on validation brands. `paper_oracle`: on the test brands, by a stream
-//!   of episodes of its own, as the paper's authors did: a leak, reported because their numbers have it.
-//! - Every value is a mean over episodes (the two ratios: over all test embeddings) with a 95 % percentile
-//!   bootstrap over brands ([`bootstrap`]).
+//! - Embeddings are L2-normalised. What is asked ([`paper`], [`n_way`], [`retrieval`], [`open_set`]) is drawn from the
+//!   seed and the rows alone, the same for every model, and listed in files.
+//! - Thresholds are chosen on validation brands under the same protocol. The oracle's, from the test brands, as the
+//!   paper's authors chose theirs, stands beside them under its own name: a leak.
+//! - Every value has a 95 % interval by bootstrap over brands ([`bootstrap`]), and its value in every resample is kept,
+//!   so that any two models can be compared pairwise ([`difference`]).
+//! - The floors ([`floors`]) answer the same questions.
 
 pub mod bootstrap;
 pub mod command;
+pub mod difference;
 pub mod embeddings;
 pub mod episode;
 mod example;
 pub mod floors;
+pub mod matching;
 pub mod metrics;
+pub mod n_way;
+pub mod npy;
+pub mod open_set;
+pub mod paper;
+pub mod plan;
+pub mod ranking;
+pub mod retrieval;
+pub mod roc;
 pub mod roster;
 pub mod scatter;
 pub mod score;
+pub mod similarity;
+pub mod slices;
 pub mod table;
+pub mod tally;
 pub mod threshold;
 pub mod write;
 
 use anyhow::{Context, Result, ensure};
+use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{
-    EpisodeRow, Evaluation, EvaluationRow, SimilarityHistogram, Threshold, ThresholdKind, TooFew,
-    evaluation_header,
+    CurveRow, EpisodeRow, Evaluation, JudgedRegion, RetrievalRow, evaluation_header,
 };
 
-pub use bootstrap::paired_difference;
+pub use difference::paired_difference;
 pub use embeddings::EmbeddingSet;
+pub use paper::{PAPER, PAPER_ORACLE};
 pub use table::table;
 pub use write::{Picture, write_outcome};
 
-use bootstrap::{ByBrand, Interval, RESAMPLES, Resamples};
-use episode::{Episode, EpisodePlan};
-use metrics::Metric;
+use bootstrap::RESAMPLES;
+use plan::{Judged, Plan, Rosters};
 use roster::{Roster, UnitVectors};
-use scatter::Scatter;
+use slices::Logo;
+use tally::Bootstrap;
 
-/// The protocol whose threshold comes from validation brands.
-pub const PAPER: &str = "paper";
-/// The protocol whose threshold comes from the test brands.
-pub const PAPER_ORACLE: &str = "paper_oracle";
-/// How the few-shot test is run. The defaults are the paper's.
+/// A way to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Protocol {
+    /// The paper's few-shot test by Euclidean distance.
+    Paper,
+    /// The same by cosine similarity.
+    PaperCosine,
+    /// The nearest of N prototypes.
+    NWayKShot,
+    /// Every picture asks for the others of its brand.
+    Retrieval,
+    /// Half of the brands enrolled, the rest strangers.
+    OpenSet,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Paper,
+        Self::PaperCosine,
+        Self::NWayKShot,
+        Self::Retrieval,
+        Self::OpenSet,
+    ];
+}
+
+/// How the tests are run. The defaults are the paper's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Seed of episodes, resamples and the random floor.
+    /// Seed of all that is drawn.
     pub seed: u64,
-    /// Episodes per number of shots.
+    /// What to ask.
+    pub protocols: Vec<Protocol>,
+    /// What the rows show: `image` or `object`.
+    pub region: Region,
+    /// Test episodes per number of shots, under `paper`.
     pub test_episodes: u32,
-    /// Episodes over which a threshold is chosen.
+    /// Episodes over which a threshold is chosen, under `paper`.
     pub val_episodes: u32,
-    /// Queries per episode.
+    /// Queries per episode, under `paper`.
     pub queries: u32,
-    /// Positive queries are uniform on 1 to this number.
+    /// Positive queries are uniform on 1 to this number, under `paper`.
     pub max_positives: u32,
-    /// The numbers of supports K.
+    /// The numbers of supports K, under `paper` and `open_set`.
     pub shots: Vec<u32>,
     /// Bootstrap resamples.
     pub resamples: u32,
@@ -66,6 +109,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             seed: 42,
+            protocols: Protocol::ALL.to_vec(),
+            region: Region::Image,
             test_episodes: 1000,
             val_episodes: 500,
             queries: 50,
@@ -76,6 +121,30 @@ impl Default for Settings {
     }
 }
 
+/// What the dataset knows of rows and brands.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// Number of the source image of a row: rows of one picture never meet as support and query.
+    pub image_of_row: &'a dyn Fn(i64) -> i64,
+    /// Name of a brand.
+    pub brand_name: &'a dyn Fn(i64) -> String,
+    /// Category of a brand; empty where there is none.
+    pub category: &'a dyn Fn(i64) -> String,
+    /// The logo of a row, where the dataset lists them.
+    pub logo: Option<&'a dyn Fn(i64) -> Logo>,
+}
+
+/// The embeddings of one model.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Test rows.
+    pub test: &'a EmbeddingSet,
+    /// Validation rows, on which thresholds are chosen.
+    pub val: Option<&'a EmbeddingSet>,
+}
+
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
@@ -83,171 +152,207 @@ pub struct Outcome {
     pub evaluation: Evaluation,
     /// `episodes.csv`: every episode of the model under each protocol that has a threshold.
     pub episodes: Vec<EpisodeRow>,
+    /// `retrieval.csv`.
+    pub retrieval: Vec<RetrievalRow>,
+    /// `curves.csv`.
+    pub curves: Vec<CurveRow>,
+    /// `bootstrap.safetensors`: the value in every resample of each of the model's lines of `evaluation.csv`.
+    pub replicates: Vec<Vec<f32>>,
+    /// What was asked, as files.
+    pub lists: Vec<(String, Vec<u8>)>,
     /// What was left out and why, for a person.
     pub notices: Vec<String>,
 }
 
-/// One number of shots: the episodes that every model answers.
-struct Round {
-    shots: u32,
-    test: Vec<Episode>,
-    oracle: Vec<Episode>,
-    /// None without validation embeddings, or when no validation brand has enough pictures.
-    val: Option<Vec<Episode>>,
-    by_brand: ByBrand,
-    resamples: Resamples,
-}
-
-/// What a model (or the random floor) scored.
-struct Judged {
-    rows: Vec<EvaluationRow>,
-    episodes: Vec<EpisodeRow>,
-    thresholds: Vec<Threshold>,
-    histograms: Vec<SimilarityHistogram>,
-}
-
-/// Judges the embeddings `test` of a model under the name `model`.
+/// Judges a model on one region, and beside it the floors: random embeddings, rejecting everything, and `other_floors`
+/// (embeddings of the same rows that any model should beat).
 ///
-/// `val` gives the transferred threshold; without it the four metrics that need one are left out of protocol `paper`
-/// and a notice says so. `image_of_row` numbers the source image of a row: rows of one picture never meet as
-/// support and query. The order of rows within the sets and the number of threads change nothing.
+/// Without validation embeddings the metrics that need a threshold are given under `paper_oracle` alone, and a notice
+/// says so. The order of rows within the sets and the number of threads change nothing.
 ///
 /// # Errors
-/// Settings out of range, fewer than two test brands, a brand in both sets, or no test brand with K + 1 pictures for
-/// any K.
+/// Settings out of range, fewer than two test brands, a brand in both sets, floors over other rows, or no protocol for
+/// which any test brand has enough pictures.
 pub fn evaluate(
-    model: &str,
-    test: &EmbeddingSet,
-    val: Option<&EmbeddingSet>,
-    image_of_row: &dyn Fn(i64) -> i64,
-    brand_name: &dyn Fn(i64) -> String,
+    model: Subject,
+    other_floors: &[Subject],
+    facts: &Facts,
     settings: &Settings,
 ) -> Result<Outcome> {
     check(settings)?;
     let mut notices = Vec::new();
-    test.check().context("test embeddings")?;
-    let roster = Roster::new(test, image_of_row).context("test embeddings")?;
-    let name = |brand: usize| brand_name(i64::from(roster.brands[brand].index));
-    let val_roster = match val {
-        Some(val) => {
-            val.check().context("validation embeddings")?;
-            ensure!(
-                val.dim == test.dim,
-                "validation embeddings have {} values, test embeddings {}",
-                val.dim,
-                test.dim
-            );
-            if let Some(brand) = val.brand.iter().find(|b| test.brand.contains(b)) {
-                anyhow::bail!(
-                    "brand {:?} is in both the validation and the test embeddings: a threshold chosen on it would leak",
-                    brand_name(*brand)
-                );
-            }
-            match Roster::new(val, image_of_row) {
-                Ok(roster) => Some(roster),
-                Err(reason) => {
-                    notices.push(format!("validation embeddings are not used: {reason}"));
-                    None
-                }
-            }
-        }
-        None => None,
-    };
+    let rosters = rosters(&model, facts, &mut notices)?;
+    let plan = Plan::draw(settings, &rosters, facts, &mut notices)?;
+    let bootstrap = Bootstrap::new(settings.seed, settings.resamples);
 
-    let mut rounds = Vec::new();
-    let mut too_few = Vec::new();
-    for &shots in &settings.shots {
-        let eligible = episode::eligible(&roster, shots);
-        let others = (0..roster.brands.len()).filter(|b| !eligible.contains(b));
-        too_few.push(TooFew {
-            shots,
-            brands: others.map(name).collect(),
-        });
-        match draw_round(settings, shots, &roster, val_roster.as_ref()) {
-            Some(round) => {
-                if round.val.is_none() {
-                    notices.push(format!(
-                        "{shots}-shot: {}; accuracy, precision, recall and f1 are given under `{PAPER_ORACLE}` only, with a threshold chosen on the test brands",
-                        match val_roster {
-                            None => "there are no validation embeddings to choose a threshold on".to_owned(),
-                            Some(_) => format!("no validation brand has the {} pictures it takes", shots + 1),
-                        }
-                    ));
-                }
-                rounds.push(round);
+    let (vectors, val_vectors) = rosters.vectors(&model);
+    let judged = plan.judge(
+        model.name,
+        &bootstrap,
+        &rosters,
+        (&vectors, val_vectors.as_ref()),
+    );
+    if settings.protocols.contains(&Protocol::Paper) {
+        for metric in ["trace_ratio", "distance_ratio"] {
+            if !judged.rows.iter().any(|row| row.metric == metric) {
+                notices.push(format!(
+                    "{metric} is left out: embeddings do not differ within brands, so that it is not defined"
+                ));
             }
-            None => notices.push(format!(
-                "{shots}-shot: left out, as no test brand has the {} pictures it takes",
-                shots + 1
-            )),
         }
     }
-    ensure!(
-        !rounds.is_empty(),
-        "no test brand has enough pictures for an episode: K supports take K + 1 pictures, and K is {:?}",
-        settings.shots
-    );
+    let mut rows = judged.rows.clone();
+    rows.extend(plan.random_floor(&bootstrap, &rosters));
+    rows.extend(plan.reject_all(&bootstrap, &rosters));
+    for floor in other_floors {
+        let same = floor.test.brand.len() == model.test.brand.len()
+            && Roster::new(floor.test, facts.image_of_row)?.rows == rosters.test.rows;
+        ensure!(same, "floor {}: it is over other rows", floor.name);
+        let own = self::rosters(floor, facts, &mut Vec::new())?;
+        let (vectors, val_vectors) = own.vectors(floor);
+        let judged = plan.judge(
+            floor.name,
+            &bootstrap,
+            &own,
+            (&vectors, val_vectors.as_ref()),
+        );
+        rows.extend(judged.rows);
+    }
 
-    let vectors = roster.unit_vectors(test);
-    let val_vectors = val
-        .zip(val_roster.as_ref())
-        .map(|(val, roster)| roster.unit_vectors(val));
-    let judged = judge(
-        model,
-        settings,
-        &roster,
+    let name = |brand: usize| (facts.brand_name)(i64::from(rosters.test.brands[brand].index));
+    let examples = example::examples(
+        &rosters.test,
         &vectors,
-        val_vectors.as_ref(),
-        &rounds,
+        &plan.paper,
+        &judged.answers.thresholds,
+        &name,
     );
-    for metric in ["trace_ratio", "distance_ratio"] {
-        if !judged.rows.iter().any(|row| row.metric == metric) {
-            notices.push(format!(
-                "{metric} is left out: embeddings do not differ within brands, so that it is not defined"
-            ));
-        }
-    }
-    let random = floors::random_vectors(settings.seed, &roster);
-    let random_val = val_roster
-        .as_ref()
-        .map(|val| floors::random_vectors(settings.seed, val));
-    let floor = judge(
-        floors::RANDOM,
-        settings,
-        &roster,
-        &random,
-        random_val.as_ref(),
-        &rounds,
-    );
-    let mut rows = judged.rows;
-    rows.extend(floor.rows);
-    for round in &rounds {
-        rows.extend(floors::reject_all(round));
-    }
-
-    let examples = example::examples(&roster, &vectors, &rounds, &judged.thresholds, &name);
+    let Judged {
+        answers,
+        open_set_thresholds,
+        retrieval,
+        curves,
+        replicates,
+        ..
+    } = judged;
     let evaluation = Evaluation {
         header: evaluation_header(),
-        model: model.to_owned(),
+        model: model.name.to_owned(),
         manifest_blake3: String::new(),
         split: String::new(),
         split_blake3: String::new(),
         seed: settings.seed,
         episodes: settings.test_episodes,
-        embedding_dim: u32::try_from(test.dim)?,
-        test_brands: roster.brands.len() as u64,
-        test_rows: roster.len() as u64,
-        too_few,
+        embedding_dim: u32::try_from(model.test.dim)?,
+        test_brands: rosters.test.brands.len() as u64,
+        test_rows: rosters.test.len() as u64,
+        regions: vec![JudgedRegion {
+            region: settings.region,
+            test_brands: rosters.test.brands.len() as u64,
+            test_rows: rosters.test.len() as u64,
+            val_brands: rosters.val.as_ref().map_or(0, |val| val.brands.len()) as u64,
+            val_rows: rosters.val.as_ref().map_or(0, Roster::len) as u64,
+        }],
+        too_few: plan.too_few(&rosters, &name),
         rows,
-        thresholds: judged.thresholds,
-        histograms: judged.histograms,
+        thresholds: answers.thresholds,
+        open_set_thresholds,
+        histograms: answers.histograms,
         examples,
     };
     Ok(Outcome {
         evaluation,
-        episodes: judged.episodes,
+        episodes: answers.episodes,
+        retrieval,
+        curves,
+        replicates,
+        lists: plan.lists(&rosters),
         notices,
     })
+}
+
+impl Outcome {
+    /// Puts another region of the same model behind this one: lines, lists and curves. Examples stay this one's.
+    pub fn append(&mut self, other: Self) {
+        let (into, from) = (&mut self.evaluation, other.evaluation);
+        let is_model = |row: &logodex_schemas::evaluation::EvaluationRow| row.model == from.model;
+        // The model's own lines stay together, in the order of the replicates.
+        let (own, floors): (Vec<_>, Vec<_>) = from.rows.into_iter().partition(is_model);
+        let at = into
+            .rows
+            .iter()
+            .take_while(|row| row.model == from.model)
+            .count();
+        into.rows.splice(at..at, own);
+        into.rows.extend(floors);
+        into.regions.extend(from.regions);
+        into.too_few.extend(from.too_few);
+        into.thresholds.extend(from.thresholds);
+        into.open_set_thresholds.extend(from.open_set_thresholds);
+        into.histograms.extend(from.histograms);
+        self.episodes.extend(other.episodes);
+        self.retrieval.extend(other.retrieval);
+        self.curves.extend(other.curves);
+        self.replicates.extend(other.replicates);
+        self.lists.extend(other.lists);
+        for notice in other.notices {
+            if !self.notices.contains(&notice) {
+                self.notices.push(notice);
+            }
+        }
+    }
+}
+
+/// `image` or `object`.
+pub fn region_name(region: Region) -> &'static str {
+    match region {
+        Region::Image => "image",
+        Region::Object => "object",
+        Region::Both => "both",
+    }
+}
+
+/// Checks the embeddings and puts their rows in order.
+fn rosters(model: &Subject, facts: &Facts, notices: &mut Vec<String>) -> Result<Rosters> {
+    let (test, image_of_row) = (model.test, facts.image_of_row);
+    test.check().context("test embeddings")?;
+    let roster = Roster::new(test, image_of_row).context("test embeddings")?;
+    let mut val_roster = None;
+    if let Some(val) = model.val {
+        val.check().context("validation embeddings")?;
+        ensure!(
+            val.dim == test.dim,
+            "validation embeddings have {} values, test embeddings {}",
+            val.dim,
+            test.dim
+        );
+        let test_brands: std::collections::HashSet<i64> = test.brand.iter().copied().collect();
+        if let Some(brand) = val.brand.iter().find(|b| test_brands.contains(b)) {
+            anyhow::bail!(
+                "brand {:?} is in both the validation and the test embeddings: a threshold chosen on it would leak",
+                (facts.brand_name)(*brand)
+            );
+        }
+        match Roster::new(val, image_of_row) {
+            Ok(roster) => val_roster = Some(roster),
+            Err(reason) => notices.push(format!("validation embeddings are not used: {reason}")),
+        }
+    }
+    Ok(Rosters {
+        test: roster,
+        val: val_roster,
+    })
+}
+
+impl Rosters {
+    /// The L2-normalised vectors of the sets that these were made from.
+    fn vectors(&self, model: &Subject) -> (UnitVectors, Option<UnitVectors>) {
+        let val = model.val.zip(self.val.as_ref());
+        (
+            self.test.unit_vectors(model.test),
+            val.map(|(val, roster)| roster.unit_vectors(val)),
+        )
+    }
 }
 
 fn check(settings: &Settings) -> Result<()> {
@@ -271,137 +376,6 @@ fn check(settings: &Settings) -> Result<()> {
         "the numbers of shots must be at least 1, not {:?}",
         settings.shots
     );
+    ensure!(!settings.protocols.is_empty(), "no protocol was asked for");
     Ok(())
-}
-
-/// None when no test brand has enough pictures.
-fn draw_round(
-    settings: &Settings,
-    shots: u32,
-    test: &Roster,
-    val: Option<&Roster>,
-) -> Option<Round> {
-    let draw = |roster: &Roster, name: &'static str, episodes: u32| {
-        let plan = EpisodePlan {
-            seed: settings.seed,
-            name,
-            shots,
-            episodes,
-            queries: settings.queries,
-            max_positives: settings.max_positives,
-        };
-        Some(episode::draw(roster, &plan)).filter(|episodes| !episodes.is_empty())
-    };
-    let episodes = draw(test, "test episodes", settings.test_episodes)?;
-    let brands: Vec<u32> = episodes
-        .iter()
-        .map(|e| test.brands[e.brand].index)
-        .collect();
-    let by_brand = ByBrand::new(&brands);
-    Some(Round {
-        shots,
-        oracle: draw(test, "oracle episodes", settings.val_episodes)?,
-        val: val.and_then(|val| draw(val, "val episodes", settings.val_episodes)),
-        resamples: Resamples::draw(settings.seed, by_brand.brands(), settings.resamples),
-        by_brand,
-        test: episodes,
-    })
-}
-
-/// Runs every round for one set of vectors.
-fn judge(
-    model: &str,
-    settings: &Settings,
-    roster: &Roster,
-    vectors: &UnitVectors,
-    val_vectors: Option<&UnitVectors>,
-    rounds: &[Round],
-) -> Judged {
-    let scatter = Scatter::new(roster, vectors);
-    let all_brands = Resamples::draw(settings.seed, scatter.brands(), settings.resamples);
-    let ratios = [
-        (
-            "trace_ratio",
-            all_brands.interval(|w| scatter.trace_ratio(w)),
-        ),
-        (
-            "distance_ratio",
-            all_brands.interval(|w| scatter.distance_ratio(w)),
-        ),
-    ];
-    let mut judged = Judged {
-        rows: vec![],
-        episodes: vec![],
-        thresholds: vec![],
-        histograms: vec![],
-    };
-    for round in rounds {
-        let shots = round.shots;
-        let scores = score::score(vectors, &round.test);
-        let transferred = val_vectors
-            .zip(round.val.as_ref())
-            .map(|(vectors, episodes)| threshold::choose(&score::score(vectors, episodes)));
-        let oracle = threshold::choose(&score::score(vectors, &round.oracle));
-
-        let by_protocol = [
-            (PAPER, ThresholdKind::Transferred, transferred),
-            (PAPER_ORACLE, ThresholdKind::Oracle, Some(oracle)),
-        ];
-        for (protocol, kind, chosen) in by_protocol {
-            let push = |rows: &mut Vec<_>, metric: &str, value: Option<Interval>| {
-                rows.extend(
-                    value.map(|value| evaluation_row(model, protocol, shots, metric, value)),
-                );
-            };
-            // Ranks need no threshold: any serves where there is none.
-            let tau = chosen.as_ref().map_or(0.0, |chosen| chosen.tau);
-            let episodes = score::judge(protocol, shots, tau, roster, &round.test, &scores);
-            let mean = |metric: Metric| {
-                let values: Vec<f64> = episodes.iter().map(|e| metric.of(e)).collect();
-                round.by_brand.mean(&values, &round.resamples)
-            };
-            if chosen.is_some() {
-                for metric in Metric::THRESHOLDED {
-                    push(&mut judged.rows, metric.name(), mean(metric));
-                }
-            }
-            if protocol == PAPER {
-                for metric in Metric::RANKED {
-                    push(&mut judged.rows, metric.name(), mean(metric));
-                }
-                for (metric, value) in ratios {
-                    push(&mut judged.rows, metric, value);
-                }
-            }
-            if let Some(chosen) = chosen {
-                judged.episodes.extend(episodes);
-                judged.thresholds.push(Threshold {
-                    shots,
-                    kind,
-                    tau: chosen.tau,
-                    f1: chosen.f1,
-                });
-            }
-        }
-        judged.histograms.push(score::histogram(shots, &scores));
-    }
-    judged
-}
-
-fn evaluation_row(
-    model: &str,
-    protocol: &str,
-    shots: u32,
-    metric: &str,
-    value: Interval,
-) -> EvaluationRow {
-    EvaluationRow {
-        model: model.to_owned(),
-        protocol: protocol.to_owned(),
-        shots,
-        metric: metric.to_owned(),
-        mean: value.mean,
-        ci_low: value.low,
-        ci_high: value.high,
-    }
 }

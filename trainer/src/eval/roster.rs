@@ -96,6 +96,14 @@ impl Roster {
         self.rows.is_empty()
     }
 
+    /// Place in [`Self::brands`] of each position's brand, `[N]`.
+    pub fn brand_of_position(&self) -> Vec<u32> {
+        (0..)
+            .zip(&self.brands)
+            .flat_map(|(place, brand)| std::iter::repeat_n(place, brand.len()))
+            .collect()
+    }
+
     /// The L2-normalised vectors of `set`, the set that this roster was made from, in canonical order.
     pub fn unit_vectors(&self, set: &EmbeddingSet) -> UnitVectors {
         let mut vectors = UnitVectors::zeros(self.len(), set.dim);
@@ -135,9 +143,14 @@ impl UnitVectors {
             .map(|&x| f64::from(x) * f64::from(x))
             .sum::<f64>()
             .sqrt();
+        self.set_unit(position, vector.iter().map(|&x| f64::from(x) / norm));
+    }
+
+    /// Stores a vector of length one, rounded to f32.
+    pub fn set_unit(&mut self, position: usize, vector: impl Iterator<Item = f64>) {
         let start = position * self.stride;
-        for (slot, &x) in self.values[start..].iter_mut().zip(vector) {
-            *slot = (f64::from(x) / norm) as f32;
+        for (slot, x) in self.values[start..].iter_mut().zip(vector) {
+            *slot = x as f32;
         }
     }
 

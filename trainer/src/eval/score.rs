@@ -1,11 +1,13 @@
 //! Scores of an episode's queries against its prototype, and what a threshold makes of them.
 
+use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{EpisodeRow, SimilarityHistogram};
 use rayon::prelude::*;
 
 use crate::eval::episode::Episode;
 use crate::eval::metrics::{Confusion, average_precision, ranked, recall_at_precision};
 use crate::eval::roster::{Roster, UnitVectors};
+use crate::eval::similarity::{Panels, TILE};
 
 /// Bins of a similarity histogram, from −1 to 1.
 pub const BINS: usize = 40;
@@ -21,6 +23,82 @@ pub struct Scores {
     pub positive: Vec<bool>,
 }
 
+impl Scores {
+    /// The same queries by 1 − cosine similarity, 0 to 2: what protocol `paper_cosine` thresholds. Below 1e-12 it is 0:
+    /// equal directions are at no distance, whatever their last bits.
+    pub fn by_cosine(&self) -> Self {
+        let distance = |similarity: &f64| match 1.0 - similarity {
+            distance if distance < 1e-12 => 0.0,
+            distance => distance,
+        };
+        Self {
+            distances: self.similarities.iter().map(distance).collect(),
+            ..self.clone()
+        }
+    }
+}
+
+/// The prototypes of one episode, to be compared with many queries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prototypes {
+    /// Length of each prototype, at most 1.
+    pub norms: Vec<f64>,
+    /// Their directions; zero where supports cancel out.
+    panels: Panels,
+}
+
+/// The prototype of each list of supports.
+pub fn prototypes(vectors: &UnitVectors, supports: &[&[usize]]) -> Prototypes {
+    let mut directions = UnitVectors::zeros(supports.len(), vectors.dim());
+    let mut norms = Vec::with_capacity(supports.len());
+    for (place, supports) in supports.iter().enumerate() {
+        let prototype = prototype(vectors, supports);
+        let norm = norm(&prototype);
+        if norm > 0.0 {
+            directions.set_unit(place, prototype.iter().map(|x| x / norm));
+        }
+        norms.push(norm);
+    }
+    let all: Vec<usize> = (0..supports.len()).collect();
+    Prototypes {
+        norms,
+        panels: Panels::pack(&directions, &all),
+    }
+}
+
+impl Prototypes {
+    /// Hands the cosine similarities of each query to all prototypes, `[P]`, to `take`, in the order of the queries.
+    pub fn each(&self, vectors: &UnitVectors, queries: &[usize], mut take: impl FnMut(&[f32])) {
+        let mut out = std::array::from_fn(|_| Vec::new());
+        for tile in queries.chunks(TILE) {
+            let asked = std::array::from_fn(|i| vectors.get(tile[i.min(tile.len() - 1)]));
+            self.panels
+                .products(&asked, 0..self.panels.panels(), &mut out);
+            for row in &out[..tile.len()] {
+                take(&row[..self.norms.len()]);
+            }
+        }
+    }
+}
+
+/// The mean of the L2-normalised supports, not normalised again, `[D]`.
+fn prototype(vectors: &UnitVectors, supports: &[usize]) -> Vec<f64> {
+    let mut prototype = vec![0f64; vectors.dim()];
+    for &support in supports {
+        for (sum, &x) in prototype.iter_mut().zip(vectors.get(support)) {
+            *sum += f64::from(x);
+        }
+    }
+    for value in &mut prototype {
+        *value /= supports.len() as f64;
+    }
+    prototype
+}
+
+fn norm(vector: &[f64]) -> f64 {
+    vector.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
 /// Scores every episode: the prototype is the mean of the L2-normalised supports, not normalised again.
 pub fn score(vectors: &UnitVectors, episodes: &[Episode]) -> Vec<Scores> {
     episodes
@@ -30,16 +108,8 @@ pub fn score(vectors: &UnitVectors, episodes: &[Episode]) -> Vec<Scores> {
 }
 
 fn score_one(vectors: &UnitVectors, episode: &Episode) -> Scores {
-    let mut prototype = vec![0f64; vectors.dim()];
-    for &support in &episode.supports {
-        for (sum, &x) in prototype.iter_mut().zip(vectors.get(support)) {
-            *sum += f64::from(x);
-        }
-    }
-    for value in &mut prototype {
-        *value /= episode.supports.len() as f64;
-    }
-    let norm = prototype.iter().map(|p| p * p).sum::<f64>().sqrt();
+    let prototype = prototype(vectors, &episode.supports);
+    let norm = norm(&prototype);
     let (distances, similarities) = episode
         .queries
         .iter()
@@ -68,6 +138,7 @@ fn score_one(vectors: &UnitVectors, episode: &Episode) -> Scores {
 
 /// The lines of `episodes.csv` under one protocol: every episode judged with the threshold `tau`.
 pub fn judge(
+    region: Region,
     protocol: &str,
     shots: u32,
     tau: f64,
@@ -91,13 +162,14 @@ pub fn judge(
                 f1: counts.f1(),
                 r_at_95p: recall_at_precision(&order, 0.95),
                 map: average_precision(&order),
+                region,
             }
         })
         .collect()
 }
 
 /// Counts similarities in [`BINS`] equal bins from −1 to 1, the last one closed.
-pub fn histogram(shots: u32, scores: &[Scores]) -> SimilarityHistogram {
+pub fn histogram(region: Region, shots: u32, scores: &[Scores]) -> SimilarityHistogram {
     let mut bins = [vec![0u64; BINS], vec![0u64; BINS]];
     for episode in scores {
         for (&similarity, &positive) in episode.similarities.iter().zip(&episode.positive) {
@@ -107,6 +179,7 @@ pub fn histogram(shots: u32, scores: &[Scores]) -> SimilarityHistogram {
     }
     let [negatives, positives] = bins;
     SimilarityHistogram {
+        region,
         shots,
         positives,
         negatives,
@@ -162,7 +235,7 @@ mod tests {
             similarities: vec![-1.0, 1.0, 0.0, 0.999],
             positive: vec![false, true, true, true],
         };
-        let histogram = histogram(1, &[scores]);
+        let histogram = histogram(Region::Image, 1, &[scores]);
         assert_eq!(histogram.negatives[0], 1);
         assert_eq!(
             (histogram.positives[BINS - 1], histogram.positives[BINS / 2]),

@@ -6,7 +6,8 @@ use std::fmt::Write;
 use logodex_schemas::evaluation::EvaluationRow;
 
 use crate::eval::PAPER;
-use crate::eval::floors::{RANDOM, REJECT_ALL};
+use crate::eval::floors::FLOORS;
+use logodex_schemas::evaluation::ALL;
 
 /// The rows of Table 5: metric and how it is called in print.
 pub const METRICS: [(&str, &str); 8] = [
@@ -20,8 +21,8 @@ pub const METRICS: [(&str, &str); 8] = [
     ("distance_ratio", "J (distance ratio)"),
 ];
 
-/// Models beside each other; with the two floors this stays within 160 columns.
-const MODELS_PER_BLOCK: usize = 4;
+/// Models beside each other; with the three floors this stays within 160 columns.
+const MODELS_PER_BLOCK: usize = 3;
 
 /// Shown where a value was not computed.
 const MISSING: &str = "–";
@@ -30,7 +31,11 @@ const MISSING: &str = "–";
 /// order of the rows when none is given), each value with its 95 % interval, the floors at the right of each block.
 /// More than four models are split evenly over several blocks. A value that was not computed is shown as `–`.
 pub fn table(rows: &[EvaluationRow], models: &[String]) -> String {
-    let paper: Vec<&EvaluationRow> = rows.iter().filter(|row| row.protocol == PAPER).collect();
+    let region = rows.first().map(|row| row.region);
+    let paper: Vec<&EvaluationRow> = rows
+        .iter()
+        .filter(|row| row.protocol == PAPER && row.slice == ALL && Some(row.region) == region)
+        .collect();
     let cells: HashMap<(&str, u32, &str), String> = paper
         .iter()
         .map(|row| {
@@ -44,7 +49,7 @@ pub fn table(rows: &[EvaluationRow], models: &[String]) -> String {
     shots.sort_unstable();
     shots.dedup();
     let present = names(&paper);
-    let is_floor = |name: &str| name == RANDOM || name == REJECT_ALL;
+    let is_floor = |name: &str| FLOORS.contains(&name);
     let models: Vec<&str> = match models.is_empty() {
         true => present
             .iter()
@@ -57,7 +62,7 @@ pub fn table(rows: &[EvaluationRow], models: &[String]) -> String {
             .filter(|name| !is_floor(name))
             .collect(),
     };
-    let floors: Vec<&str> = [RANDOM, REJECT_ALL]
+    let floors: Vec<&str> = FLOORS
         .into_iter()
         .filter(|floor| present.contains(floor))
         .collect();
@@ -68,6 +73,57 @@ pub fn table(rows: &[EvaluationRow], models: &[String]) -> String {
             let columns: Vec<&str> = block.iter().chain(&floors).copied().collect();
             write_block(&mut out, shots, &columns, &cells);
         }
+    }
+    out
+}
+
+/// The other protocols' numbers of one model, over all queries: a line per metric, the floors beside it. The paper's
+/// protocols are in [`table`].
+pub fn protocols_table(rows: &[EvaluationRow], model: &str) -> String {
+    let shown = |row: &&EvaluationRow| row.slice == ALL && !row.protocol.starts_with(PAPER);
+    let mut out = String::new();
+    let mut heading = None;
+    for row in rows.iter().filter(|row| row.model == model).filter(shown) {
+        let floor = |name: &str| {
+            let same = |other: &&EvaluationRow| {
+                other.model == name
+                    && (&other.protocol, other.shots, &other.metric, other.region)
+                        == (&row.protocol, row.shots, &row.metric, row.region)
+                    && other.slice == ALL
+            };
+            rows.iter()
+                .find(same)
+                .map_or_else(|| MISSING.to_owned(), cell)
+        };
+        let name = match row.shots {
+            0 => row.protocol.clone(),
+            shots => format!("{} {shots}-shot", row.protocol),
+        };
+        let of = (name.clone(), row.region);
+        if heading.as_ref() != Some(&of) {
+            let region = crate::eval::region_name(row.region);
+            let _ = writeln!(
+                out,
+                "{}{:<28}{:<24}{:<24}{}",
+                if heading.is_some() { "\n" } else { "" },
+                format!("{name}, {region}"),
+                model,
+                FLOORS[0],
+                FLOORS[1]
+            );
+            heading = Some(of);
+        }
+        let line = format!(
+            "  {:<26}{:<24}{:<24}{}",
+            row.metric,
+            cell(row),
+            floor(FLOORS[0]),
+            floor(FLOORS[1])
+        );
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    if !out.is_empty() {
+        out.push('\n');
     }
     out
 }
@@ -156,6 +212,7 @@ fn cell(row: &EvaluationRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::floors::{RANDOM, REJECT_ALL};
 
     fn row(model: &str, shots: u32, metric: &str, mean: f64) -> EvaluationRow {
         EvaluationRow {
@@ -166,6 +223,9 @@ mod tests {
             mean,
             ci_low: mean - 0.042,
             ci_high: mean + 0.039,
+            region: logodex_schemas::dataset::Region::Image,
+            slice: ALL.to_owned(),
+            brands: 9,
         }
     }
 

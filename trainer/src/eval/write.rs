@@ -8,7 +8,7 @@ use image::{ImageFormat, RgbImage};
 use serde::Serialize;
 
 use crate::durable::write_whole;
-use crate::eval::Outcome;
+use crate::eval::{Outcome, difference};
 
 /// A square picture of a dataset row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,9 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// Writes `figures/*.png` of the examples, `episodes.csv`, `evaluation.csv` and `evaluation.json` into `out`, each to
-/// a temporary name and then by rename. `picture` gives the picture of a dataset row.
+/// Writes `figures/*.png` of the examples, `episodes/`, `episodes.csv`, `retrieval.csv`, `curves.csv`,
+/// `bootstrap.safetensors`, `evaluation.csv` and `evaluation.json` into `out`, each to a temporary name and then by
+/// rename. `picture` gives the picture of a dataset row.
 ///
 /// # Errors
 /// A picture cannot be had, or a file cannot be written.
@@ -29,8 +30,11 @@ pub fn write_outcome(
     outcome: &Outcome,
     picture: &dyn Fn(u64) -> Result<Picture>,
 ) -> Result<()> {
-    std::fs::create_dir_all(out.join("figures"))
-        .with_context(|| format!("{}: cannot make the directory", out.display()))?;
+    let folder = |path: &Path| {
+        std::fs::create_dir_all(path)
+            .with_context(|| format!("{}: cannot make the directory", path.display()))
+    };
+    folder(&out.join("figures"))?;
     for example in &outcome.evaluation.examples {
         for shown in [&example.query, &example.positive, &example.negative] {
             let png = png(picture(shown.row)?)
@@ -38,7 +42,15 @@ pub fn write_outcome(
             write_whole(&out.join(&shown.picture), &png)?;
         }
     }
+    for (name, bytes) in &outcome.lists {
+        let path = out.join(name);
+        folder(path.parent().unwrap_or(out))?;
+        write_whole(&path, bytes)?;
+    }
     write_whole(&out.join("episodes.csv"), &csv(&outcome.episodes)?)?;
+    write_whole(&out.join("retrieval.csv"), &csv(&outcome.retrieval)?)?;
+    write_whole(&out.join("curves.csv"), &csv(&outcome.curves)?)?;
+    difference::write(&out.join(difference::FILE), &outcome.replicates)?;
     write_whole(&out.join("evaluation.csv"), &csv(&outcome.evaluation.rows)?)?;
     let mut json = serde_json::to_vec_pretty(&outcome.evaluation)?;
     json.push(b'\n');

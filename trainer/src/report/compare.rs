@@ -1,19 +1,78 @@
 //! Paired differences: each model against each baseline, on the same episodes, with intervals over brands.
 
 use anyhow::{Context, Result};
-use logodex_schemas::evaluation::ComparisonRow;
+use logodex_schemas::evaluation::{ALL, ComparisonRow, EvaluationRow};
 
+use crate::eval::bootstrap::Interval;
+use crate::eval::difference::difference;
 use crate::eval::metrics::Metric;
 use crate::eval::{PAPER, PAPER_ORACLE, paired_difference};
 use crate::report::is_baseline;
 use crate::report::load::Model;
 
-/// Every model that is no baseline against every baseline, for each metric that both have per episode: all six under
-/// `paper`, and under `paper_oracle` the four that a threshold enters.
+/// Every model that is no baseline against every baseline: [`of_episodes`], and then every other line that both have.
 ///
 /// # Errors
-/// Two models were judged on different episodes.
+/// Two models were judged on different episodes, or by other resamples.
 pub fn comparisons(models: &[Model]) -> Result<Vec<ComparisonRow>> {
+    let mut rows = of_episodes(models)?;
+    for model in models.iter().filter(|m| !is_baseline(&m.name)) {
+        for reference in models.iter().filter(|m| is_baseline(&m.name)) {
+            let known: Vec<ComparisonRow> = rows
+                .iter()
+                .filter(|row| row.model == model.name && row.reference == reference.name)
+                .cloned()
+                .collect();
+            for (row, replicates) in model.rows.iter().zip(&model.replicates) {
+                let other = reference.rows.iter().zip(&reference.replicates);
+                let same = |a: &EvaluationRow, b: &EvaluationRow| {
+                    (&a.protocol, a.shots, &a.metric, a.region, &a.slice)
+                        == (&b.protocol, b.shots, &b.metric, b.region, &b.slice)
+                };
+                let is_known = known.iter().any(|known| {
+                    (&known.protocol, known.shots, &known.metric)
+                        == (&row.protocol, row.shots, &row.metric)
+                        && (known.region, &known.slice) == (row.region, &row.slice)
+                });
+                let Some((other, others)) = other.into_iter().find(|(other, _)| same(row, other))
+                else {
+                    continue;
+                };
+                if is_known {
+                    continue;
+                }
+                let difference = difference((row, replicates), (other, others))
+                    .with_context(|| format!("{} against {}", model.folder, reference.folder))?;
+                rows.push(comparison(model, reference, row, difference));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn comparison(
+    model: &Model,
+    reference: &Model,
+    row: &EvaluationRow,
+    difference: Interval,
+) -> ComparisonRow {
+    ComparisonRow {
+        model: model.name.clone(),
+        reference: reference.name.clone(),
+        protocol: row.protocol.clone(),
+        shots: row.shots,
+        metric: row.metric.clone(),
+        region: row.region,
+        slice: row.slice.clone(),
+        difference: difference.mean,
+        ci_low: difference.low,
+        ci_high: difference.high,
+    }
+}
+
+/// The per-episode metrics of the paper's test on the first region: all six under `paper`, and under `paper_oracle` the
+/// four that a threshold enters.
+fn of_episodes(models: &[Model]) -> Result<Vec<ComparisonRow>> {
     let mut rows = Vec::new();
     for model in models.iter().filter(|m| !is_baseline(&m.name)) {
         for reference in models.iter().filter(|m| is_baseline(&m.name)) {
@@ -45,6 +104,8 @@ pub fn comparisons(models: &[Model]) -> Result<Vec<ComparisonRow>> {
                             protocol: protocol.to_owned(),
                             shots,
                             metric: metric.name().to_owned(),
+                            region: model.episodes[0].region,
+                            slice: ALL.to_owned(),
                             difference: difference.mean,
                             ci_low: difference.low,
                             ci_high: difference.high,

@@ -5,7 +5,7 @@
 use logodex_schemas::evaluation::{ComparisonRow, ThresholdKind};
 use serde::Serialize;
 
-use crate::eval::floors::{RANDOM, REJECT_ALL};
+use crate::eval::floors::{COLOUR_HISTOGRAM, RANDOM, REJECT_ALL};
 use crate::eval::table::METRICS;
 use crate::eval::{PAPER, PAPER_ORACLE};
 use crate::report::load::{Inputs, Model};
@@ -189,7 +189,7 @@ fn below_features(
 fn below_floors(inputs: &Inputs) -> Vec<Finding> {
     let mut found = Vec::new();
     for (metric, _) in METRICS {
-        for floor in [REJECT_ALL, RANDOM] {
+        for floor in [REJECT_ALL, RANDOM, COLOUR_HISTOGRAM] {
             let parts: Vec<String> = inputs
                 .shots()
                 .into_iter()
@@ -200,6 +200,7 @@ fn below_floors(inputs: &Inputs) -> Vec<Finding> {
                     "rejecting every query would be right more often, so accuracy tells little here"
                 }
                 (REJECT_ALL, _) => "rejecting every query would do better",
+                (COLOUR_HISTOGRAM, _) => "telling brands by their colours alone does better",
                 (_, "recall") => {
                     "random embeddings accept nearly everything at their threshold, and so miss little"
                 }

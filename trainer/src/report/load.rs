@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
+use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{
-    EpisodeRow, Evaluation, EvaluationRow, ThresholdKind, evaluation_header,
+    ALL, EpisodeRow, Evaluation, EvaluationRow, ThresholdKind, evaluation_header,
 };
 use logodex_schemas::run::MetricsLine;
 use logodex_schemas::stats::{DatasetStats, stats_header};
@@ -14,7 +15,9 @@ use serde::de::DeserializeOwned;
 
 use crate::config::UsageError;
 use crate::curves::{self, Epoch};
-use crate::eval::floors::{RANDOM, REJECT_ALL};
+use crate::eval::difference;
+use crate::eval::floors::FLOORS;
+use crate::eval::paper::{PAPER, PAPER_ORACLE};
 
 /// Everything a report is made of.
 #[derive(Debug)]
@@ -34,12 +37,14 @@ pub struct Model {
     pub name: String,
     /// Its folder's name.
     pub folder: String,
-    /// `evaluation.json`.
+    /// `evaluation.json`; thresholds, histograms and what was too few are those of protocol `paper` on the first region.
     pub evaluation: Evaluation,
     /// Its own lines of `evaluation.csv`, without the floors.
     pub rows: Vec<EvaluationRow>,
-    /// `episodes.csv`.
+    /// `episodes.csv`, of the first region.
     pub episodes: Vec<EpisodeRow>,
+    /// The value of each of `rows` in every resample; empty when `bootstrap.safetensors` is missing.
+    pub replicates: Vec<Vec<f32>>,
     /// The training, for a run of at least one epoch.
     pub training: Option<Training>,
     /// Whether the folder holds a run (`config.toml`), of however many epochs.
@@ -78,15 +83,23 @@ impl Inputs {
             .collect()
     }
 
-    /// The numbers of supports, ascending.
+    /// The numbers of supports of the paper's test, ascending.
     pub fn shots(&self) -> Vec<u32> {
-        let mut shots: Vec<u32> = self.rows().iter().map(|row| row.shots).collect();
+        let of_paper = |row: &&&EvaluationRow| [PAPER, PAPER_ORACLE].contains(&&*row.protocol);
+        let rows = self.rows();
+        let mut shots: Vec<u32> = rows.iter().filter(of_paper).map(|row| row.shots).collect();
         shots.sort_unstable();
         shots.dedup();
         shots
     }
 
-    /// A value of a model or floor.
+    /// The region that is shown: the first judged.
+    pub fn region(&self) -> Option<Region> {
+        let first = self.models.first()?.evaluation.regions.first();
+        first.map(|judged| judged.region)
+    }
+
+    /// A value of a model or floor, over everything of the first region.
     pub fn value(
         &self,
         model: &str,
@@ -103,6 +116,8 @@ impl Inputs {
                     && row.protocol == protocol
                     && row.shots == shots
                     && row.metric == metric
+                    && row.slice == ALL
+                    && Some(row.region) == self.region()
             })
     }
 }
@@ -245,15 +260,16 @@ fn check_comparable(a: &Model, b: &Model) -> Result<(), String> {
 fn merge_floors(
     floors: &mut Vec<EvaluationRow>,
     more: Vec<EvaluationRow>,
-) -> Result<(), EvaluationRow> {
+) -> Result<(), Box<EvaluationRow>> {
     for row in more {
         let same = floors.iter().find(|known| {
             (&known.model, &known.protocol, known.shots, &known.metric)
                 == (&row.model, &row.protocol, row.shots, &row.metric)
+                && (known.region, &known.slice) == (row.region, &row.slice)
         });
         match same {
             Some(known) if *known == row => {}
-            Some(_) => return Err(row),
+            Some(_) => return Err(Box::new(row)),
             None => floors.push(row),
         }
     }
@@ -262,10 +278,19 @@ fn merge_floors(
 
 fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
     let path = dir.join("evaluation.json");
-    let evaluation: Evaluation = evaluation_header()
+    let mut evaluation: Evaluation = evaluation_header()
         .parse(&bytes(&path)?)
         .map_err(|e| UsageError(format!("{}: {e}", path.display())))?;
-    let is_floor = |name: &str| name == RANDOM || name == REJECT_ALL;
+    let region = evaluation.regions.first().map(|judged| judged.region);
+    let is_first = |other: Region| Some(other) == region;
+    evaluation
+        .thresholds
+        .retain(|t| t.protocol == PAPER && is_first(t.region));
+    evaluation
+        .too_few
+        .retain(|few| few.protocol == PAPER && is_first(few.region));
+    evaluation.histograms.retain(|h| is_first(h.region));
+    let is_floor = |name: &str| FLOORS.contains(&name);
     if is_floor(&evaluation.model) {
         return usage(format!(
             "{}: its model has the name of a floor, {:?}; evaluate again with another --name",
@@ -294,11 +319,19 @@ fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
         ]);
     }
     let is_run = dir.join("config.toml").is_file();
+    let mut episodes: Vec<EpisodeRow> = read_csv(&dir.join("episodes.csv"))?;
+    episodes.retain(|episode| is_first(episode.region));
+    let path = dir.join(difference::FILE);
+    let replicates = match path.is_file() {
+        true => difference::read(&path, rows.len()).map_err(|e| UsageError(format!("{e:#}")))?,
+        false => Vec::new(),
+    };
     let model = Model {
         name: evaluation.model.clone(),
         folder: folder_name(dir),
         rows,
-        episodes: read_csv(&dir.join("episodes.csv"))?,
+        episodes,
+        replicates,
         training: if is_run { read_training(dir)? } else { None },
         is_run,
         pictures,

@@ -18,11 +18,12 @@ pub mod table;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use logodex_schemas::evaluation::{ComparisonRow, EvaluationRow};
+use logodex_schemas::evaluation::{ALL, ComparisonRow, EvaluationRow};
 use serde::Serialize;
 
 use crate::durable::write_whole;
-use crate::eval::table as terminal;
+use crate::eval::metrics::Metric;
+use crate::eval::{PAPER, PAPER_ORACLE, table as terminal};
 
 /// Writes `evaluation.csv`, `comparisons.csv`, `report.md` and `report.html` into `out` over the directories `runs`,
 /// and prints the paper's Table 5 in shape.
@@ -35,7 +36,15 @@ use crate::eval::table as terminal;
 /// evaluations that cannot be compared; a file that cannot be written.
 pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
     let inputs = load::load(runs)?;
-    let comparisons = compare::comparisons(&inputs.models)?;
+    let all = compare::comparisons(&inputs.models)?;
+    // The page shows the paper's test on the first region; the file holds everything.
+    let is_shown = |row: &&ComparisonRow| {
+        [PAPER, PAPER_ORACLE].contains(&row.protocol.as_str())
+            && Metric::from_name(&row.metric).is_ok()
+            && row.slice == ALL
+            && Some(row.region) == inputs.region()
+    };
+    let comparisons: Vec<ComparisonRow> = all.iter().filter(is_shown).cloned().collect();
     let findings = findings::findings(&inputs, &comparisons);
     let page = html::render(&inputs, &comparisons, &findings)?;
     let text = markdown::render(&inputs, &comparisons, &findings);
@@ -44,10 +53,7 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
         .with_context(|| format!("{}: cannot make the directory", out.display()))?;
     let rows = inputs.rows();
     write_whole(&out.join("evaluation.csv"), &csv(EVALUATION_HEADER, &rows)?)?;
-    write_whole(
-        &out.join("comparisons.csv"),
-        &csv(COMPARISON_HEADER, &comparisons)?,
-    )?;
+    write_whole(&out.join("comparisons.csv"), &csv(COMPARISON_HEADER, &all)?)?;
     write_whole(&out.join("report.md"), text.as_bytes())?;
     write_whole(&out.join("report.html"), page.as_bytes())?;
 
@@ -58,7 +64,8 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
 }
 
 const EVALUATION_HEADER: &[&str] = &[
-    "model", "protocol", "shots", "metric", "mean", "ci_low", "ci_high",
+    "model", "protocol", "shots", "metric", "mean", "ci_low", "ci_high", "region", "slice",
+    "brands",
 ];
 const COMPARISON_HEADER: &[&str] = &[
     "model",
@@ -66,6 +73,8 @@ const COMPARISON_HEADER: &[&str] = &[
     "protocol",
     "shots",
     "metric",
+    "region",
+    "slice",
     "difference",
     "ci_low",
     "ci_high",

@@ -3,7 +3,7 @@
 use logodex_schemas::evaluation::ThresholdKind;
 use serde::Serialize;
 
-use crate::eval::floors::{RANDOM, REJECT_ALL};
+use crate::eval::floors::FLOORS;
 use crate::eval::table::METRICS;
 use crate::eval::{PAPER, PAPER_ORACLE};
 use crate::report::load::Inputs;
@@ -78,7 +78,7 @@ fn columns(inputs: &Inputs) -> Vec<Column> {
         },
     });
     let present = |floor: &&str| inputs.floors.iter().any(|row| row.model == **floor);
-    let floors = [RANDOM, REJECT_ALL].into_iter().filter(present);
+    let floors = FLOORS.into_iter().filter(present);
     models
         .chain(floors.map(|name| Column {
             name: name.to_owned(),
@@ -130,7 +130,7 @@ pub fn floor_above(inputs: &Inputs, shots: u32, metric: &str, mean: f64) -> Opti
             .value(floor, PAPER, shots, metric)
             .map_or(f64::NEG_INFINITY, |row| row.mean)
     };
-    [RANDOM, REJECT_ALL]
+    FLOORS
         .into_iter()
         .filter(|floor| value(floor) > mean)
         .max_by(|a, b| value(a).total_cmp(&value(b)))

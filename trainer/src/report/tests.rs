@@ -143,7 +143,7 @@ fn rows_are_gathered_and_floors_stand_once() {
     let mut lines = written.evaluation.lines();
     assert_eq!(
         lines.next(),
-        Some("model,protocol,shots,metric,mean,ci_low,ci_high")
+        Some("model,protocol,shots,metric,mean,ci_low,ci_high,region,slice,brands")
     );
     let lines: Vec<&str> = lines.collect();
     // A model: (6 + 2 + 4) × 2; random (6 + 2 + 4) × 2 and reject_all 8 × 2.
@@ -169,7 +169,7 @@ fn rows_are_gathered_and_floors_stand_once() {
     // Three models × three baselines × two shots × (6 + 4).
     assert_eq!(
         written.comparisons.lines().next(),
-        Some("model,reference,protocol,shots,metric,difference,ci_low,ci_high")
+        Some("model,reference,protocol,shots,metric,region,slice,difference,ci_low,ci_high")
     );
     assert_eq!(written.comparisons.lines().count(), 1 + 3 * 3 * 2 * 10);
     let line = written
@@ -179,7 +179,7 @@ fn rows_are_gathered_and_floors_stand_once() {
         .unwrap();
     let numbers: Vec<f64> = line
         .split(',')
-        .skip(5)
+        .skip(7)
         .map(|n| n.parse().unwrap())
         .collect();
     assert!(
@@ -277,7 +277,7 @@ fn what_cannot_be_reported_is_refused_with_its_reason() {
         ("3f9c", "0000", "another dataset"),
         ("b71e", "0000", "another split"),
         ("\"seed\":42", "\"seed\":43", "another seed"),
-        ("\"version\":1", "\"version\":2", "version 2"),
+        ("\"version\":2", "\"version\":3", "version 3"),
         (
             "figures/example-1-query.png",
             "../good/evaluation.csv",

@@ -4,8 +4,11 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use logodex_schemas::dataset::Region;
 use logodex_trainer::eval::embeddings::EmbeddingSet;
 use logodex_trainer::eval::episode::{Episode, Query};
+use logodex_trainer::eval::ranking::{self, Search, rank};
+use logodex_trainer::eval::roc::{self, Draw, Probe};
 use logodex_trainer::eval::roster::{Roster, UnitVectors};
 use logodex_trainer::eval::scatter::Scatter;
 use logodex_trainer::eval::{score, threshold};
@@ -18,6 +21,34 @@ struct Golden {
     rounds: Vec<GoldenRound>,
     trace_ratio: f64,
     distance_ratio: f64,
+    retrieval: Vec<GoldenQuery>,
+    open_set: GoldenOpenSet,
+}
+
+#[derive(Deserialize)]
+struct GoldenQuery {
+    row: i64,
+    map: f64,
+    map_at_r: f64,
+    r_precision: f64,
+    recall_at_1: f64,
+    recall_at_5: f64,
+}
+
+#[derive(Deserialize)]
+struct GoldenOpenSet {
+    score: Vec<f64>,
+    brand: Vec<u32>,
+    known: Vec<bool>,
+    named: Vec<bool>,
+    cases: Vec<GoldenCase>,
+}
+
+#[derive(Deserialize)]
+struct GoldenCase {
+    weights: Vec<u32>,
+    #[serde(flatten)]
+    values: HashMap<String, f64>,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +171,7 @@ fn every_episode_agrees_with_numpy_and_scikit_learn() {
             .collect();
         let scores = score::score(&fixture.vectors, &episodes);
         let rows = score::judge(
+            Region::Image,
             "paper",
             round.shots,
             round.tau,
@@ -160,7 +192,7 @@ fn every_episode_agrees_with_numpy_and_scikit_learn() {
             assert_close("r_at_95p", row.r_at_95p, expected.r_at_95p);
             assert_close("map", row.map, expected.map);
         }
-        let histogram = score::histogram(round.shots, &scores);
+        let histogram = score::histogram(Region::Image, round.shots, &scores);
         assert_eq!(histogram.positives, round.positives);
         assert_eq!(histogram.negatives, round.negatives);
     }
@@ -181,4 +213,62 @@ fn both_ratios_agree_with_numpy() {
         scatter.distance_ratio(&ones).unwrap(),
         fixture.golden.distance_ratio,
     );
+}
+
+#[test]
+fn every_query_of_a_retrieval_agrees_with_scikit_learn_and_brute_force() {
+    let fixture = Fixture::read();
+    let all: Vec<usize> = (0..fixture.roster.len()).collect();
+    let found = rank(&Search {
+        vectors: &fixture.vectors,
+        brands: &fixture.roster.brand_of_position(),
+        images: &fixture.roster.images,
+        queries: &all,
+        gallery: &all,
+    });
+    assert_eq!(fixture.golden.retrieval.len(), all.len());
+    for query in &fixture.golden.retrieval {
+        let ranks = &found[fixture.position[&query.row]].ranks;
+        assert_close("map", ranking::average_precision(ranks), query.map);
+        assert_close(
+            "map_at_r",
+            ranking::average_precision_at_r(ranks),
+            query.map_at_r,
+        );
+        assert_close(
+            "r_precision",
+            ranking::r_precision(ranks),
+            query.r_precision,
+        );
+        assert_close(
+            "recall_at_1",
+            ranking::recall_at(1, ranks),
+            query.recall_at_1,
+        );
+        assert_close(
+            "recall_at_5",
+            ranking::recall_at(5, ranks),
+            query.recall_at_5,
+        );
+    }
+}
+
+#[test]
+fn detection_and_identification_agree_with_scikit_learn_under_any_weights() {
+    let golden = Fixture::read().golden.open_set;
+    let probes = (0..golden.score.len()).map(|i| Probe {
+        score: golden.score[i],
+        brand: golden.brand[i],
+        known: golden.known[i],
+        named: golden.named[i],
+    });
+    let draw = Draw::new(probes.collect());
+    assert_eq!(golden.cases.len(), 3);
+    for case in &golden.cases {
+        let found = draw.curve(&case.weights).unwrap();
+        assert_eq!(case.values.len(), found.len());
+        for (metric, found) in roc::METRICS.iter().zip(found) {
+            assert_close(metric, found, case.values[*metric]);
+        }
+    }
 }

@@ -19,6 +19,8 @@ from sklearn.metrics import (
     f1_score,
     precision_score,
     recall_score,
+    roc_auc_score,
+    roc_curve,
 )
 
 PINNED = {"numpy": "2.4.6", "scikit-learn": "1.9.1", "safetensors": "0.8.0"}
@@ -126,6 +128,52 @@ full = np.linalg.norm(x[:, None] - x[None], axis=2)
 i, j = np.triu_indices(len(x), 1)
 same = brand[i] == brand[j]
 golden["distance_ratio"] = float(full[i, j][~same].mean() / full[i, j][same].mean())
+
+# Retrieval, every row among all others: average precision by scikit-learn, the rest by brute force.
+similarity = x @ x.T
+golden["retrieval"] = []
+for q in np.argsort(row):
+    others = np.delete(np.arange(len(x)), q)
+    relevant = (brand[others] == brand[q])[np.argsort(-similarity[q, others])]
+    r = int(relevant.sum())
+    golden["retrieval"].append(
+        {
+            "row": int(row[q]),
+            "map": average_precision_score(brand[others] == brand[q], similarity[q, others]),
+            "map_at_r": sum(relevant[:k].mean() for k in range(1, r + 1) if relevant[k - 1]) / r,
+            "r_precision": float(relevant[:r].mean()),
+            "recall_at_1": float(relevant[:1].any()),
+            "recall_at_5": float(relevant[:5].any()),
+        }
+    )
+
+# Detection and identification with ties, each probe counted as often as its brand's weight: scikit-learn's curves, and
+# DIR and OSCR by brute force over its thresholds.
+n = 400
+probe_brand = rng.integers(0, 12, n)
+known = probe_brand < 6
+score = np.round(rng.normal(size=n) + 1.2 * known, 1)
+named = known & (rng.random(n) < 0.7)
+golden["open_set"] = {"score": score.tolist(), "brand": probe_brand.tolist(), "known": known.tolist(), "named": named.tolist(), "cases": []}
+for weights in (np.ones(12, int), rng.multinomial(12, np.ones(12) / 12), rng.multinomial(12, np.ones(12) / 12)):
+    w = weights[probe_brand]
+    fpr, tpr, edges = roc_curve(known, score, sample_weight=w, drop_intermediate=False)
+    right = np.array([(w * (named & (score >= t))).sum() / (w * known).sum() for t in edges])
+    # Where FPR + TPR = 1, between two vertices.
+    excess = fpr + tpr - 1
+    i = int(np.argmax(excess >= 0))
+    eer = np.interp(0, excess[i - 1 : i + 1], fpr[i - 1 : i + 1])
+    case = {
+        "weights": weights.tolist(),
+        "auroc": roc_auc_score(known, score, sample_weight=w),
+        "eer": float(eer),
+        "fpr_at_95tpr": float(fpr[tpr >= 0.95].min()),
+        "oscr": float(np.trapezoid(right, fpr)),
+    }
+    for name, far in (("10", 0.1), ("1", 0.01), ("01", 0.001)):
+        case[f"tar_at_far_{name}"] = float(tpr[fpr <= far].max())
+        case[f"dir_at_far_{name}"] = float(right[fpr <= far].max())
+    golden["open_set"]["cases"].append(case)
 
 (HERE / "golden.json").write_text(json.dumps(golden, indent=None, separators=(",", ":")) + "\n")
 print(golden["trace_ratio"], golden["distance_ratio"], [r["tau"] for r in golden["rounds"]])

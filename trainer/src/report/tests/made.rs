@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use image::{ImageFormat, Rgb, RgbImage};
 use logodex_schemas::dataset::{Counts, Region};
 use logodex_schemas::evaluation::{
-    EpisodeRow, Evaluation, EvaluationRow, Example, ExamplePicture, SimilarityHistogram, Threshold,
-    ThresholdKind, TooFew, evaluation_header,
+    EpisodeRow, Evaluation, EvaluationRow, Example, ExamplePicture, JudgedRegion,
+    SimilarityHistogram, Threshold, ThresholdKind, TooFew, evaluation_header,
 };
 use logodex_schemas::run::{LearningRates, MetricsLine};
 use logodex_schemas::stats::{CategoryStats, DatasetStats, SampleRow, stats_header};
@@ -100,6 +100,7 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
                         f1: near(level * 0.7 + if oracle { 0.02 } else { 0.0 }),
                         r_at_95p: near(level * 0.6),
                         map: near(level),
+                        region: Region::Object,
                     }
                 })
                 .collect();
@@ -121,6 +122,8 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
             let peak = 1.1 - 0.4 * made.quality + if oracle { -0.04 } else { 0.0 };
             let f1 = |t: f64| level * 0.8 * (-((t - peak) / 0.3).powi(2)).exp() + 0.11 * t / 2.0;
             thresholds.push(Threshold {
+                region: Region::Object,
+                protocol: "paper".to_owned(),
                 shots,
                 kind,
                 tau: (peak * 100.0).round() / 100.0,
@@ -136,6 +139,7 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
                 .collect()
         };
         histograms.push(SimilarityHistogram {
+            region: Region::Object,
             shots,
             positives: bell(0.2 + 0.8 * level.min(0.8), 60.0),
             negatives: bell(0.15, 900.0),
@@ -188,12 +192,22 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
         embedding_dim: 256,
         test_brands: 30,
         test_rows: 360,
+        regions: vec![JudgedRegion {
+            region: Region::Object,
+            test_brands: 30,
+            test_rows: 360,
+            val_brands: 10,
+            val_rows: 120,
+        }],
         too_few: vec![TooFew {
+            region: Region::Object,
+            protocol: "paper".to_owned(),
             shots: 5,
             brands: vec![BRANDS[0].to_owned()],
         }],
         rows: rows.clone(),
         thresholds,
+        open_set_thresholds: vec![],
         histograms,
         examples,
     };
@@ -317,6 +331,9 @@ fn row(model: &str, protocol: &str, shots: u32, metric: &str, mean: f64) -> Eval
         mean,
         ci_low: mean * 0.94,
         ci_high: mean * 1.05,
+        region: Region::Object,
+        slice: "all".to_owned(),
+        brands: 30,
     }
 }
 

@@ -1,0 +1,222 @@
+"""An evaluation, computed again in numpy from nothing but its lists of episodes and the embeddings:
+
+    check_evaluation.py DATASET OUT EMBEDDINGS.safetensors...
+
+OUT is what `logodex-train evaluate` wrote for the embeddings. Every number of the model over all queries must agree to
+1e-6, and under `paper` every episode's. Nothing is shared with the code that is checked but the files.
+
+Unit vectors are float32, and so are similarities in retrieval and open-set identification, summed over the dimensions in
+order: two that differ by less than that are ranked as documented, not as a wider float would.
+"""
+
+import csv
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import load_file
+
+dataset, out, files = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+evaluation = json.loads((out / "evaluation.json").read_text())
+model = evaluation["model"]
+sets = [load_file(file) for file in files]
+row = np.concatenate([s["row"] for s in sets])
+x = np.concatenate([s["embeddings"] for s in sets]).astype(np.float64)
+x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+unit = x
+x = x.astype(np.float64)
+place = {int(r): i for i, r in enumerate(row)}
+catalog = pl.read_parquet(dataset / "catalog.parquet").sort("row")
+brand = catalog["brand_index"].to_numpy()[row]
+image = catalog["image"].to_numpy()[row]
+checked = 0
+
+
+def lines(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def places(text):
+    return np.array([place[int(r)] for r in text.split()], dtype=int)
+
+
+expected = {}
+for line in lines(out / "evaluation.csv"):
+    if line["model"] == model and line["slice"] == "all":
+        expected[line["region"], line["protocol"], int(line["shots"]), line["metric"]] = float(line["mean"])
+
+
+def agree(key, value):
+    global checked
+    checked += 1
+    assert abs(expected[key] - value) <= 1e-6, (key, expected[key], value)
+
+
+def similarities(a, b):
+    sums = np.zeros((len(a), len(b)), dtype=np.float32)
+    for k in range(a.shape[1]):
+        sums += a[:, k, None] * b[None, :, k]
+    return sums
+
+
+def scores(supports, queries, protocol):
+    prototype = x[supports].mean(0)
+    if protocol.startswith("paper_cosine"):
+        d = 1 - x[queries] @ prototype / np.linalg.norm(prototype) / np.linalg.norm(x[queries], axis=1)
+        return np.where(d < 1e-12, 0, d)  # equal directions are at no distance
+    return np.linalg.norm(x[queries] - prototype, axis=1)
+
+
+def episode_metrics(d, y, tau):
+    accepted = d <= tau
+    tp, fp, fn = (accepted & y).sum(), (accepted & ~y).sum(), (~accepted & y).sum()
+    hits = y[np.argsort(np.round(d, 9), kind="stable")]
+    precision = np.cumsum(hits) / np.arange(1, len(y) + 1)
+    last = np.flatnonzero(precision >= 0.95)
+    return {
+        "accuracy": (accepted == y).mean(),
+        "precision": tp / (tp + fp) if tp + fp else 0.0,
+        "recall": tp / (tp + fn),
+        "f1": 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.0,
+        "r_at_95p": hits[: last[-1] + 1].sum() / y.sum() if len(last) else 0.0,
+        "map": (precision * hits).sum() / y.sum(),
+    }
+
+
+def best_threshold(episodes, protocol):
+    asked = [(scores(s, q, protocol), brand[q] == brand[s[0]]) for s, q in episodes]
+    d, y = np.concatenate([a for a, _ in asked]), np.concatenate([b for _, b in asked])
+    f1 = []
+    for step in range(201):
+        accepted = d <= step / 100
+        f1.append(2 * (accepted & y).sum() / (accepted.sum() + y.sum()))
+    return int(np.argmax(f1)) / 100
+
+
+def paper(region, shots, path):
+    sets = defaultdict(list)
+    for line in lines(path):
+        sets[line["used_for"]].append((places(line["supports"]), places(line["queries"])))
+    stated = {(t["protocol"], t["kind"]): t["tau"] for t in evaluation["thresholds"] if (t["region"], t["shots"]) == (region, shots)}
+    by_episode = {(e["protocol"], int(e["episode"])): e for e in lines(out / "episodes.csv") if (e["region"], int(e["shots"])) == (region, shots)}
+    for base in ("paper", "paper_cosine"):
+        for protocol, kind, used_for in ((base, "transferred", "val_threshold"), (base + "_oracle", "oracle", "oracle_threshold")):
+            if used_for not in sets or (region, protocol, shots, "f1") not in expected:
+                continue
+            tau = best_threshold(sets[used_for], protocol)
+            assert tau == stated[base, kind], (protocol, tau, stated)
+            found = []
+            for number, (supports, queries) in enumerate(sets["test"]):
+                y = brand[queries] == brand[supports[0]]
+                metrics = episode_metrics(scores(supports, queries, protocol), y, tau)
+                found.append(metrics)
+                for metric, value in metrics.items():
+                    said = float(by_episode[protocol, number][metric])
+                    assert abs(said - value) <= 1e-6, (protocol, shots, number, metric, said, value)
+            for metric in found[0]:
+                if (region, protocol, shots, metric) in expected:
+                    agree((region, protocol, shots, metric), np.mean([f[metric] for f in found]))
+
+
+def n_way(region, ways, shots, path):
+    episodes = defaultdict(list)
+    for line in lines(path):
+        episodes[line["episode"]].append((places(line["supports"]), places(line["queries"])))
+    right = []
+    for shown in episodes.values():
+        prototypes = np.stack([x[s].mean(0) for s, _ in shown])
+        for number, (_, queries) in enumerate(shown):
+            d = np.linalg.norm(x[queries][:, None] - prototypes[None], axis=2)
+            right += list(np.argmin(np.round(d, 9), axis=1) == number)
+    agree((region, "n_way_k_shot", shots, f"accuracy_{ways}_way"), np.mean(right))
+
+
+def retrieval(region, protocol, path):
+    roles = lines(path)
+    gallery = np.array([place[int(l["row"])] for l in roles if l["role"] != "query"])
+    queries = [place[int(l["row"])] for l in roles if l["role"] != "gallery"]
+    found = defaultdict(list)
+    for q, of_query in zip(queries, similarities(unit[queries], unit)):
+        searched = gallery[image[gallery] != image[q]]
+        order = searched[np.argsort(-of_query[searched], kind="stable")]
+        hits = brand[order] == brand[q]
+        r = hits.sum()
+        precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+        for k in (1, 5, 10):
+            found[f"recall_at_{k}"].append(hits[:k].any())
+        found["r_precision"].append(hits[:r].mean())
+        found["map_at_r"].append((precision * hits)[:r].sum() / r)
+        found["map"].append((precision * hits).sum() / r)
+    for metric, values in found.items():
+        agree((region, protocol, 0, metric), np.mean(values))
+
+
+def draws_of(fold, path):
+    draws = defaultdict(list)
+    for line in lines(path):
+        if line["fold"] == fold:
+            draws[line["draw"]].append((int(line["brand"]), places(line["supports"])))
+    return draws
+
+
+def probes(gallery, of_fold):
+    prototypes = np.stack([x[s].mean(0) for _, s in gallery])
+    prototypes /= np.linalg.norm(prototypes, axis=1, keepdims=True)
+    asked = of_fold[~np.isin(image[of_fold], image[np.concatenate([s for _, s in gallery])])]
+    s = similarities(unit[asked], prototypes.astype(np.float32))
+    names = np.array([b for b, _ in gallery])
+    return s.max(1), np.isin(brand[asked], names), names[s.argmax(1)] == brand[asked]
+
+
+def trapezoid(y, x):
+    return float(((y[1:] + y[:-1]) / 2 * np.diff(x)).sum())
+
+
+def open_set(region, shots, path, folds):
+    fars = {"10": 0.1, "1": 0.01, "01": 0.001}
+    found = defaultdict(list)
+    taus = {t["far"]: t["similarity"] for t in evaluation["open_set_thresholds"] if (t["region"], t["shots"]) == (region, shots)}
+    for gallery in draws_of("test", path).values():
+        score, known, named = probes(gallery, folds["test"])
+        edges = np.concatenate([[np.inf], np.unique(score)[::-1]])
+        far = np.array([(score[~known] >= t).mean() for t in edges])
+        tar = np.array([(score[known] >= t).mean() for t in edges])
+        right = np.array([((score >= t) & named)[known].mean() for t in edges])
+        found["auroc"].append(trapezoid(tar, far))
+        found["oscr"].append(trapezoid(right, far))
+        i = int(np.argmax(far >= 1 - tar))
+        a, b = far[i - 1] + tar[i - 1] - 1, far[i] + tar[i] - 1
+        found["eer"].append(far[i - 1] + (far[i] - far[i - 1]) * -a / (b - a))
+        found["fpr_at_95tpr"].append(far[np.argmax(tar >= 0.95)])
+        for name, limit in fars.items():
+            last = np.flatnonzero(far <= limit)[-1]
+            found[f"tar_at_far_{name}"].append(tar[last])
+            found[f"dir_at_far_{name}"].append(right[last])
+            if taus:
+                accepted = score >= taus[limit]
+                found[f"far_at_val_far_{name}"].append(accepted[~known].mean())
+                found[f"far_error_at_val_far_{name}"].append(accepted[~known].mean() - limit)
+                found[f"dir_at_val_far_{name}"].append((accepted & named)[known].mean())
+    for metric, values in found.items():
+        agree((region, "open_set", shots, metric), np.mean(values))
+
+
+for region in [judged["region"] for judged in evaluation["regions"]]:
+    listed = out / "episodes" / region
+    test = np.array([place[int(l["row"])] for l in lines(listed / "retrieval.csv")])
+    for path in sorted(listed.glob("*.csv")):
+        protocol, _, number = path.stem.rpartition("_")
+        if protocol == "paper":
+            paper(region, int(number), path)
+        elif protocol.startswith("n_way_k_shot"):
+            n_way(region, protocol.rpartition("_")[2], int(number), path)
+        elif path.stem.startswith("retrieval"):
+            retrieval(region, path.stem, path)
+        else:
+            open_set(region, int(number), path, {"test": test})
+assert checked >= 20, checked
+print(f"{checked} numbers agree")
