@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ use crate::config::UsageError;
 use crate::dataset::{Dataset, Split};
 use crate::durable::write_whole;
 use crate::embed::{embed_fold, open_network};
-use crate::eval::{self, PAPER, Settings};
+use crate::eval::{self, Facts, PAPER, Protocol, Settings, Subject};
 use crate::report::plot::{Axis, Dash, INK, MUTED, Mark, Panel, colour, hex};
 use crate::run::{self, Which};
 use crate::train::images_per_epoch;
@@ -116,22 +117,34 @@ fn curve(dir: &Path, dataset: &Dataset, split: &Split, args: &CurveArgs) -> Resu
     let mut points = Vec::new();
     for epochs in kept(&dir.join("checkpoints"))? {
         let (net, runtime, region) = open_network(dir, Which::Epoch(epochs), dataset, split)?;
+        // Each point judges one region: whole images where the run has any.
+        let region = match region.images() && dataset.manifest().config.region.images() {
+            true => Region::Image,
+            false => Region::Object,
+        };
         let set = embed_fold(&net, &runtime, dataset, split, Fold::Test, region)?;
         let settings = Settings {
             seed: args.seed,
             shots: vec![args.shots],
+            protocols: vec![Protocol::Paper],
+            region,
             ..Settings::default()
         };
         // Ranks need no threshold, so no validation brands.
-        let outcome = eval::evaluate(
-            &name,
-            &set,
-            None,
-            &|row| dataset.image_of(row.cast_unsigned()),
-            &|brand| dataset.brands()[brand as usize].brand.clone(),
-            &settings,
-        )
-        .map_err(|e| UsageError(format!("split {:?} cannot be evaluated: {e:#}", args.split)))?;
+        let subject = Subject {
+            name: &name,
+            test: &set,
+            val: None,
+        };
+        let facts = Facts {
+            image_of_row: &|row| dataset.image_of(row.cast_unsigned()),
+            brand_name: &|brand| dataset.brands()[brand as usize].brand.clone(),
+            category: &|brand| dataset.brands()[brand as usize].category.clone(),
+            logo: None,
+        };
+        let outcome = eval::evaluate(subject, &[], &facts, &settings).map_err(|e| {
+            UsageError(format!("split {:?} cannot be evaluated: {e:#}", args.split))
+        })?;
         let rows = &outcome.evaluation.rows;
         let row = rows
             .iter()

@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use logodex_schemas::run::{LearningRates, MetricsLine, RunState};
-use logodex_schemas::split::Fold;
 use logodex_schemas::train::{Residency, SamplerKind, TrainConfig};
 use tch::Tensor;
 

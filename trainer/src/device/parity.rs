@@ -182,7 +182,7 @@ fn outcome(
     let embeddings_train = forward(learner, Mode::Train { frozen });
     let classes: Vec<i64> = (0..pictures.size()[0]).map(|i| i % CLASSES).collect();
     let targets = runtime.i64_tensor(&classes);
-    let loss = learner.loss(&config.loss, &embeddings_train, &targets);
+    let loss = learner.loss(config, &embeddings_train, &targets, 0, 0);
     loss.backward();
     let gradients = learner.parameters.iter().filter_map(|p| {
         let grad = p.tensor.grad();
@@ -294,19 +294,11 @@ fn relative_of_all(x: &BTreeMap<String, Tensor>, reference: &BTreeMap<String, Te
     }
 }
 
-/// Every loss that this build trains, with its gradients in the embeddings and in its own weights.
+/// Every loss, with its gradients in the embeddings and in its own weights.
 fn losses(findings: &mut Findings, reference: Arithmetic, device: Arithmetic) -> Result<()> {
     for loss in LOSSES {
         let name = loss.split('"').nth(1).unwrap_or(loss);
-        let config = match experiment(Arch::Resnet18, loss) {
-            Ok(config) => config,
-            Err(e) => {
-                findings.note(format!(
-                    "loss {name} is not checked, since it is refused: {e}"
-                ));
-                continue;
-            }
-        };
+        let config = experiment(Arch::Resnet18, loss)?;
         let (value, gradients) = loss_outcome(&config, reference)?;
         let (found, found_gradients) = loss_outcome(&config, device)?;
         let difference = (found / value - 1.0).abs();
@@ -328,7 +320,7 @@ fn loss_outcome(
 ) -> Result<(f64, BTreeMap<String, Tensor>)> {
     const BATCH: i64 = 32;
     let runtime = arithmetic.start()?;
-    let learner = Learner::new(config, CLASSES as usize, &runtime)?;
+    let mut learner = Learner::new(config, CLASSES as usize, &runtime)?;
     let (roles, targets): (i64, Vec<i64>) = match config.sampler() {
         SamplerKind::Triplets => (3, vec![]),
         SamplerKind::Pairs => (2, (0..BATCH).map(|i| i % 2).collect()),
@@ -344,7 +336,7 @@ fn loss_outcome(
         .to_device(runtime.device);
     let embeddings = drawn.set_requires_grad(true);
     let normalized = crate::loss::l2_normalize(&embeddings);
-    let loss = learner.loss(&config.loss, &normalized, &runtime.i64_tensor(&targets));
+    let loss = learner.loss(config, &normalized, &runtime.i64_tensor(&targets), 0, 0);
     loss.backward();
     let own = learner.parameters.iter().filter(|p| p.group == Group::Loss);
     let mut gradients: BTreeMap<String, Tensor> = own

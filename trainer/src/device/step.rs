@@ -11,11 +11,12 @@ use crate::batch::{BatchPlan, Samples};
 use crate::dataset::Dataset;
 use crate::feed::Batch;
 use crate::learner::Learner;
-use crate::model::{Group, Mode, Parameter};
+use crate::model::{Mode, Parameter};
 use crate::optimizer::zero_grad;
 use crate::random::derive;
 use crate::runtime::Runtime;
 use crate::sampler::FoldRows;
+use crate::schedule::rate;
 use crate::{augment, config, torch};
 
 /// What a row of the table trains, ready to step.
@@ -70,15 +71,10 @@ impl Workload {
         let embeddings = torch::autocast_bf16(runtime.device, runtime.bf16, || {
             learner.net.forward(images, self.mode)
         });
-        let loss = learner.loss(&config.loss, &embeddings, targets);
+        let loss = learner.loss(config, &embeddings, targets, 0, self.steps_done);
         zero_grad(&learner.parameters);
         loss.backward();
-        let lr = config.optimizer.lr;
-        let backbone_lr = lr * config.optimizer.backbone_factor;
-        let rate = |p: &Parameter| match p.group {
-            Group::Backbone { .. } => backbone_lr,
-            Group::Head | Group::Loss => lr,
-        };
+        let rate = |p: &Parameter| rate(&config.optimizer, 1.0, p.group);
         learner.optimizer.step(&learner.parameters, rate);
         self.steps_done += 1;
         loss.double_value(&[])

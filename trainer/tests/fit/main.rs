@@ -4,8 +4,8 @@
 mod collapse;
 mod dataset;
 mod faults;
-mod interrupt;
 mod feed;
+mod interrupt;
 mod preview;
 mod refuse;
 mod resume;
