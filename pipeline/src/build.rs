@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use logodex_schemas::dataset::{
-    BuildConfig, CatalogRow, Counts, Encoding, Manifest, Reject, ShardEntry, manifest_header,
+    BuildConfig, Counts, Encoding, Manifest, Reject, manifest_header,
 };
 use logodex_schemas::plan::{ConsolidationPlan, Overrides};
 

@@ -109,7 +109,7 @@ pub fn walk(bytes: &[u8]) -> Result<Walked, Defect> {
 /// it is not, and the file is known to be `whole` and closed, it is not walked.
 ///
 /// # Errors
-/// As [`walk`]; a quantisation table that is missing.
+/// As [`walk`].
 pub fn decode(bytes: &[u8], whole: bool, samples: &mut Samples) -> Result<Walked, Defect> {
     read(bytes, Some((samples, whole)))
 }
@@ -140,7 +140,7 @@ fn read(bytes: &[u8], mut decoding: Option<(&mut Samples, bool)>) -> Result<Walk
         at = next;
         match marker {
             DHT => tables.define(body)?,
-            DQT if decoding.is_some() => quantisation.define(body)?,
+            DQT if decoding.is_some() => quantisation.define(body),
             APP14 => quantisation.adobe(body),
             DRI => match body {
                 [high, low] => tables.restart = usize::from(u16::from_be_bytes([*high, *low])),

@@ -38,7 +38,8 @@ pub struct Samples {
 
 impl Samples {
     /// Bytes held.
-    pub fn held(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
         let samples = self.components.iter().map(|c| c.samples.capacity());
         samples.sum::<usize>() + self.unstuffed.capacity()
     }
@@ -86,7 +87,7 @@ impl Scan {
     /// The scan, if it is of a kind that is decoded here.
     ///
     /// # Errors
-    /// [`Defect::Broken`] where a table that it needs is not defined.
+    /// [`Defect::Broken`] where a Huffman table that it needs is not defined.
     pub(super) fn new(
         scanner: &Scanner,
         scan: &[ScanComponent],
@@ -116,7 +117,7 @@ impl Scan {
             across,
         };
         for &(component, dc, ac) in scan {
-            let Some(quantisation) = quantisation.table(&scanner.components[component])? else {
+            let Some(quantisation) = quantisation.table(&scanner.components[component]) else {
                 return Ok(None);
             };
             let steps = ZIGZAG.iter().zip(quantisation);

@@ -225,3 +225,6 @@ fn widen(n: usize, sample: impl Fn(usize) -> i16, round: [i16; 2], bits: u32, ou
     }
     out[2 * n - 1] = ((4 * sample(n - 1) + round[1] * i16::from(bits == 4)) >> bits) as u8;
 }
+
+#[cfg(test)]
+mod tests;

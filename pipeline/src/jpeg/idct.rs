@@ -267,3 +267,6 @@ mod avx2 {
 
     islow! {#[inline] #[target_feature(enable = "avx2")]}
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,3 +192,6 @@ impl Pair {
         Some(Code::of_ac(length, symbol))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! Quantisation tables, and what else decides how samples are to be understood.
 
 use super::frame::{Component, Scanner};
-use super::{Defect, broken};
 
 /// What the segments before a scan say of its samples.
 #[derive(Default)]
@@ -13,28 +12,30 @@ pub(super) struct Quantisation {
 }
 
 impl Quantisation {
-    /// Reads a DQT segment, which may define several tables (B.2.4.1).
-    pub(super) fn define(&mut self, mut body: &[u8]) -> Result<(), Defect> {
+    /// Reads a DQT segment, which may define several tables (B.2.4.1). One that is malformed leaves no table at all: the
+    /// library is to judge it.
+    pub(super) fn define(&mut self, body: &[u8]) {
+        if self.read(body).is_none() {
+            self.tables = Default::default();
+        }
+    }
+
+    fn read(&mut self, mut body: &[u8]) -> Option<()> {
         while let Some((&precision_id, rest)) = body.split_first() {
-            let wide = precision_id >> 4;
-            let Some(slot) = self.tables.get_mut(usize::from(precision_id & 15)) else {
-                return broken("a quantisation table has a number above 3");
+            let slot = self.tables.get_mut(usize::from(precision_id & 15))?;
+            let (values, rest) = match precision_id >> 4 {
+                0 => rest.split_at_checked(64)?,
+                1 => rest.split_at_checked(128)?,
+                _ => return None,
             };
-            let length = match wide {
-                0 => 64,
-                1 => 128,
-                _ => return broken("a quantisation table has neither 8 nor 16 bits"),
-            };
-            let Some((values, rest)) = rest.split_at_checked(length) else {
-                return broken("a quantisation table is too short");
-            };
+            let wide = values.len() == 128;
             *slot = Some(std::array::from_fn(|i| match wide {
-                0 => u16::from(values[i]),
-                _ => u16::from_be_bytes([values[2 * i], values[2 * i + 1]]),
+                false => u16::from(values[i]),
+                true => u16::from_be_bytes([values[2 * i], values[2 * i + 1]]),
             }));
             body = rest;
         }
-        Ok(())
+        Some(())
     }
 
     /// Notes the colour transform of an APP14 segment, if it is Adobe's.
@@ -50,11 +51,9 @@ impl Quantisation {
         !rgb && self.adobe.is_none_or(|transform| transform == 1)
     }
 
-    /// The table of a component; none where its values have more than eight bits.
-    pub(super) fn table(&self, component: &Component) -> Result<Option<&[u16; 64]>, Defect> {
-        match self.tables.get(component.quantisation) {
-            Some(Some(table)) => Ok(table.iter().all(|&value| value < 256).then_some(table)),
-            _ => broken("a component's quantisation table is not defined"),
-        }
+    /// The table of a component; none where it is not defined, or its values have more than eight bits.
+    pub(super) fn table(&self, component: &Component) -> Option<&[u16; 64]> {
+        let table = self.tables.get(component.quantisation)?.as_ref()?;
+        table.iter().all(|&value| value < 256).then_some(table)
     }
 }

@@ -59,18 +59,8 @@ fn resize_in<const WIDE: bool>(
     for ((first, weights), line) in job.vertical.rows().zip(out.chunks_mut(pitch)) {
         for (plane, color) in job.planes.iter().zip(colors.iter_mut()) {
             let source = &plane[first * job.stride..];
-            let columns = &mut sums[..columns];
-            #[cfg(target_arch = "x86_64")]
-            if WIDE {
-                // SAFETY: only what is compiled for AVX2 is wide.
-                unsafe {
-                    avx2::down(source, job.stride, weights, columns);
-                    avx2::along(job.horizontal, sums, color);
-                }
-                continue;
-            }
-            down(source, job.stride, weights, columns);
-            along(job.horizontal, sums, color);
+            down_in::<WIDE>(source, job.stride, weights, &mut sums[..columns]);
+            along_in::<WIDE>(job.horizontal, sums, color);
         }
         let [red, green, blue] = colors.each_ref().map(|color| &color[..width]);
         let pixels = line[..width * 3].chunks_exact_mut(3);
@@ -81,6 +71,51 @@ fn resize_in<const WIDE: bool>(
 }
 
 /// Adds up rows, `stride` apart, by their weights.
+#[inline(always)]
+fn down_in<const WIDE: bool>(rows: &[u8], stride: usize, weights: &[u16], sums: &mut [i16]) {
+    if weights.len() > FEW {
+        return down_many(rows, stride, weights, sums);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if WIDE {
+        // SAFETY: only what is compiled for AVX2 is wide.
+        return unsafe { avx2::down(rows, stride, weights, sums) };
+    }
+    down(rows, stride, weights, sums);
+}
+
+/// A row's outputs from the sums of its columns.
+#[inline(always)]
+fn along_in<const WIDE: bool>(filter: &Horizontal, sums: &[i16], out: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if WIDE {
+        // SAFETY: only what is compiled for AVX2 is wide.
+        return unsafe { avx2::along(filter, sums, out) };
+    }
+    along(filter, sums, out);
+}
+
+/// The most rows whose products may each be cut off at the point's eighth bit: they lose 1/32 of a level, give or take.
+const FEW: usize = 16;
+
+/// As [`down_in`], for many rows.
+#[inline(always)]
+fn down_many(rows: &[u8], stride: usize, weights: &[u16], sums: &mut [i16]) {
+    for (x, sums) in (0..).step_by(STEP).zip(sums.as_chunks_mut::<STEP>().0) {
+        let mut sum = [1u32 << 7; STEP];
+        for (t, &weight) in weights.iter().enumerate() {
+            let row: &[u8; STEP] = rows[t * stride + x..].first_chunk().expect("room beyond");
+            for (sum, &value) in sum.iter_mut().zip(row) {
+                *sum += u32::from(value) * u32::from(weight);
+            }
+        }
+        for (out, sum) in sums.iter_mut().zip(sum) {
+            *out = ((sum >> 8) as u16 ^ 0x8000) as i16;
+        }
+    }
+}
+
+/// As [`down_in`], for at most [`FEW`] rows.
 #[inline(always)]
 fn down(rows: &[u8], stride: usize, weights: &[u16], sums: &mut [i16]) {
     let lost = half_lost(weights);
@@ -102,10 +137,10 @@ fn down(rows: &[u8], stride: usize, weights: &[u16], sums: &mut [i16]) {
 /// What is added to a sum of products, each of which was cut off at the point's eighth bit: half a bit for each.
 #[inline(always)]
 fn half_lost(weights: &[u16]) -> u16 {
-    weights.len().div_ceil(2).min(255) as u16
+    weights.len().div_ceil(2) as u16
 }
 
-/// A row's outputs from the sums of its columns.
+/// As [`along_in`].
 fn along(filter: &Horizontal, sums: &[i16], out: &mut [u8]) {
     for ((firsts, weights), out) in filter.groups().zip(out.chunks_exact_mut(GROUP)) {
         for (i, (&first, out)) in firsts.iter().zip(out).enumerate() {

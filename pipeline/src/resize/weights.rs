@@ -7,9 +7,9 @@
 /// Outputs that are computed together, and source pixels that are multiplied together.
 pub(super) const GROUP: usize = 8;
 
-/// From `n` source pixels to `out`: calls `each` for every output in turn with its first source pixel and its weights,
-/// which sum to exactly `one`.
-fn triangle(n: u32, out: u32, one: u64, mut each: impl FnMut(usize, &[u64])) {
+/// From `n` source pixels to `out`: calls `each` for every output in turn with its number, its first source pixel and its
+/// weights, which sum to exactly `one`.
+pub(super) fn triangle(n: u32, out: u32, one: u64, mut each: impl FnMut(usize, usize, &[u64])) {
     let (n, out) = (i64::from(n), i64::from(out));
     // In units of 1 / (2 · out) source pixels: half the width of the triangle, and what an output and a pixel advance.
     let support = 2 * n.max(out);
@@ -32,7 +32,7 @@ fn triangle(n: u32, out: u32, one: u64, mut each: impl FnMut(usize, &[u64])) {
             weights.push(until - before);
             before = until;
         }
-        each(first as usize, &weights);
+        each(i as usize, first as usize, &weights);
     }
 }
 
@@ -52,7 +52,7 @@ impl Vertical {
     /// From `n` rows to `out`.
     pub(super) fn new(n: u32, out: u32) -> Self {
         let mut filter = Self::default();
-        triangle(n, out, Self::ONE, |first, weights| {
+        triangle(n, out, Self::ONE, |_, first, weights| {
             let begin = filter.weights.len();
             let narrow = weights.iter().map(|&w| w.min(0xffff) as u16);
             filter.weights.extend(narrow);
@@ -94,7 +94,7 @@ impl Horizontal {
     /// From `n` pixels to `out`.
     pub(super) fn new(n: u32, out: u32) -> Self {
         let mut flat: Vec<(usize, Vec<u64>)> = Vec::with_capacity(out as usize);
-        triangle(n, out, Self::ONE, |first, weights| {
+        triangle(n, out, Self::ONE, |_, first, weights| {
             flat.push((first, weights.to_vec()));
         });
         let most = flat.iter().map(|(_, weights)| weights.len()).max();
