@@ -68,21 +68,31 @@ struct Kept {
 const MOST_HELD: usize = 1 << 20;
 
 impl Kept {
-    fn filters(&mut self, crop: Crop, (width, height): (u32, u32)) -> (Rc<Vertical>, Rc<Horizontal>) {
+    fn filters(
+        &mut self,
+        crop: Crop,
+        (width, height): (u32, u32),
+    ) -> (Rc<Vertical>, Rc<Horizontal>) {
         if self.held > MOST_HELD {
             *self = Self::default();
         }
         let held = &mut self.held;
-        let vertical = self.vertical.entry((crop.height, height)).or_insert_with(|| {
-            let filter = Vertical::new(crop.height, height);
-            *held += filter.held();
-            Rc::new(filter)
-        });
-        let horizontal = self.horizontal.entry((crop.width, width)).or_insert_with(|| {
-            let filter = Horizontal::new(crop.width, width);
-            *held += filter.held();
-            Rc::new(filter)
-        });
+        let vertical = self
+            .vertical
+            .entry((crop.height, height))
+            .or_insert_with(|| {
+                let filter = Vertical::new(crop.height, height);
+                *held += filter.held();
+                Rc::new(filter)
+            });
+        let horizontal = self
+            .horizontal
+            .entry((crop.width, width))
+            .or_insert_with(|| {
+                let filter = Horizontal::new(crop.width, width);
+                *held += filter.held();
+                Rc::new(filter)
+            });
         (Rc::clone(vertical), Rc::clone(horizontal))
     }
 }
@@ -169,7 +179,13 @@ fn squash_into(
             vertical: &vertical,
             horizontal: &horizontal,
         };
-        passes::resize(&job, &mut kept.rows, out, pitch as usize * 3, width as usize);
+        passes::resize(
+            &job,
+            &mut kept.rows,
+            out,
+            pitch as usize * 3,
+            width as usize,
+        );
     });
     Ok(())
 }

@@ -98,7 +98,10 @@ fn main() -> anyhow::Result<()> {
     let mut sides = vec![
         Side::new("**ours: `render` and `shard::write`**", n),
         Side::new("our bare loop: read, decode, resize", n),
-        Side::new("a bare loop of public crates: zune-jpeg, fast_image_resize", n),
+        Side::new(
+            "a bare loop of public crates: zune-jpeg, fast_image_resize",
+            n,
+        ),
         Side::new("Pillow: `open`, `convert`, `resize(BILINEAR)`", n),
         Side::new("OpenCV: `imread`, `cvtColor`, `resize(INTER_AREA)`", n),
         Side::new(
@@ -111,10 +114,11 @@ fn main() -> anyhow::Result<()> {
         ),
     ];
     let names = ["pillow", "opencv_area", "opencv_linear", "torchvision"];
+    let mut buffer = Vec::new();
     let mut looks = Side::new("look and BLAKE3, as the scan does them", n);
     for _ in 0..*rounds {
         sides[0].rounds.push(timed(|| {
-            render_and_write(line, SHARDS, scratch).map(drop)
+            render_and_write(line, SHARDS, scratch, &mut buffer).map(drop)
         })?);
         sides[1].rounds.push(timed(|| bare_loop(&paths))?);
         sides[2].rounds.push(timed(|| crates_loop(&paths))?);
@@ -195,7 +199,13 @@ fn main() -> anyhow::Result<()> {
     for _ in 0..3 {
         line[0].rounds.push(timed(|| {
             let (scan, catalog) = prepare(raw, &config)?;
-            render_and_write(Line::new(&scan, &catalog, &config), usize::MAX, scratch).map(drop)
+            render_and_write(
+                Line::new(&scan, &catalog, &config),
+                usize::MAX,
+                scratch,
+                &mut buffer,
+            )
+            .map(drop)
         })?);
     }
     let against = render_rate / line[0].rates()[0];

@@ -29,17 +29,18 @@ pub fn prepare(raw: &Path, config: &BuildConfig) -> anyhow::Result<(Scan, Catalo
     Ok((scan, catalog))
 }
 
-/// Renders shards and writes them. The tables of numbers are left at 0: they are 32 bytes a row.
+/// Renders shards and writes them. The tables of numbers are left at 0: they are 32 bytes a row. `buffer` is handed from
+/// shard to shard, as in a build.
 pub fn render_and_write(
     line: Line<'_>,
     shards: usize,
     folder: &Path,
+    buffer: &mut Vec<u8>,
 ) -> anyhow::Result<usize> {
-    let mut buffer = Vec::new();
     let mut images = 0;
     let plans = plan_shards(line);
     for (i, plan) in plans.iter().take(shards).enumerate() {
-        let rendered = render(line, plan, buffer, &|| {})?;
+        let rendered = render(line, plan, std::mem::take(buffer), &|| {})?;
         let rows = rendered.outcome.images.iter();
         let crc32: Vec<u32> = rows
             .flat_map(|image: &RenderedImage| image.rows.iter().map(|row| row.crc32))
@@ -56,7 +57,7 @@ pub fn render_and_write(
             object: column,
         };
         shard::write(folder, &format!("{i}.safetensors"), &rows, line.config.side)?;
-        buffer = std::mem::take(&mut rows.stored);
+        *buffer = std::mem::take(&mut rows.stored);
     }
     Ok(images)
 }
@@ -124,7 +125,11 @@ pub fn look_loop(paths: &[PathBuf]) -> anyhow::Result<()> {
 }
 
 /// Copies whole batches of rows.
-pub fn read_batches(dataset: &Dataset, batches: &[Vec<u64>], batch: &mut [u8]) -> anyhow::Result<()> {
+pub fn read_batches(
+    dataset: &Dataset,
+    batches: &[Vec<u64>],
+    batch: &mut [u8],
+) -> anyhow::Result<()> {
     for rows in batches {
         for (&row, place) in rows.iter().zip(batch.chunks_exact_mut(row_bytes(SIDE))) {
             place.copy_from_slice(dataset.stored(row)?);

@@ -90,9 +90,12 @@ pub(super) fn read(
             decoder.set_limits(limits).map_err(refusal)?;
             read_with(decoder, header, raw, picture)
         }
-        SourceFormat::Webp => {
-            read_with(WebPDecoder::new(source).map_err(refusal)?, header, raw, picture)
-        }
+        SourceFormat::Webp => read_with(
+            WebPDecoder::new(source).map_err(refusal)?,
+            header,
+            raw,
+            picture,
+        ),
         _ => read_with(
             PngDecoder::with_limits(source, limits).map_err(refusal)?,
             header,

@@ -43,7 +43,10 @@ impl Picture {
     /// Takes `[height, width, 3]`.
     pub(super) fn set_rgb(&mut self, rgb: &[u8]) {
         assert_eq!(rgb.len(), self.pixels() * 3);
-        self.set_each(rgb.chunks_exact(3).map(|pixel| [pixel[0], pixel[1], pixel[2]]));
+        self.set_each(
+            rgb.chunks_exact(3)
+                .map(|pixel| [pixel[0], pixel[1], pixel[2]]),
+        );
     }
 
     /// Takes the pixels one by one.

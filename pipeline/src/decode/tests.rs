@@ -278,9 +278,7 @@ fn a_large_picture_leaves_no_large_buffer() {
         image::ExtendedColorType::L8,
     )
     .unwrap();
-    let held = || {
-        BUFFERS.with_borrow(|b| b.picture.held() + b.samples.held() + b.raw.capacity())
-    };
+    let held = || BUFFERS.with_borrow(|b| b.picture.held() + b.samples.held() + b.raw.capacity());
     let sum = with_picture(&png, |picture| {
         picture.to_rgb().iter().map(|&v| u64::from(v)).sum()
     });

@@ -31,7 +31,11 @@ twice! {
 }
 
 #[inline(always)]
-fn convert_in<const WIDE: bool>(components: &[Component; 3], width: usize, [r, g, b]: [&mut [u8]; 3]) {
+fn convert_in<const WIDE: bool>(
+    components: &[Component; 3],
+    width: usize,
+    [r, g, b]: [&mut [u8]; 3],
+) {
     let [luma, cb, cr] = components;
     // Chroma of one row at full width, with room for whole steps.
     let room = width.next_multiple_of(STEP) + STEP;
@@ -145,7 +149,9 @@ mod avx2 {
         [(r0, r1), (g0, g1), (b0, b1)].map(|(outer, inner)| {
             let mut out = [0; STEP];
             // SAFETY: thirty-two bytes can be written there.
-            unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm256_packus_epi16(outer, inner)) };
+            unsafe {
+                _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm256_packus_epi16(outer, inner))
+            };
             out
         })
     }

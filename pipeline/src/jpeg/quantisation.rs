@@ -40,7 +40,22 @@ impl Quantisation {
 
     /// Notes the colour transform of an APP14 segment, if it is Adobe's.
     pub(super) fn adobe(&mut self, body: &[u8]) {
-        if let [b'A', b'd', b'o', b'b', b'e', _, _, _, _, _, _, transform, ..] = body {
+        if let [
+            b'A',
+            b'd',
+            b'o',
+            b'b',
+            b'e',
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            transform,
+            ..,
+        ] = body
+        {
             self.adobe = Some(*transform);
         }
     }

@@ -145,10 +145,16 @@ fn along(filter: &Horizontal, sums: &[i16], out: &mut [u8]) {
     for ((firsts, weights), out) in filter.groups().zip(out.chunks_exact_mut(GROUP)) {
         for (i, (&first, out)) in firsts.iter().zip(out).enumerate() {
             let source = sums[first as usize..][..filter.taps()].chunks_exact(GROUP);
-            let weights = weights.iter().skip(i % 4).step_by(4).map(|pair| pair[i / 4]);
+            let weights = weights
+                .iter()
+                .skip(i % 4)
+                .step_by(4)
+                .map(|pair| pair[i / 4]);
             let products = source.zip(weights).map(|(sums, weights)| {
                 let pairs = sums.iter().zip(weights);
-                pairs.map(|(&sum, weight)| i32::from(sum) * i32::from(weight)).sum::<i32>()
+                pairs
+                    .map(|(&sum, weight)| i32::from(sum) * i32::from(weight))
+                    .sum::<i32>()
             });
             *out = rounded(products.sum());
         }
@@ -182,7 +188,8 @@ mod avx2 {
             let (mut outer, mut inner) = (lost, lost);
             for (t, &weight) in weights.iter().enumerate() {
                 // SAFETY: it was made sure above that as many bytes follow, in the last row and in the last step too.
-                let row = unsafe { _mm256_loadu_si256(rows.as_ptr().add(t * stride + i * STEP).cast()) };
+                let row =
+                    unsafe { _mm256_loadu_si256(rows.as_ptr().add(t * stride + i * STEP).cast()) };
                 let weight = _mm256_set1_epi16(weight as i16);
                 // A byte above a zero is the byte times 256.
                 let low = _mm256_mulhi_epu16(_mm256_unpacklo_epi8(zero, row), weight);

@@ -32,7 +32,19 @@ fn dense(n: u32, first: usize, weights: &[f64]) -> Vec<f64> {
 
 #[test]
 fn weights_are_those_of_pillow() {
-    for (n, out) in [(1, 1), (1, 9), (2, 5), (9, 9), (10, 3), (37, 224), (223, 224), (375, 224), (500, 224), (4000, 24), (65535, 7)] {
+    for (n, out) in [
+        (1, 1),
+        (1, 9),
+        (2, 5),
+        (9, 9),
+        (10, 3),
+        (37, 224),
+        (223, 224),
+        (375, 224),
+        (500, 224),
+        (4000, 24),
+        (65535, 7),
+    ] {
         let expected = reference(n, out);
         for bits in [14, 16] {
             let one = 1u64 << bits;
@@ -47,7 +59,10 @@ fn weights_are_those_of_pillow() {
                 for (x, (expected, found)) in expected.iter().zip(&found).enumerate() {
                     // Sums are rounded, each to the nearest: a difference of two is off by one at most.
                     let error = (expected - found).abs() * one as f64;
-                    assert!(error <= 1.0 + 1e-6, "{n} to {out}, output {i}, pixel {x}: {error}");
+                    assert!(
+                        error <= 1.0 + 1e-6,
+                        "{n} to {out}, output {i}, pixel {x}: {error}"
+                    );
                 }
                 outputs += 1;
             });
@@ -82,7 +97,11 @@ fn exact(picture: &Picture, crop: Crop, side: u32, color: usize) -> Vec<f64> {
     let rows: Vec<Vec<f64>> = (0..crop.height as usize)
         .map(|y| {
             let of = |(first, weights): &(usize, Vec<f64>)| {
-                weights.iter().enumerate().map(|(i, w)| w * at(first + i, y)).sum()
+                weights
+                    .iter()
+                    .enumerate()
+                    .map(|(i, w)| w * at(first + i, y))
+                    .sum()
             };
             across.iter().map(of).collect()
         })
@@ -90,7 +109,13 @@ fn exact(picture: &Picture, crop: Crop, side: u32, color: usize) -> Vec<f64> {
     let mut out = Vec::new();
     for (first, weights) in &down {
         for x in 0..side as usize {
-            out.push(weights.iter().enumerate().map(|(i, w)| w * rows[first + i][x]).sum());
+            out.push(
+                weights
+                    .iter()
+                    .enumerate()
+                    .map(|(i, w)| w * rows[first + i][x])
+                    .sum(),
+            );
         }
     }
     out
@@ -113,7 +138,12 @@ fn pixels_are_the_exact_ones_rounded_and_the_same_in_both_forms() {
     .enumerate()
     {
         let picture = picture(width, height, i as u32);
-        let crop = Crop { x, y, width: w, height: h };
+        let crop = Crop {
+            x,
+            y,
+            width: w,
+            height: h,
+        };
         let resized = || {
             let mut out = vec![0; (side * side * 3) as usize];
             resize_into(&picture, crop, Fit::Squash, side, &mut out).unwrap();
@@ -124,7 +154,11 @@ fn pixels_are_the_exact_ones_rounded_and_the_same_in_both_forms() {
         for color in 0..3 {
             for (pixel, exact) in out.chunks_exact(3).zip(exact(&picture, crop, side, color)) {
                 let error = (f64::from(pixel[color]) - exact).abs();
-                assert!(error < 0.56, "{crop:?} to {side}: {} for {exact}", pixel[color]);
+                assert!(
+                    error < 0.56,
+                    "{crop:?} to {side}: {} for {exact}",
+                    pixel[color]
+                );
             }
         }
     }
@@ -134,8 +168,18 @@ fn pixels_are_the_exact_ones_rounded_and_the_same_in_both_forms() {
 fn black_and_white_stay_what_they_are_at_every_size() {
     for value in [0, 255] {
         for length in [1, 2, 31, 224, 600, 5000] {
-            let picture = Picture::from_rgb(SourceFormat::Png, length, 3, &vec![value; length as usize * 9]);
-            let turned = Picture::from_rgb(SourceFormat::Png, 3, length, &vec![value; length as usize * 9]);
+            let picture = Picture::from_rgb(
+                SourceFormat::Png,
+                length,
+                3,
+                &vec![value; length as usize * 9],
+            );
+            let turned = Picture::from_rgb(
+                SourceFormat::Png,
+                3,
+                length,
+                &vec![value; length as usize * 9],
+            );
             for picture in [picture, turned] {
                 let mut out = vec![77; 16 * 16 * 3];
                 resize_into(&picture, Crop::whole(&picture), Fit::Squash, 16, &mut out).unwrap();
@@ -148,8 +192,18 @@ fn black_and_white_stay_what_they_are_at_every_size() {
 #[test]
 fn a_crop_outside_the_picture_is_an_error() {
     let picture = picture(10, 10, 0);
-    for [x, y, width, height] in [[5, 0, 6, 10], [0, 5, 10, 6], [0, 0, 0, 1], [u32::MAX, 0, 2, 2]] {
-        let crop = Crop { x, y, width, height };
+    for [x, y, width, height] in [
+        [5, 0, 6, 10],
+        [0, 5, 10, 6],
+        [0, 0, 0, 1],
+        [u32::MAX, 0, 2, 2],
+    ] {
+        let crop = Crop {
+            x,
+            y,
+            width,
+            height,
+        };
         let mut out = vec![0; 8 * 8 * 3];
         assert!(resize_into(&picture, crop, Fit::Squash, 8, &mut out).is_err());
     }

@@ -75,8 +75,14 @@ fn every_width_and_sampling_comes_to_the_same_in_both_forms() {
             let at = |c: &Component, x: usize, y: usize| i32::from(c.samples[y * c.stride + x]);
             let chroma = |c: &Component, x: usize, y: usize| -> i32 {
                 if v == 2 && w > 2 {
-                    let far = if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(t - 1) };
-                    return (4 * (3 * at(c, x / h, y / 2) + at(c, x / h, far)) + 8 - (x % 2) as i32) >> 4;
+                    let far = if y % 2 == 0 {
+                        (y / 2).saturating_sub(1)
+                    } else {
+                        (y / 2 + 1).min(t - 1)
+                    };
+                    return (4 * (3 * at(c, x / h, y / 2) + at(c, x / h, far)) + 8
+                        - (x % 2) as i32)
+                        >> 4;
                 }
                 at(c, x / h, y / v)
             };
@@ -87,7 +93,11 @@ fn every_width_and_sampling_comes_to_the_same_in_both_forms() {
                     let luma = at(&samples.components[0], x, y);
                     let red = luma + ((cr * 91_881 + (1 << 15)) >> 16);
                     let got = i32::from(planes[0][y * width + x]);
-                    assert_eq!(got, red.clamp(0, 255), "{width} × {height}, {x} {y}, {h} {v}");
+                    assert_eq!(
+                        got,
+                        red.clamp(0, 255),
+                        "{width} × {height}, {x} {y}, {h} {v}"
+                    );
                 }
             }
         }

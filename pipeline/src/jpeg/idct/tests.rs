@@ -14,9 +14,8 @@ fn random(state: &mut u64) -> u64 {
 /// By the definition, before it is rounded and clamped.
 fn exact(coefficients: &[i16; 64]) -> [[f64; 8]; 8] {
     let c = |k: usize| if k == 0 { 0.5f64.sqrt() } else { 1.0 };
-    let cosine = |x: usize, u: usize| {
-        (std::f64::consts::PI * (2 * x + 1) as f64 * u as f64 / 16.0).cos()
-    };
+    let cosine =
+        |x: usize, u: usize| (std::f64::consts::PI * (2 * x + 1) as f64 * u as f64 / 16.0).cos();
     std::array::from_fn(|y| {
         std::array::from_fn(|x| {
             let mut sum = 0.0;
@@ -67,7 +66,11 @@ fn samples_are_within_one_of_the_exact_transform() {
         let n = 1 + round as usize % 64;
         let mut coefficients = [0i16; 64];
         for i in 0..n {
-            let place = if round % 3 == 0 { i } else { random(&mut state) as usize % 64 };
+            let place = if round % 3 == 0 {
+                i
+            } else {
+                random(&mut state) as usize % 64
+            };
             let range = 1200 / (1 + place as u64 % 8 + place as u64 / 8) + 2;
             coefficients[place] = (random(&mut state) % range) as i16 - (range / 2) as i16;
         }
@@ -75,7 +78,10 @@ fn samples_are_within_one_of_the_exact_transform() {
         for (samples, exact) in transformed(&coefficients).iter().zip(&exact) {
             for (&sample, &exact) in samples.iter().zip(exact) {
                 let rounded = exact.round().clamp(0.0, 255.0);
-                assert!((f64::from(sample) - rounded).abs() <= 1.0, "{sample}, {exact}");
+                assert!(
+                    (f64::from(sample) - rounded).abs() <= 1.0,
+                    "{sample}, {exact}"
+                );
                 different += u32::from(f64::from(sample) != rounded);
                 all += 1;
             }

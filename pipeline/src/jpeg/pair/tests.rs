@@ -18,7 +18,11 @@ fn tables(ac: &[u8], counts: [u8; 16]) -> Tables {
 fn slow_block(pair: &Pair, window: &mut impl FnMut(usize) -> u64) -> Option<Vec<i32>> {
     let value = |length: usize, size: usize, window: &mut dyn FnMut(usize) -> u64| {
         window(length);
-        let value = if size == 0 { 0 } else { (window(0) >> (64 - size)) as i32 };
+        let value = if size == 0 {
+            0
+        } else {
+            (window(0) >> (64 - size)) as i32
+        };
         window(size);
         match size {
             0 => 0,
@@ -52,7 +56,8 @@ fn slow_block(pair: &Pair, window: &mut impl FnMut(usize) -> u64) -> Option<Vec<
 fn one_look_finds_what_reading_code_by_code_finds() {
     // End of block, small values, long runs, ZRL; then codes longer than are looked up.
     let symbols = [
-        0x01, 0x00, 0x02, 0x11, 0x03, 0x21, 0x12, 0xf0, 0x31, 0x04, 0xe1, 0x05, 0x06, 0x0a, 0x71, 0xd2,
+        0x01, 0x00, 0x02, 0x11, 0x03, 0x21, 0x12, 0xf0, 0x31, 0x04, 0xe1, 0x05, 0x06, 0x0a, 0x71,
+        0xd2,
     ];
     let counts = [0, 2, 1, 2, 1, 2, 0, 2, 0, 1, 1, 1, 1, 1, 0, 1];
     let tables = tables(&symbols, counts);
@@ -62,7 +67,9 @@ fn one_look_finds_what_reading_code_by_code_finds() {
     for round in 0..3000u32 {
         let mut bytes: Vec<u8> = (0..200)
             .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 let byte = |shift: u32| (state >> shift) as u8;
                 // Few ones: short codes, and so blocks that fill up.
                 match round % 2 {
@@ -79,7 +86,9 @@ fn one_look_finds_what_reading_code_by_code_finds() {
             let rest = bytes.get(at / 8..).unwrap_or_default();
             let n = rest.len().min(9);
             eight[..n].copy_from_slice(&rest[..n]);
-            let eight = eight.iter().fold(0u128, |sum, &byte| sum << 8 | u128::from(byte));
+            let eight = eight
+                .iter()
+                .fold(0u128, |sum, &byte| sum << 8 | u128::from(byte));
             (eight << (56 + at % 8) >> 64) as u64
         };
         let mut reader = Reader::new(&bytes);
@@ -97,7 +106,9 @@ fn one_look_finds_what_reading_code_by_code_finds() {
                 }
                 Some(block)
             })();
-            let (Some(mut slow), Some(mut fast)) = (slow, fast) else { break };
+            let (Some(mut slow), Some(mut fast)) = (slow, fast) else {
+                break;
+            };
             full += usize::from(slow.len() == 64);
             let n = slow.len().max(fast.len());
             slow.resize(n, 0);
@@ -106,5 +117,8 @@ fn one_look_finds_what_reading_code_by_code_finds() {
             blocks += 1;
         }
     }
-    assert!(blocks > 2000 && full > 20, "{blocks} blocks, {full} of them full");
+    assert!(
+        blocks > 2000 && full > 20,
+        "{blocks} blocks, {full} of them full"
+    );
 }
