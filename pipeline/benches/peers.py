@@ -1,4 +1,4 @@
-"""The peers of the dataset engine, for `make bench-data`: one process, told line by line by benches/data.rs what to do.
+"""The peers of the dataset engine, for `make bench-data`: one process, told line by line by benches/data/ what to do.
 
 Reads a JSON request per line and answers with one: {"cpu": s, "wall": s}, {"missing": why}, or a result of its own.
 """

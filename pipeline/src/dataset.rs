@@ -361,7 +361,7 @@ impl Dataset {
         let side = self.manifest.config.side;
         match decode(stored) {
             Ok(picture) if (picture.width, picture.height) == (side, side) => {
-                Ok(Cow::Owned(picture.rgb))
+                Ok(Cow::Owned(picture.to_rgb()))
             }
             Ok(picture) => Err(corrupt(format!(
                 "row {row} is {} × {} pixels, not {side} × {side}",

@@ -1,8 +1,9 @@
-//! Image bytes → RGB pixels: the only door to `image`. What is done with the pixels is `resize`'s.
+//! Image bytes → RGB pixels: the only door to `image`, which decodes what [`crate::jpeg`] does not. What is done with
+//! the pixels is `resize`'s.
 //!
 //! The content says what a file is, never its name: JPEG, or a PNG, GIF or WebP that is named `.jpg` ([`misnamed`]). The
 //! JPEG decoder behind `image` forgives what it should not: it paints missing rows grey and succeeds. So every JPEG
-//! first passes [`crate::jpeg`], which reads all of its entropy-coded data.
+//! passes [`crate::jpeg`], which reads all of its entropy-coded data, and decodes the common kinds in the same pass.
 //!
 //! EXIF orientation is not applied: boxes are in stored pixels, and no file of LogoDet-3K carries one.
 //!
@@ -20,10 +21,13 @@ use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::{ColorType, ExtendedColorType, ImageDecoder};
 use logodex_schemas::dataset::{RejectReason, SourceFormat};
 
-use crate::jpeg::{self, Eighth};
+use crate::jpeg::{self, Eighth, Samples};
 use crate::perception;
 
+pub use picture::Picture;
+
 mod misnamed;
+mod picture;
 
 /// The most pixels that an image may have: 16 Mi, which is 48 MiB of RGB. The largest of LogoDet-3K has 0.2 Mi.
 pub const MAX_PIXELS: u64 = 16 << 20;
@@ -59,24 +63,13 @@ fn image_broken(detail: impl std::fmt::Display) -> DecodeError {
     }
 }
 
-/// A decoded image.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Picture {
-    /// How the file was coded.
-    pub format: SourceFormat,
-    /// Width, pixels.
-    pub width: u32,
-    /// Height, pixels.
-    pub height: u32,
-    /// Row by row, `[height, width, 3]`, RGB.
-    pub rgb: Vec<u8>,
-}
-
 /// What a thread keeps from one image to the next.
 #[derive(Default)]
 struct Buffers {
     picture: Picture,
-    /// Pixels as the decoder gives them, where they are not RGB.
+    /// The components of a JPEG.
+    samples: Samples,
+    /// Pixels as a library gives them.
     raw: Vec<u8>,
 }
 
@@ -157,7 +150,7 @@ pub fn look(bytes: &[u8]) -> Result<Seen, DecodeError> {
     with_picture(bytes, |picture| seen(&perception::eighth(picture)))
 }
 
-/// As [`with_picture`], for bytes that [`look`] has found whole: a JPEG is not walked a second time.
+/// As [`with_picture`], for bytes that [`look`] has found whole: what is not decoded while it is walked is not walked a second time.
 ///
 /// # Errors
 /// What only the decoder itself can find.
@@ -243,44 +236,37 @@ fn decode_into(
     whole: bool,
     buffers: &mut Buffers,
 ) -> Result<(), DecodeError> {
-    let picture = &mut buffers.picture;
-    (picture.format, picture.width, picture.height) = (header.format, header.width, header.height);
-    picture.rgb.resize(header.pixels() as usize * 3, 0);
+    (buffers.picture).reset(header.format, header.width, header.height);
     match header.format {
         SourceFormat::Jpeg | SourceFormat::JpegGrey | SourceFormat::JpegCmyk => {
             read_jpeg(bytes, whole, buffers)
         }
         SourceFormat::Png | SourceFormat::Gif | SourceFormat::Webp => {
-            misnamed::read(bytes, header, &mut buffers.raw, &mut buffers.picture.rgb)
+            misnamed::read(bytes, header, &mut buffers.raw, &mut buffers.picture)
         }
     }
 }
 
 fn read_jpeg(bytes: &[u8], whole: bool, buffers: &mut Buffers) -> Result<(), DecodeError> {
-    let closed = if whole || jpeg::walk(bytes)?.closed {
-        None
-    } else {
-        // Without the marker the decoder would drop the last row, although it is there.
-        Some([bytes, &EOI].concat())
-    };
-    let bytes = closed.as_deref().unwrap_or(bytes);
-    let decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(image_broken)?;
-    let Picture {
-        width, height, rgb, ..
-    } = &mut buffers.picture;
-    if decoder.dimensions() != (*width, *height) {
+    let walked = jpeg::decode(bytes, whole, &mut buffers.samples)?;
+    if walked.decoded {
+        buffers.picture.set_samples(&buffers.samples);
+        return Ok(());
+    }
+    // Without the closing marker the library would drop the last row, although it is there.
+    let closed = (!walked.closed).then(|| [bytes, &EOI].concat());
+    let decoder = JpegDecoder::new(Cursor::new(closed.as_deref().unwrap_or(bytes)));
+    let decoder = decoder.map_err(image_broken)?;
+    let Buffers { picture, raw, .. } = buffers;
+    if decoder.dimensions() != (picture.width, picture.height) {
         return Err(image_broken("the file holds two frames of different size"));
     }
-    match decoder.color_type() {
-        ColorType::Rgb8 => decoder.read_image(rgb).map_err(image_broken)?,
-        ColorType::L8 => {
-            let grey = &mut buffers.raw;
-            grey.resize(rgb.len() / 3, 0);
-            decoder.read_image(grey).map_err(image_broken)?;
-            for (rgb, &grey) in rgb.chunks_exact_mut(3).zip(grey.iter()) {
-                rgb.fill(grey);
-            }
-        }
+    let color = decoder.color_type();
+    raw.resize(decoder.total_bytes() as usize, 0);
+    decoder.read_image(raw).map_err(image_broken)?;
+    match color {
+        ColorType::Rgb8 => picture.set_rgb(raw),
+        ColorType::L8 => picture.set_each(raw.iter().map(|&grey| [grey; 3])),
         other => {
             return Err(image_broken(format!(
                 "colour type {other:?} is not supported"
@@ -298,7 +284,9 @@ pub fn pixel_hash(path: &Path) -> Option<blake3::Hash> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&picture.width.to_le_bytes());
         hasher.update(&picture.height.to_le_bytes());
-        hasher.update(&picture.rgb);
+        (0..3).for_each(|color| {
+            hasher.update(picture.plane(color));
+        });
         hasher.finalize()
     })
     .ok()
@@ -324,10 +312,11 @@ pub fn encoder_version() -> String {
     format!("image {}, 4:4:4", locked("image"))
 }
 
-/// Name and version of the decoder, for the manifest.
+/// Name and version of the decoders, for the manifest.
 pub fn decoder_version() -> String {
     format!(
-        "image {} with zune-jpeg {} and image-webp {}",
+        "logodex {} (sequential JPEG, samples as libjpeg's islow), image {} with zune-jpeg {} and image-webp {}",
+        env!("CARGO_PKG_VERSION"),
         locked("image"),
         locked("zune-jpeg"),
         locked("image-webp")

@@ -1,14 +1,29 @@
 //! Is the whole picture in this JPEG? Decoders made for browsers paint what is missing grey and report success, so the
-//! entropy-coded data are walked here first: every Huffman code of a sequential JPEG is read, none is transformed.
+//! entropy-coded data are walked here: every Huffman code is read. Files of the common kinds are decoded by the same walk
+//! ([`baseline`]), all others by a library afterwards.
 //!
 //! Sequential files (SOF0, SOF1) are judged to the last block, progressive ones (SOF2) to the last bit of every scan
 //! ([`progressive`]). Terms and table numbers are those of ITU-T T.81.
 
-use huffman::{Block, Tables, unstuff, walk_stretch};
+use baseline::Scan;
+use frame::{Scanner, parse_frame};
+use huffman::Tables;
+use markers::{APP14, DHT, DQT, DRI, EOI, SOS, closed, segment, start};
 use progressive::Progress;
+use quantisation::Quantisation;
 
+pub use baseline::Samples;
+
+mod baseline;
+mod color;
+mod frame;
 mod huffman;
+mod idct;
+mod markers;
+mod pair;
 mod progressive;
+mod quantisation;
+mod stretch;
 
 /// What keeps a JPEG from being decoded in full.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,12 +55,6 @@ pub struct Frame {
     pub components: u8,
 }
 
-const SOI: u8 = 0xd8;
-const EOI: u8 = 0xd9;
-const SOS: u8 = 0xda;
-const DHT: u8 = 0xc4;
-const DRI: u8 = 0xdd;
-
 /// Reads the frame header alone, so that a size can be judged before anything is allocated.
 ///
 /// # Errors
@@ -70,8 +79,11 @@ pub fn frame(bytes: &[u8]) -> Result<Frame, Defect> {
 pub struct Walked {
     /// Whether an end-of-image marker closes the file. Where not, every block is there and only the marker is missing.
     pub closed: bool,
-    /// The first component at an eighth of its size, as far as DC coefficients give it; none for progressive files.
+    /// The first component at an eighth of its size, as far as DC coefficients give it; none for progressive files and
+    /// for those that were decoded.
     pub eighth: Option<Eighth>,
+    /// Whether [`decode`] has decoded it.
+    pub decoded: bool,
 }
 
 /// A picture at an eighth of its size: a mean per block of 8 × 8 pixels, in the units of the file's DC coefficients.
@@ -90,371 +102,89 @@ pub struct Eighth {
 /// # Errors
 /// [`Defect`] when a block is missing or a code is none of its table's.
 pub fn walk(bytes: &[u8]) -> Result<Walked, Defect> {
+    read(bytes, None)
+}
+
+/// Walks the whole file and, where it is of a common kind, decodes it in the same pass: [`Walked::decoded`] tells. Where
+/// it is not, and the file is known to be `whole` and closed, it is not walked.
+///
+/// # Errors
+/// As [`walk`].
+pub fn decode(bytes: &[u8], whole: bool, samples: &mut Samples) -> Result<Walked, Defect> {
+    read(bytes, Some((samples, whole)))
+}
+
+fn read(bytes: &[u8], mut decoding: Option<(&mut Samples, bool)>) -> Result<Walked, Defect> {
     let mut at = start(bytes)?;
-    let mut eighth = None;
-    let mut decoder: Option<Scanner> = None;
+    let mut walked = Walked {
+        closed: false,
+        eighth: None,
+        decoded: false,
+    };
+    let mut frame: Option<Scanner> = None;
     let mut tables = Tables::default();
+    let mut quantisation = Quantisation::default();
     let mut unstuffed = Vec::new();
     let mut progress: Option<Progress> = None;
     loop {
-        if progress.as_ref().is_some_and(Progress::complete) {
-            return Ok(Walked {
-                closed: closed(bytes, at),
-                eighth: None,
-            });
-        }
-        if let Some(scanner) = &decoder
-            && scanner.sequential
-            && scanner.components.iter().all(|component| component.seen)
-        {
-            return Ok(Walked {
-                closed: closed(bytes, at),
-                eighth,
-            });
+        let all = match (&frame, &progress) {
+            (_, Some(progress)) => progress.complete(),
+            (Some(frame), None) => frame.components.iter().all(|component| component.seen),
+            (None, None) => false,
+        };
+        if all {
+            walked.closed = closed(bytes, at);
+            return Ok(walked);
         }
         let (marker, body, next) = segment(bytes, at)?;
         at = next;
         match marker {
             DHT => tables.define(body)?,
+            DQT if decoding.is_some() => quantisation.define(body),
+            APP14 => quantisation.adobe(body),
             DRI => match body {
                 [high, low] => tables.restart = usize::from(u16::from_be_bytes([*high, *low])),
                 _ => return broken("the restart interval is not two bytes long"),
             },
             0xc0..=0xcf if !matches!(marker, 0xc8 | 0xcc) => {
                 let scanner = parse_frame(marker, body)?;
-                if decoder.is_some() {
+                if frame.is_some() {
                     return broken("there are two frame headers");
                 }
-                decoder = Some(scanner);
+                frame = Some(scanner);
             }
             SOS => {
-                let Some(scanner) = decoder.as_mut() else {
+                let Some(frame) = frame.as_mut() else {
                     return broken("a scan begins before any frame header");
                 };
-                if scanner.sequential {
-                    let scan = scanner.begin(body)?;
-                    let mut means = Vec::new();
-                    at = scanner.walk(&scan, &tables, bytes, at, &mut unstuffed, &mut means)?;
-                    if !means.is_empty() {
-                        eighth = Some(scanner.raster(&scan, &means));
+                let scan = match frame.sequential {
+                    true => frame.begin(body)?,
+                    false => Vec::new(),
+                };
+                if let Some((samples, whole)) = &mut decoding {
+                    if let Some(scan) = Scan::new(frame, &scan, &tables, &quantisation)? {
+                        at = scan.read(frame, &tables, bytes, at, samples)?;
+                        walked.decoded = true;
+                        continue;
                     }
-                } else {
-                    let progress = progress.get_or_insert_with(|| Progress::new(scanner));
-                    at = progress.read_scan(scanner, &tables, body, (bytes, at), &mut unstuffed)?;
+                    if *whole {
+                        walked.closed = true;
+                        return Ok(walked);
+                    }
+                }
+                if !frame.sequential {
+                    let progress = progress.get_or_insert_with(|| Progress::new(frame));
+                    at = progress.read_scan(frame, &tables, body, (bytes, at), &mut unstuffed)?;
+                    continue;
+                }
+                let mut means = Vec::new();
+                at = frame.walk(&scan, &tables, bytes, at, &mut unstuffed, &mut means)?;
+                if !means.is_empty() {
+                    walked.eighth = Some(frame.raster(&scan, &means));
                 }
             }
             EOI => return truncated("the image ends before all of its components were coded"),
             _ => {}
-        }
-    }
-}
-
-fn start(bytes: &[u8]) -> Result<usize, Defect> {
-    match bytes {
-        [0xff, SOI, ..] => Ok(2),
-        [0xff] => truncated("the file ends within its first marker"),
-        _ => broken("the file does not begin with a JPEG marker"),
-    }
-}
-
-/// The marker segment at or after `at`: marker, body, and where the next begins.
-fn segment(bytes: &[u8], at: usize) -> Result<(u8, &[u8], usize), Defect> {
-    let end = || {
-        Defect::Truncated(format!(
-            "the file ends after {} bytes, between two markers",
-            bytes.len()
-        ))
-    };
-    // Some writers leave bytes between segments; decoders skip them.
-    let mut at = at;
-    let marker = loop {
-        let found = bytes
-            .get(at..)
-            .and_then(|rest| rest.iter().position(|&byte| byte == 0xff));
-        at += found.ok_or_else(end)?;
-        while bytes.get(at) == Some(&0xff) {
-            at += 1;
-        }
-        match *bytes.get(at).ok_or_else(end)? {
-            0 => {}
-            marker => break marker,
-        }
-    };
-    at += 1;
-    if matches!(marker, EOI | SOI | 0x01 | 0xd0..=0xd7) {
-        return Ok((marker, &[], at));
-    }
-    let Some(&[high, low]) = bytes.get(at..at + 2).and_then(|two| two.first_chunk()) else {
-        return Err(end());
-    };
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    if length < 2 {
-        return broken(format!(
-            "segment 0x{marker:02x} says that it is {length} bytes long"
-        ));
-    }
-    match bytes.get(at + 2..at + length) {
-        Some(body) => Ok((marker, body, at + length)),
-        None => truncated(format!(
-            "the file ends after {} bytes, within segment 0x{marker:02x}",
-            bytes.len()
-        )),
-    }
-}
-
-/// Whether an end-of-image marker follows.
-fn closed(bytes: &[u8], at: usize) -> bool {
-    bytes
-        .get(at..)
-        .is_some_and(|rest| rest.windows(2).any(|pair| pair == [0xff, EOI]))
-}
-
-/// The end of the entropy-coded stretch that begins at `at`: the next marker or the end of the file.
-fn stretch_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(found) = bytes
-        .get(at..)
-        .and_then(|rest| rest.iter().position(|&byte| byte == 0xff))
-    {
-        match bytes.get(at + found + 1) {
-            Some(0) => at += found + 2,
-            // A fill byte: the marker, if one follows, begins with the last 0xff.
-            Some(0xff) => at += found + 1,
-            _ => return at + found,
-        }
-    }
-    bytes.len()
-}
-
-/// One component of the frame.
-struct Component {
-    id: u8,
-    horizontal: usize,
-    vertical: usize,
-    /// Whether a scan has coded it.
-    seen: bool,
-}
-
-/// The frame, and which of its components have been walked.
-struct Scanner {
-    frame: Frame,
-    sequential: bool,
-    components: Vec<Component>,
-}
-
-/// A component within a scan: its index in the frame, its DC and its AC table.
-type ScanComponent = (usize, usize, usize);
-
-fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
-    let &[precision, y1, y0, x1, x0, n, ref rest @ ..] = body else {
-        return broken("the frame header is too short");
-    };
-    if !matches!(marker, 0xc0..=0xc2) || precision != 8 {
-        return broken(format!(
-            "coding process 0x{marker:02x} with {precision} bits a sample is not supported"
-        ));
-    }
-    let frame = Frame {
-        width: u32::from(u16::from_be_bytes([x1, x0])),
-        height: u32::from(u16::from_be_bytes([y1, y0])),
-        components: n,
-    };
-    if frame.width == 0 || frame.height == 0 {
-        return broken(format!(
-            "the frame is {} × {} pixels",
-            frame.width, frame.height
-        ));
-    }
-    if !(1..=4).contains(&n) || rest.len() < 3 * usize::from(n) {
-        return broken(format!("the frame has {n} components"));
-    }
-    let components: Vec<Component> = rest
-        .chunks_exact(3)
-        .take(usize::from(n))
-        .map(|component| Component {
-            id: component[0],
-            horizontal: usize::from(component[1] >> 4),
-            vertical: usize::from(component[1] & 15),
-            seen: false,
-        })
-        .collect();
-    for component in &components {
-        if !(1..=4).contains(&component.horizontal) || !(1..=4).contains(&component.vertical) {
-            return broken("a component's sampling factor is not 1 to 4");
-        }
-    }
-    Ok(Scanner {
-        frame,
-        sequential: marker != 0xc2,
-        components,
-    })
-}
-
-impl Scanner {
-    /// Reads a scan header.
-    fn begin(&mut self, body: &[u8]) -> Result<Vec<ScanComponent>, Defect> {
-        let n = usize::from(body.first().copied().unwrap_or(0));
-        let (Some(selectors), true) = (body.get(1..1 + 2 * n), (1..=4).contains(&n)) else {
-            return broken("the scan header is too short");
-        };
-        let mut scan = Vec::with_capacity(n);
-        for selector in selectors.chunks_exact(2) {
-            let Some(index) = self
-                .components
-                .iter()
-                .position(|component| component.id == selector[0])
-            else {
-                return broken("a scan names a component that the frame has not");
-            };
-            if std::mem::replace(&mut self.components[index].seen, true) {
-                return broken("a component is coded twice");
-            }
-            scan.push((
-                index,
-                usize::from(selector[1] >> 4),
-                usize::from(selector[1] & 15),
-            ));
-        }
-        Ok(scan)
-    }
-
-    /// Walks the scan's entropy-coded data, which begin at `at`, and returns where they end.
-    fn walk(
-        &self,
-        scan: &[ScanComponent],
-        tables: &Tables,
-        bytes: &[u8],
-        at: usize,
-        unstuffed: &mut Vec<u8>,
-        means: &mut Vec<i32>,
-    ) -> Result<usize, Defect> {
-        let (units, blocks_of) = self.units(scan.iter().map(|component| component.0));
-        let mut blocks = Vec::new();
-        for (&(index, dc, ac), &n) in scan.iter().zip(&blocks_of) {
-            let dc = tables.dc.get(dc).and_then(Option::as_deref);
-            let ac = tables.ac.get(ac).and_then(Option::as_deref);
-            let (Some(dc), Some(ac)) = (dc, ac) else {
-                return broken("a scan uses a Huffman table that is not defined");
-            };
-            let wanted = index == 0;
-            blocks.extend((0..n).map(|_| Block { dc, ac, wanted }));
-        }
-        self.each_stretch(
-            units,
-            tables,
-            bytes,
-            at,
-            unstuffed,
-            &mut |_, wanted, padded| walk_stretch(&blocks, wanted, padded, means),
-        )
-    }
-
-    /// Reads a scan's `units` coding units from `at` on, one stretch between restart markers after the other, and returns
-    /// where they end. `read` is told how many units came before, how many the stretch should hold, and its bytes with
-    /// eight zeros behind; it returns how many are there whole.
-    fn each_stretch(
-        &self,
-        units: usize,
-        tables: &Tables,
-        bytes: &[u8],
-        mut at: usize,
-        unstuffed: &mut Vec<u8>,
-        read: &mut dyn FnMut(usize, usize, &[u8]) -> Result<usize, Defect>,
-    ) -> Result<usize, Defect> {
-        let (ends, of) = match self.sequential {
-            true => ("the data end", ""),
-            false => ("a scan ends", " of a scan"),
-        };
-        let mut done = 0;
-        loop {
-            let end = stretch_end(bytes, at);
-            unstuff(&bytes[at.min(end)..end], unstuffed);
-            let wanted = match tables.restart {
-                0 => units - done,
-                interval => interval.min(units - done),
-            };
-            let whole = read(done, wanted, unstuffed)?;
-            done += whole;
-            if done == units {
-                return Ok(end);
-            }
-            match bytes.get(end + 1) {
-                Some(0xd0..=0xd7) if whole == wanted => at = end + 2,
-                None | Some(&EOI) => {
-                    return truncated(format!("{ends} after {done} of {units} coding units"));
-                }
-                Some(marker) => {
-                    return broken(format!(
-                        "marker 0x{marker:02x} after {done} of {units} coding units{of}"
-                    ));
-                }
-            }
-        }
-    }
-
-    /// How many coding units a scan of these components has, and how many blocks of each are in one: without interleaving
-    /// the unit is the block (A.2.2), else the MCU (A.2.3).
-    fn units(&self, scan: impl ExactSizeIterator<Item = usize>) -> (usize, Vec<usize>) {
-        let several = scan.len() > 1;
-        let (h_max, v_max) = self.largest_factors();
-        let mut units = (self.frame.width as usize).div_ceil(8 * h_max)
-            * (self.frame.height as usize).div_ceil(8 * v_max);
-        let mut blocks_of = Vec::with_capacity(scan.len());
-        for index in scan {
-            if several {
-                let c = &self.components[index];
-                blocks_of.push(c.horizontal * c.vertical);
-            } else {
-                let (across, down) = self.blocks(index);
-                units = across * down;
-                blocks_of.push(1);
-            }
-        }
-        (units, blocks_of)
-    }
-
-    /// The largest sampling factors, horizontal and vertical.
-    fn largest_factors(&self) -> (usize, usize) {
-        let h_max = self.components.iter().map(|c| c.horizontal).max();
-        let v_max = self.components.iter().map(|c| c.vertical).max();
-        (h_max.unwrap_or(1), v_max.unwrap_or(1))
-    }
-
-    /// How many blocks a component has, across and down, those that only fill a unit up not counted.
-    fn blocks(&self, index: usize) -> (usize, usize) {
-        let (h_max, v_max) = self.largest_factors();
-        let c = &self.components[index];
-        let across = (self.frame.width as usize * c.horizontal).div_ceil(h_max);
-        let down = (self.frame.height as usize * c.vertical).div_ceil(v_max);
-        (across.div_ceil(8), down.div_ceil(8))
-    }
-
-    /// The first component's DC coefficients from the order of the scan to rows.
-    fn raster(&self, scan: &[ScanComponent], means: &[i32]) -> Eighth {
-        let (width, height) = self.blocks(0);
-        if scan.len() == 1 {
-            let means = means.to_vec();
-            return Eighth {
-                width,
-                height,
-                means,
-            };
-        }
-        let (h_max, _) = self.largest_factors();
-        let (h, v) = (self.components[0].horizontal, self.components[0].vertical);
-        let units_across = (self.frame.width as usize).div_ceil(8 * h_max);
-        let mut raster = vec![0; width * height];
-        for (i, &mean) in means.iter().enumerate() {
-            let (unit, block) = (i / (h * v), i % (h * v));
-            let x = unit % units_across * h + block % h;
-            let y = unit / units_across * v + block / h;
-            if x < width && y < height {
-                raster[y * width + x] = mean;
-            }
-        }
-        Eighth {
-            width,
-            height,
-            means: raster,
         }
     }
 }

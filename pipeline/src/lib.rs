@@ -31,4 +31,5 @@ pub mod shard;
 pub mod split;
 pub mod stats;
 pub mod tables;
+mod twice;
 pub mod why;

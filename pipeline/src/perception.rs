@@ -46,9 +46,9 @@ pub fn eighth(picture: &Picture) -> Eighth {
     let (width, height) = (picture.width as usize, picture.height as usize);
     let (across, down) = (width.div_ceil(8), height.div_ceil(8));
     let mut sums = vec![0u32; across * down];
-    for (y, row) in picture.rgb.chunks_exact(width * 3).enumerate() {
-        for (x, rgb) in row.chunks_exact(3).enumerate() {
-            let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(u32::from);
+    for y in 0..height {
+        for (x, rgb) in picture.row(y).enumerate() {
+            let [r, g, b] = rgb.map(u32::from);
             sums[y / 8 * across + x / 8] += (299 * r + 587 * g + 114 * b) / 100;
         }
     }
@@ -118,6 +118,8 @@ fn overlaps(n: usize) -> Vec<Vec<(usize, i64)>> {
 
 #[cfg(test)]
 mod tests {
+    use logodex_schemas::dataset::SourceFormat;
+
     use super::*;
     use crate::decode::decode;
     use crate::jpeg;
@@ -179,12 +181,7 @@ mod tests {
             means: vec![7; width * height],
         };
         assert_eq!(phash(&flat(1, 1)), phash(&flat(200, 3)));
-        let tiny = Picture {
-            width: 1,
-            height: 1,
-            rgb: vec![9, 9, 9],
-            ..Picture::default()
-        };
+        let tiny = Picture::from_rgb(SourceFormat::Png, 1, 1, &[9, 9, 9]);
         assert_eq!(eighth(&tiny).means.len(), 1);
     }
 }

@@ -1,14 +1,18 @@
-//! RGB pixels → a square: the only door to `fast_image_resize`.
+//! RGB pixels → a square, as Pillow and torchvision resize: [`weights`] are the filter, [`passes`] apply it.
 
 use std::cell::RefCell;
-
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use logodex_schemas::dataset::Fit;
 use serde::{Deserialize, Serialize};
 
-use crate::decode::{Picture, locked};
+use crate::decode::Picture;
+use passes::{Resize, Rows};
+use weights::{Horizontal, Vertical};
+
+mod passes;
+mod weights;
 
 /// A rectangle of source pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,8 +53,52 @@ impl Crop {
     }
 }
 
+/// What a thread keeps from one resize to the next.
+#[derive(Default)]
+struct Kept {
+    rows: Rows,
+    /// Filters by the length of the source and that of the output: images of a brand are often of one size.
+    vertical: HashMap<(u32, u32), Rc<Vertical>>,
+    horizontal: HashMap<(u32, u32), Rc<Horizontal>>,
+    /// Numbers that the filters hold.
+    held: usize,
+}
+
+/// The most numbers that a thread's filters may hold.
+const MOST_HELD: usize = 1 << 20;
+
+impl Kept {
+    fn filters(
+        &mut self,
+        crop: Crop,
+        (width, height): (u32, u32),
+    ) -> (Rc<Vertical>, Rc<Horizontal>) {
+        if self.held > MOST_HELD {
+            *self = Self::default();
+        }
+        let held = &mut self.held;
+        let vertical = self
+            .vertical
+            .entry((crop.height, height))
+            .or_insert_with(|| {
+                let filter = Vertical::new(crop.height, height);
+                *held += filter.held();
+                Rc::new(filter)
+            });
+        let horizontal = self
+            .horizontal
+            .entry((crop.width, width))
+            .or_insert_with(|| {
+                let filter = Horizontal::new(crop.width, width);
+                *held += filter.held();
+                Rc::new(filter)
+            });
+        (Rc::clone(vertical), Rc::clone(horizontal))
+    }
+}
+
 thread_local! {
-    static RESIZER: RefCell<Resizer> = RefCell::default();
+    static KEPT: RefCell<Kept> = RefCell::default();
 }
 
 /// The colour around a letterboxed picture: the ImageNet mean, so that normalisation makes it about 0.
@@ -84,8 +132,12 @@ pub fn resize_into(
     out: &mut [u8],
 ) -> anyhow::Result<()> {
     let crop = shown(crop, fit);
+    anyhow::ensure!(
+        side > 0 && out.len() == side as usize * side as usize * 3,
+        "out is no square of side {side}"
+    );
     if fit != Fit::Letterbox || crop.width == crop.height {
-        return squash_into(picture, crop, (side, side), out);
+        return squash_into(picture, crop, (side, side), side, out);
     }
     let longer = f64::from(crop.width.max(crop.height));
     let scaled = |length: u32| {
@@ -93,109 +145,58 @@ pub fn resize_into(
         (exact.round() as u32).clamp(1, side)
     };
     let (width, height) = (scaled(crop.width), scaled(crop.height));
-    anyhow::ensure!(
-        out.len() == side as usize * side as usize * 3,
-        "out is no square"
-    );
-    let mut inner = vec![0; width as usize * height as usize * 3];
-    squash_into(picture, crop, (width, height), &mut inner)?;
     for pixel in out.chunks_exact_mut(3) {
         pixel.copy_from_slice(&FILL);
     }
     let (left, top) = ((side - width) / 2, (side - height) / 2);
-    let lines = inner.chunks_exact(width as usize * 3);
-    for (line, row) in lines.zip(out.chunks_exact_mut(side as usize * 3).skip(top as usize)) {
-        row[left as usize * 3..][..line.len()].copy_from_slice(line);
-    }
-    Ok(())
+    let begin = (top * side + left) as usize * 3;
+    squash_into(picture, crop, (width, height), side, &mut out[begin..])
 }
 
+/// Resizes a crop to `width` × `height` pixels at the beginning of `out`, whose rows are `pitch` pixels.
 fn squash_into(
     picture: &Picture,
     crop: Crop,
     (width, height): (u32, u32),
+    pitch: u32,
     out: &mut [u8],
 ) -> anyhow::Result<()> {
-    let source = ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3)?;
-    // A cropped view, not the resizer's crop box: that one lets the filter reach beyond the crop's edges.
-    let view = CroppedImage::new(&source, crop.x, crop.y, crop.width, crop.height)?;
-    let mut target = Image::from_slice_u8(width, height, out, PixelType::U8x3)?;
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    RESIZER.with_borrow_mut(|resizer| resizer.resize(&view, &mut target, &options))?;
+    let inside = |begin: u32, length: u32, all: u32| {
+        length > 0 && begin.checked_add(length).is_some_and(|end| end <= all)
+    };
+    anyhow::ensure!(
+        inside(crop.x, crop.width, picture.width) && inside(crop.y, crop.height, picture.height),
+        "{crop:?} does not lie in the picture"
+    );
+    let stride = picture.width as usize;
+    let begin = crop.y as usize * stride + crop.x as usize;
+    KEPT.with_borrow_mut(|kept| {
+        let (vertical, horizontal) = kept.filters(crop, (width, height));
+        let job = Resize {
+            planes: [0, 1, 2].map(|color| &picture.padded_plane(color)[begin..]),
+            stride,
+            width: crop.width as usize,
+            vertical: &vertical,
+            horizontal: &horizontal,
+        };
+        passes::resize(
+            &job,
+            &mut kept.rows,
+            out,
+            pitch as usize * 3,
+            width as usize,
+        );
+    });
     Ok(())
 }
 
 /// Name, filter and version of the resizer, for the manifest.
 pub fn resizer_version() -> String {
     format!(
-        "fast_image_resize {}, bilinear convolution",
-        locked("fast_image_resize")
+        "logodex {}, bilinear convolution of Pillow's support",
+        env!("CARGO_PKG_VERSION")
     )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Red grows to the right, green downwards.
-    fn gradient(width: u32, height: u32) -> Picture {
-        let pixel = |i: u32| [(i % width * 2) as u8, (i / width * 2) as u8, 50];
-        Picture {
-            width,
-            height,
-            rgb: (0..width * height).flat_map(pixel).collect(),
-            ..Picture::default()
-        }
-    }
-
-    fn fitted(picture: &Picture, fit: Fit) -> Vec<u8> {
-        let mut out = vec![1; 20 * 20 * 3];
-        resize_into(picture, Crop::whole(picture), fit, 20, &mut out).unwrap();
-        out
-    }
-
-    #[test]
-    fn letterbox_keeps_the_aspect_and_fills_the_rest() {
-        let (wide, tall) = (gradient(80, 40), gradient(40, 80));
-        let (out, turned) = (fitted(&wide, Fit::Letterbox), fitted(&tall, Fit::Letterbox));
-        let at = |out: &[u8], x: usize, y: usize| -> [u8; 3] {
-            std::array::from_fn(|c| out[(y * 20 + x) * 3 + c])
-        };
-        for x in 0..20 {
-            for y in (0..5).chain(15..20) {
-                assert_eq!(at(&out, x, y), FILL);
-                assert_eq!(at(&turned, y, x), FILL);
-            }
-            for y in 5..15 {
-                assert_eq!(at(&out, x, y)[2], 50);
-                assert_eq!(at(&turned, y, x)[2], 50);
-            }
-        }
-        let mut inner = vec![0; 20 * 10 * 3];
-        squash_into(&wide, Crop::whole(&wide), (20, 10), &mut inner).unwrap();
-        assert_eq!(&out[5 * 60..15 * 60], inner);
-        // A line of one pixel does not vanish, and a square needs no box.
-        assert!(fitted(&gradient(100, 1), Fit::Letterbox).contains(&50));
-        let square = gradient(40, 40);
-        assert_eq!(
-            fitted(&square, Fit::Letterbox),
-            fitted(&square, Fit::Squash)
-        );
-    }
-
-    #[test]
-    fn cover_is_the_squash_of_the_centred_square() {
-        let wide = gradient(81, 40);
-        let centre = Crop {
-            x: 20,
-            y: 0,
-            width: 40,
-            height: 40,
-        };
-        assert_eq!(shown(Crop::whole(&wide), Fit::Cover), centre);
-        let mut expected = vec![0; 20 * 20 * 3];
-        squash_into(&wide, centre, (20, 20), &mut expected).unwrap();
-        assert_eq!(fitted(&wide, Fit::Cover), expected);
-        assert_ne!(fitted(&wide, Fit::Cover), fitted(&wide, Fit::Squash));
-    }
-}
+mod tests;

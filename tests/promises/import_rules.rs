@@ -102,11 +102,6 @@ fn each_heavy_library_has_one_door() {
     };
     only("pipeline/src", "quick_xml", &["pipeline/src/annotation"]);
     only("pipeline/src", "walkdir", &["pipeline/src/scan.rs"]);
-    only(
-        "pipeline/src",
-        "fast_image_resize",
-        &["pipeline/src/resize.rs", "pipeline/src/decode/tests.rs"],
-    );
     // Figures and exports encode their pictures as PNG; every JPEG goes through one decoder.
     only(
         "pipeline/src",

@@ -180,10 +180,10 @@ fn every_kind_has_its_documented_outcome() {
     let plain = [&bytes[..2], &bytes[38..]].concat();
     assert!(decode(&plain).unwrap() == decode(&bytes).unwrap());
     let one = stored(&planted["one_pixel_jpeg"]);
-    assert_eq!((one.width, one.height, one.rgb.len()), (1, 1, 3));
+    assert_eq!((one.width, one.height, one.to_rgb().len()), (1, 1, 3));
     // Wholly transparent on the left: white.
     let faded = stored(&planted["png_alpha_as_jpg"]);
-    assert_eq!(faded.rgb[..3], [255, 255, 255]);
+    assert_eq!(faded.to_rgb()[..3], [255, 255, 255]);
 }
 
 #[test]

@@ -72,12 +72,10 @@ pub fn thumbnail(path: &Path) -> Option<Thumbnail> {
                 let columns = x * width / SIDE..(x + 1) * width / SIDE;
                 let mut sum = 0u64;
                 for line in lines.clone() {
-                    let pixels = &picture.rgb
-                        [(line * width + columns.start) * 3..(line * width + columns.end) * 3];
-                    for rgb in pixels.chunks_exact(3) {
-                        sum += 299 * u64::from(rgb[0])
-                            + 587 * u64::from(rgb[1])
-                            + 114 * u64::from(rgb[2]);
+                    let pixels = picture.row(line).skip(columns.start);
+                    for rgb in pixels.take(columns.len()) {
+                        let [red, green, blue] = rgb.map(u64::from);
+                        sum += 299 * red + 587 * green + 114 * blue;
                     }
                 }
                 *value = sum as f32 / (lines.len() * columns.len() * 1000) as f32;

@@ -13,7 +13,7 @@ use image::codecs::webp::WebPDecoder;
 use image::{ColorType, ImageDecoder, ImageError, Limits};
 use logodex_schemas::dataset::{RejectReason, SourceFormat};
 
-use super::{DecodeError, Header, image_broken};
+use super::{DecodeError, Header, Picture, image_broken};
 
 /// Format and size, by the first bytes; none for a file that is none of the three.
 pub(super) fn header(bytes: &[u8]) -> Result<Option<Header>, DecodeError> {
@@ -73,12 +73,12 @@ pub(super) fn header(bytes: &[u8]) -> Result<Option<Header>, DecodeError> {
     }))
 }
 
-/// Decodes the pixels into `rgb`, `[height, width, 3]`. `raw` is a buffer, whatever it holds.
+/// Decodes the pixels into a picture that has room for them. `raw` is a buffer, whatever it holds.
 pub(super) fn read(
     bytes: &[u8],
     header: Header,
     raw: &mut Vec<u8>,
-    rgb: &mut [u8],
+    picture: &mut Picture,
 ) -> Result<(), DecodeError> {
     let source = Cursor::new(bytes);
     // What an honest file needs beside the pixels: no compressed profile or oversized frame may claim more.
@@ -88,16 +88,19 @@ pub(super) fn read(
         SourceFormat::Gif => {
             let mut decoder = GifDecoder::new(source).map_err(refusal)?;
             decoder.set_limits(limits).map_err(refusal)?;
-            read_with(decoder, header, raw, rgb)
+            read_with(decoder, header, raw, picture)
         }
-        SourceFormat::Webp => {
-            read_with(WebPDecoder::new(source).map_err(refusal)?, header, raw, rgb)
-        }
+        SourceFormat::Webp => read_with(
+            WebPDecoder::new(source).map_err(refusal)?,
+            header,
+            raw,
+            picture,
+        ),
         _ => read_with(
             PngDecoder::with_limits(source, limits).map_err(refusal)?,
             header,
             raw,
-            rgb,
+            picture,
         ),
     }
 }
@@ -106,7 +109,7 @@ fn read_with(
     decoder: impl ImageDecoder,
     header: Header,
     raw: &mut Vec<u8>,
-    rgb: &mut [u8],
+    picture: &mut Picture,
 ) -> Result<(), DecodeError> {
     if decoder.dimensions() != (header.width, header.height) {
         return Err(image_broken("the file states two sizes"));
@@ -116,11 +119,11 @@ fn read_with(
     raw.clear();
     raw.resize(decoder.total_bytes() as usize, 0);
     decoder.read_image(raw).map_err(refusal)?;
-    to_rgb(color, raw, rgb)
+    to_rgb(color, raw, picture)
 }
 
 /// Samples of `[height, width, channels]` → RGB of eight bits over white.
-fn to_rgb(color: ColorType, raw: &[u8], rgb: &mut [u8]) -> Result<(), DecodeError> {
+fn to_rgb(color: ColorType, raw: &[u8], picture: &mut Picture) -> Result<(), DecodeError> {
     let channels = usize::from(color.channel_count());
     let width = usize::from(color.bytes_per_pixel()) / channels;
     if !(1..=2).contains(&width) {
@@ -128,10 +131,7 @@ fn to_rgb(color: ColorType, raw: &[u8], rgb: &mut [u8]) -> Result<(), DecodeErro
             "colour type {color:?} is not supported"
         )));
     }
-    for (pixel, rgb) in raw
-        .chunks_exact(width * channels)
-        .zip(rgb.chunks_exact_mut(3))
-    {
+    picture.set_each(raw.chunks_exact(width * channels).map(|pixel| {
         let sample = |channel: usize| match width {
             1 => pixel[channel],
             _ => (u16::from_ne_bytes([pixel[2 * channel], pixel[2 * channel + 1]]) >> 8) as u8,
@@ -142,11 +142,11 @@ fn to_rgb(color: ColorType, raw: &[u8], rgb: &mut [u8]) -> Result<(), DecodeErro
             3 => ([sample(0), sample(1), sample(2)], 255),
             _ => ([sample(0), sample(1), sample(2)], sample(3)),
         };
-        for (rgb, color) in rgb.iter_mut().zip(color) {
+        color.map(|color| {
             let (color, alpha) = (u32::from(color), u32::from(alpha));
-            *rgb = ((color * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
-        }
-    }
+            ((color * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+        })
+    }));
     Ok(())
 }
 

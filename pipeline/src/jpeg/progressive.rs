@@ -4,8 +4,10 @@
 //! A file is complete when every coefficient of every component is there to its lowest bit. That is stricter than T.81,
 //! which lets an encoder leave bits out for good: encoders do not, and a file cut between two scans looks just so.
 
+use super::frame::Scanner;
 use super::huffman::{Huffman, Tables};
-use super::{Defect, Scanner, broken};
+use super::markers::PADDING;
+use super::{Defect, broken};
 
 /// A coefficient that no scan has brought.
 const ABSENT: u8 = u8::MAX;
@@ -163,7 +165,7 @@ impl Progress {
 
 /// A stretch of entropy-coded data, read bit by bit.
 struct Bits<'a> {
-    /// The data and eight zeros.
+    /// The data and [`PADDING`] zeros.
     padded: &'a [u8],
     at: usize,
     /// Blocks still to come whose band has no new coefficient (EOBRUN).
@@ -180,7 +182,7 @@ impl<'a> Bits<'a> {
     }
 
     fn left(&self) -> usize {
-        ((self.padded.len() - 8) * 8).saturating_sub(self.at)
+        ((self.padded.len() - PADDING) * 8).saturating_sub(self.at)
     }
 
     /// The next 57 bits at least, first bit first.

@@ -138,7 +138,7 @@ fn the_largest_pictures_keep_within_their_bounds() {
         drop(pixels);
         // A thread of its own, which keeps no buffer of another test.
         let decoded = std::thread::spawn(move || {
-            peak_of(|| with_picture(&png, |picture| picture.rgb[0]).unwrap())
+            peak_of(|| with_picture(&png, |picture| picture.plane(0)[0]).unwrap())
         });
         let (first, peak) = decoded.join().unwrap();
         // 90 at an opacity of 90 / 255 over white.
@@ -157,7 +157,7 @@ fn damaged_images_are_decoded_or_refused() {
             Ok(picture) => {
                 let pixels = u64::from(picture.width) * u64::from(picture.height);
                 assert!((1..=MAX_PIXELS).contains(&pixels));
-                assert_eq!(picture.rgb.len() as u64, pixels * 3);
+                assert_eq!(picture.to_rgb().len() as u64, pixels * 3);
                 true
             }
             Err(error) => {

@@ -1,0 +1,236 @@
+//! Components as coded → planes of R, G and B, to the last bit as libjpeg does it: chroma is interpolated between the
+//! nearest samples with weights of 3 and 1 (`jdsample.c`, "fancy upsampling"), and converted by JFIF's equations with
+//! sixteen bits behind the point (`jdcolor.c`).
+
+use super::baseline::{Component, Samples};
+use crate::twice::twice;
+
+/// Pixels converted at once.
+const STEP: usize = 32;
+
+impl Samples {
+    /// Writes the planes of R, G and B, `[height, width]` each. A grey picture has three alike.
+    pub fn to_rgb(&self, width: usize, planes: [&mut [u8]; 3]) {
+        if self.n == 1 {
+            let y = &self.components[0];
+            let rows = y.samples.chunks(y.stride);
+            let [red, green, blue] = planes;
+            for (row, red) in rows.zip(red.chunks_exact_mut(width)) {
+                red.copy_from_slice(&row[..width]);
+            }
+            green.copy_from_slice(red);
+            blue.copy_from_slice(red);
+            return;
+        }
+        convert(&self.components, width, planes);
+    }
+}
+
+twice! {
+    fn convert(components: &[Component; 3], width: usize, rgb: [&mut [u8]; 3]) -> () = convert_in;
+}
+
+#[inline(always)]
+fn convert_in<const WIDE: bool>(
+    components: &[Component; 3],
+    width: usize,
+    [r, g, b]: [&mut [u8]; 3],
+) {
+    let [luma, cb, cr] = components;
+    // Chroma of one row at full width, with room for whole steps.
+    let room = width.next_multiple_of(STEP) + STEP;
+    let mut full = [vec![0u8; room], vec![0u8; room]];
+    let rows = r.chunks_exact_mut(width).zip(g.chunks_exact_mut(width));
+    for (y, ((r, g), b)) in rows.zip(b.chunks_exact_mut(width)).enumerate() {
+        for (full, chroma) in full.iter_mut().zip([cb, cr]) {
+            upsample(chroma, luma.width, luma.height, y, full);
+        }
+        let luma = &luma.samples[y * luma.stride..][..luma.stride];
+        each_step::<WIDE>(luma, &full, [r, g, b]);
+    }
+}
+
+/// One row, of which the last step may do some pixels a second time.
+#[inline(always)]
+fn each_step<const WIDE: bool>(luma: &[u8], [cb, cr]: &[Vec<u8>; 2], [r, g, b]: [&mut [u8]; 3]) {
+    let width = r.len();
+    if width < STEP {
+        let mut padded = [[0; STEP]; 4];
+        padded[0][..width].copy_from_slice(&luma[..width]);
+        let [luma, red, green, blue] = &mut padded;
+        let chroma = [cb, cr].map(|row| row.first_chunk().expect("whole steps"));
+        convert_step::<WIDE>(luma, chroma, [red, green, blue]);
+        r.copy_from_slice(&padded[1][..width]);
+        g.copy_from_slice(&padded[2][..width]);
+        b.copy_from_slice(&padded[3][..width]);
+        return;
+    }
+    let mut x = 0;
+    while x < width {
+        x = x.min(width - STEP);
+        convert_step::<WIDE>(
+            step(luma, x),
+            [step(cb, x), step(cr, x)],
+            [step_mut(r, x), step_mut(g, x), step_mut(b, x)],
+        );
+        x += STEP;
+    }
+}
+
+#[inline(always)]
+fn step(row: &[u8], x: usize) -> &[u8; STEP] {
+    row[x..].first_chunk().expect("whole steps")
+}
+
+#[inline(always)]
+fn step_mut(row: &mut [u8], x: usize) -> &mut [u8; STEP] {
+    row[x..].first_chunk_mut().expect("whole steps")
+}
+
+/// 0.402 and -0.228 with sixteen bits: 1.402 is 1 and the first, 1.772 is 2 and the second.
+const RED: i16 = 26345;
+const BLUE: i16 = -14942;
+/// -0.34414 and 0.28586 with sixteen bits: -0.71414 is the second less 1.
+const GREEN: [i16; 2] = [-22554, 18734];
+
+/// [`STEP`] pixels. Only what is compiled for AVX2 may ask for `WIDE`.
+#[inline(always)]
+fn convert_step<const WIDE: bool>(
+    luma: &[u8; STEP],
+    [cb, cr]: [&[u8; STEP]; 2],
+    [red, green, blue]: [&mut [u8; STEP]; 3],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if WIDE {
+        // SAFETY: see above.
+        let rgb = unsafe { avx2::convert_step(luma, cb, cr) };
+        return [*red, *green, *blue] = rgb;
+    }
+    // (a · c + 2^15) >> 16
+    let rounded = |a: i16, c: i16| ((i32::from(a) * i32::from(c) + (1 << 15)) >> 16) as i16;
+    let clamped = |v: i16| v.clamp(0, 255) as u8;
+    for i in 0..STEP {
+        let [y, cb, cr] = [luma[i], cb[i], cr[i]].map(i16::from);
+        let (cb, cr) = (cb - 128, cr - 128);
+        red[i] = clamped(y + cr + rounded(cr, RED));
+        blue[i] = clamped(y + 2 * cb + rounded(cb, BLUE));
+        let [cb_part, cr_part] = GREEN.map(i32::from);
+        let sum = i32::from(cb) * cb_part + i32::from(cr) * cr_part + (1 << 15);
+        green[i] = clamped(y + (sum >> 16) as i16 - cr);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::*;
+
+    use super::{BLUE, GREEN, RED, STEP};
+
+    /// R, G and B of [`STEP`] pixels.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn convert_step(
+        luma: &[u8; STEP],
+        cb: &[u8; STEP],
+        cr: &[u8; STEP],
+    ) -> [[u8; STEP]; 3] {
+        let bytes = |row: &[u8; STEP]| {
+            // SAFETY: thirty-two bytes can be read there.
+            unsafe { _mm256_loadu_si256(row.as_ptr().cast()) }
+        };
+        let zero = _mm256_setzero_si256();
+        // Pixels 0 to 7 and 16 to 23, then the others: so do the halves of a vector unpack, and pack again.
+        let outer = |v| _mm256_unpacklo_epi8(v, zero);
+        let inner = |v| _mm256_unpackhi_epi8(v, zero);
+        let centred = |v| _mm256_sub_epi16(v, _mm256_set1_epi16(128));
+        let (y, cb, cr) = (bytes(luma), bytes(cb), bytes(cr));
+        let [r0, g0, b0] = sixteen(outer(y), centred(outer(cb)), centred(outer(cr)));
+        let [r1, g1, b1] = sixteen(inner(y), centred(inner(cb)), centred(inner(cr)));
+        [(r0, r1), (g0, g1), (b0, b1)].map(|(outer, inner)| {
+            let mut out = [0; STEP];
+            // SAFETY: thirty-two bytes can be written there.
+            unsafe {
+                _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm256_packus_epi16(outer, inner))
+            };
+            out
+        })
+    }
+
+    /// R, G and B, not yet clamped, of sixteen pixels.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn sixteen(y: __m256i, cb: __m256i, cr: __m256i) -> [__m256i; 3] {
+        // ((2 · a · c) >> 16 + 1) >> 1 is (a · c + 2^15) >> 16.
+        let rounded = |a, c| {
+            let product = _mm256_mulhi_epi16(_mm256_add_epi16(a, a), _mm256_set1_epi16(c));
+            _mm256_srai_epi16::<1>(_mm256_add_epi16(product, _mm256_set1_epi16(1)))
+        };
+        let red = _mm256_add_epi16(_mm256_add_epi16(y, cr), rounded(cr, RED));
+        let twice = _mm256_add_epi16(cb, cb);
+        let blue = _mm256_add_epi16(_mm256_add_epi16(y, twice), rounded(cb, BLUE));
+        let both = i32::from(GREEN[1]) << 16 | i32::from(GREEN[0] as u16);
+        let sum = |pairs| {
+            let products = _mm256_madd_epi16(pairs, _mm256_set1_epi32(both));
+            let half = _mm256_set1_epi32(1 << 15);
+            _mm256_srai_epi32::<16>(_mm256_add_epi32(products, half))
+        };
+        let sums = _mm256_packs_epi32(
+            sum(_mm256_unpacklo_epi16(cb, cr)),
+            sum(_mm256_unpackhi_epi16(cb, cr)),
+        );
+        let green = _mm256_add_epi16(_mm256_sub_epi16(y, cr), sums);
+        [red, green, blue]
+    }
+}
+
+/// One row of a chroma component at the size of a picture of `width` × `height` pixels. `out` may be written beyond.
+#[inline(always)]
+fn upsample(chroma: &Component, width: usize, height: usize, y: usize, out: &mut [u8]) {
+    let n = chroma.width;
+    let row = |row: usize| &chroma.samples[row * chroma.stride..][..n];
+    if n == width && chroma.height == height {
+        return out[..n].copy_from_slice(row(y));
+    }
+    let v = if chroma.height == height { 1 } else { 2 };
+    if n <= 2 {
+        // libjpeg does not interpolate rows of one or two samples.
+        for (i, &sample) in row(y / v).iter().enumerate() {
+            out[2 * i..2 * i + 2].fill(sample);
+        }
+        return;
+    }
+    if v == 1 {
+        let row = row(y);
+        return widen(n, |i| i16::from(row[i]), [1, 2], 2, out);
+    }
+    let near = row(y / 2);
+    let far = match y % 2 {
+        0 => (y / 2).saturating_sub(1),
+        _ => (y / 2 + 1).min(chroma.height - 1),
+    };
+    let far = row(far);
+    widen(
+        n,
+        |i| 3 * i16::from(near[i]) + i16::from(far[i]),
+        [8, 7],
+        4,
+        out,
+    );
+}
+
+/// Twice as wide: between two samples stand two new ones, at a quarter and at three quarters. The samples have
+/// `bits - 2` more bits than eight; `round` is added for the left and for the right ones.
+#[inline(always)]
+fn widen(n: usize, sample: impl Fn(usize) -> i16, round: [i16; 2], bits: u32, out: &mut [u8]) {
+    let out = &mut out[..2 * n];
+    out[0] = ((4 * sample(0) + round[0] * i16::from(bits == 4)) >> bits) as u8;
+    for i in 0..n - 1 {
+        let (left, right) = (sample(i), sample(i + 1));
+        out[2 * i + 1] = ((3 * left + right + round[1]) >> bits) as u8;
+        out[2 * i + 2] = ((3 * right + left + round[0]) >> bits) as u8;
+    }
+    out[2 * n - 1] = ((4 * sample(n - 1) + round[1] * i16::from(bits == 4)) >> bits) as u8;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! The frame and its scans: which components there are, how they are divided into blocks and coding units, and in what
+//! order the stretches of entropy-coded data bring them (annex A of T.81).
+
+use super::huffman::Tables;
+use super::markers::{EOI, unstuff};
+use super::stretch::{Block, walk_stretch};
+use super::{Defect, Eighth, Frame, broken, truncated};
+
+/// One component of the frame.
+pub(super) struct Component {
+    pub(super) id: u8,
+    pub(super) horizontal: usize,
+    pub(super) vertical: usize,
+    /// Number of its quantisation table.
+    pub(super) quantisation: usize,
+    /// Whether a scan has coded it.
+    pub(super) seen: bool,
+}
+
+/// The frame, and which of its components have been walked.
+pub(super) struct Scanner {
+    pub(super) frame: Frame,
+    pub(super) sequential: bool,
+    pub(super) components: Vec<Component>,
+}
+
+/// A component within a scan: its index in the frame, its DC and its AC table.
+pub(super) type ScanComponent = (usize, usize, usize);
+
+/// Reads a frame header (B.2.2).
+pub(super) fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
+    let &[precision, y1, y0, x1, x0, n, ref rest @ ..] = body else {
+        return broken("the frame header is too short");
+    };
+    if !matches!(marker, 0xc0..=0xc2) || precision != 8 {
+        return broken(format!(
+            "coding process 0x{marker:02x} with {precision} bits a sample is not supported"
+        ));
+    }
+    let frame = Frame {
+        width: u32::from(u16::from_be_bytes([x1, x0])),
+        height: u32::from(u16::from_be_bytes([y1, y0])),
+        components: n,
+    };
+    if frame.width == 0 || frame.height == 0 {
+        return broken(format!(
+            "the frame is {} × {} pixels",
+            frame.width, frame.height
+        ));
+    }
+    if !(1..=4).contains(&n) || rest.len() < 3 * usize::from(n) {
+        return broken(format!("the frame has {n} components"));
+    }
+    let components: Vec<Component> = rest
+        .chunks_exact(3)
+        .take(usize::from(n))
+        .map(|component| Component {
+            id: component[0],
+            horizontal: usize::from(component[1] >> 4),
+            vertical: usize::from(component[1] & 15),
+            quantisation: usize::from(component[2]),
+            seen: false,
+        })
+        .collect();
+    for component in &components {
+        if !(1..=4).contains(&component.horizontal) || !(1..=4).contains(&component.vertical) {
+            return broken("a component's sampling factor is not 1 to 4");
+        }
+    }
+    Ok(Scanner {
+        frame,
+        sequential: marker != 0xc2,
+        components,
+    })
+}
+
+impl Scanner {
+    /// Reads a scan header.
+    pub(super) fn begin(&mut self, body: &[u8]) -> Result<Vec<ScanComponent>, Defect> {
+        let n = usize::from(body.first().copied().unwrap_or(0));
+        let (Some(selectors), true) = (body.get(1..1 + 2 * n), (1..=4).contains(&n)) else {
+            return broken("the scan header is too short");
+        };
+        let mut scan = Vec::with_capacity(n);
+        for selector in selectors.chunks_exact(2) {
+            let Some(index) = self
+                .components
+                .iter()
+                .position(|component| component.id == selector[0])
+            else {
+                return broken("a scan names a component that the frame has not");
+            };
+            if std::mem::replace(&mut self.components[index].seen, true) {
+                return broken("a component is coded twice");
+            }
+            scan.push((
+                index,
+                usize::from(selector[1] >> 4),
+                usize::from(selector[1] & 15),
+            ));
+        }
+        Ok(scan)
+    }
+
+    /// Walks the scan's entropy-coded data, which begin at `at`, and returns where they end.
+    pub(super) fn walk(
+        &self,
+        scan: &[ScanComponent],
+        tables: &Tables,
+        bytes: &[u8],
+        at: usize,
+        unstuffed: &mut Vec<u8>,
+        means: &mut Vec<i32>,
+    ) -> Result<usize, Defect> {
+        let (units, blocks_of) = self.units(scan.iter().map(|component| component.0));
+        let pairs = (scan.iter())
+            .map(|&(_, dc, ac)| tables.pair(dc, ac))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut blocks = Vec::new();
+        for ((pair, &(index, ..)), &n) in pairs.iter().zip(scan).zip(&blocks_of) {
+            let wanted = index == 0;
+            blocks.extend((0..n).map(|_| Block { pair, wanted }));
+        }
+        self.each_stretch(
+            units,
+            tables,
+            bytes,
+            at,
+            unstuffed,
+            &mut |_, wanted, padded| walk_stretch(&blocks, wanted, padded, means),
+        )
+    }
+
+    /// Reads a scan's `units` coding units from `at` on, one stretch between restart markers after the other, and returns
+    /// where they end. `read` is told how many units came before, how many the stretch should hold, and its
+    /// bytes with [`super::markers::PADDING`] zeros behind; it returns how many are there whole.
+    pub(super) fn each_stretch(
+        &self,
+        units: usize,
+        tables: &Tables,
+        bytes: &[u8],
+        mut at: usize,
+        unstuffed: &mut Vec<u8>,
+        read: &mut dyn FnMut(usize, usize, &[u8]) -> Result<usize, Defect>,
+    ) -> Result<usize, Defect> {
+        let (ends, of) = match self.sequential {
+            true => ("the data end", ""),
+            false => ("a scan ends", " of a scan"),
+        };
+        let mut done = 0;
+        loop {
+            let end = unstuff(bytes, at, unstuffed);
+            let wanted = match tables.restart {
+                0 => units - done,
+                interval => interval.min(units - done),
+            };
+            let whole = read(done, wanted, unstuffed)?;
+            done += whole;
+            if done == units {
+                return Ok(end);
+            }
+            match bytes.get(end + 1) {
+                Some(0xd0..=0xd7) if whole == wanted => at = end + 2,
+                None | Some(&EOI) => {
+                    return truncated(format!("{ends} after {done} of {units} coding units"));
+                }
+                Some(marker) => {
+                    return broken(format!(
+                        "marker 0x{marker:02x} after {done} of {units} coding units{of}"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// How many coding units a scan of these components has, and how many blocks of each are in one: without interleaving
+    /// the unit is the block (A.2.2), else the MCU (A.2.3).
+    pub(super) fn units(&self, scan: impl ExactSizeIterator<Item = usize>) -> (usize, Vec<usize>) {
+        let several = scan.len() > 1;
+        let (h_max, v_max) = self.largest_factors();
+        let mut units = (self.frame.width as usize).div_ceil(8 * h_max)
+            * (self.frame.height as usize).div_ceil(8 * v_max);
+        let mut blocks_of = Vec::with_capacity(scan.len());
+        for index in scan {
+            if several {
+                let c = &self.components[index];
+                blocks_of.push(c.horizontal * c.vertical);
+            } else {
+                let (across, down) = self.blocks(index);
+                units = across * down;
+                blocks_of.push(1);
+            }
+        }
+        (units, blocks_of)
+    }
+
+    /// The largest sampling factors, horizontal and vertical.
+    pub(super) fn largest_factors(&self) -> (usize, usize) {
+        let h_max = self.components.iter().map(|c| c.horizontal).max();
+        let v_max = self.components.iter().map(|c| c.vertical).max();
+        (h_max.unwrap_or(1), v_max.unwrap_or(1))
+    }
+
+    /// How many blocks a component has, across and down, those that only fill a unit up not counted.
+    pub(super) fn blocks(&self, index: usize) -> (usize, usize) {
+        let (h_max, v_max) = self.largest_factors();
+        let c = &self.components[index];
+        let across = (self.frame.width as usize * c.horizontal).div_ceil(h_max);
+        let down = (self.frame.height as usize * c.vertical).div_ceil(v_max);
+        (across.div_ceil(8), down.div_ceil(8))
+    }
+
+    /// The first component's DC coefficients from the order of the scan to rows.
+    pub(super) fn raster(&self, scan: &[ScanComponent], means: &[i32]) -> Eighth {
+        let (width, height) = self.blocks(0);
+        if scan.len() == 1 {
+            let means = means.to_vec();
+            return Eighth {
+                width,
+                height,
+                means,
+            };
+        }
+        let (h_max, _) = self.largest_factors();
+        let (h, v) = (self.components[0].horizontal, self.components[0].vertical);
+        let units_across = (self.frame.width as usize).div_ceil(8 * h_max);
+        let mut raster = vec![0; width * height];
+        for (i, &mean) in means.iter().enumerate() {
+            let (unit, block) = (i / (h * v), i % (h * v));
+            let x = unit % units_across * h + block % h;
+            let y = unit / units_across * v + block / h;
+            if x < width && y < height {
+                raster[y * width + x] = mean;
+            }
+        }
+        Eighth {
+            width,
+            height,
+            means: raster,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Marker segments, and the stretches of entropy-coded data between them (annex B of T.81).
+
+use super::{Defect, broken, truncated};
+
+pub(super) const SOI: u8 = 0xd8;
+pub(super) const EOI: u8 = 0xd9;
+pub(super) const SOS: u8 = 0xda;
+pub(super) const DQT: u8 = 0xdb;
+pub(super) const DHT: u8 = 0xc4;
+pub(super) const DRI: u8 = 0xdd;
+pub(super) const APP14: u8 = 0xee;
+
+/// Where the first segment begins.
+pub(super) fn start(bytes: &[u8]) -> Result<usize, Defect> {
+    match bytes {
+        [0xff, SOI, ..] => Ok(2),
+        [0xff] => truncated("the file ends within its first marker"),
+        _ => broken("the file does not begin with a JPEG marker"),
+    }
+}
+
+/// The marker segment at or after `at`: marker, body, and where the next begins.
+pub(super) fn segment(bytes: &[u8], at: usize) -> Result<(u8, &[u8], usize), Defect> {
+    let end = || {
+        Defect::Truncated(format!(
+            "the file ends after {} bytes, between two markers",
+            bytes.len()
+        ))
+    };
+    // Some writers leave bytes between segments; decoders skip them.
+    let mut at = at;
+    let marker = loop {
+        let found = bytes
+            .get(at..)
+            .and_then(|rest| rest.iter().position(|&byte| byte == 0xff));
+        at += found.ok_or_else(end)?;
+        while bytes.get(at) == Some(&0xff) {
+            at += 1;
+        }
+        match *bytes.get(at).ok_or_else(end)? {
+            0 => {}
+            marker => break marker,
+        }
+    };
+    at += 1;
+    if matches!(marker, EOI | SOI | 0x01 | 0xd0..=0xd7) {
+        return Ok((marker, &[], at));
+    }
+    let Some(&[high, low]) = bytes.get(at..at + 2).and_then(|two| two.first_chunk()) else {
+        return Err(end());
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if length < 2 {
+        return broken(format!(
+            "segment 0x{marker:02x} says that it is {length} bytes long"
+        ));
+    }
+    match bytes.get(at + 2..at + length) {
+        Some(body) => Ok((marker, body, at + length)),
+        None => truncated(format!(
+            "the file ends after {} bytes, within segment 0x{marker:02x}",
+            bytes.len()
+        )),
+    }
+}
+
+/// Whether an end-of-image marker follows.
+pub(super) fn closed(bytes: &[u8], at: usize) -> bool {
+    bytes
+        .get(at..)
+        .is_some_and(|rest| memchr::memmem::find(rest, &[0xff, EOI]).is_some())
+}
+
+/// Zeros behind a stretch, so that a reader may look ahead: it fetches eight bytes at most eight bytes behind the last.
+pub(super) const PADDING: usize = 16;
+
+/// Copies the stretch of entropy-coded data that begins at `at` to `out`, without the zero that follows each 0xff
+/// (B.1.1.5) and with [`PADDING`] zeros behind. Returns where it ends: at the next marker or the end of the file.
+pub(super) fn unstuff(bytes: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
+    out.clear();
+    let mut at = at.min(bytes.len());
+    let end = loop {
+        let Some(found) = memchr::memchr(0xff, &bytes[at..]) else {
+            break bytes.len();
+        };
+        let mark = at + found;
+        let next = match bytes.get(mark + 1) {
+            Some(0) => mark + 2,
+            // A fill byte: the marker, if one follows, begins with the last 0xff.
+            Some(0xff) => mark + 1,
+            _ => break mark,
+        };
+        out.extend_from_slice(&bytes[at..=mark]);
+        at = next;
+    };
+    out.extend_from_slice(&bytes[at..end]);
+    out.extend_from_slice(&[0; PADDING]);
+    end
+}

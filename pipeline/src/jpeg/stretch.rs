@@ -1,0 +1,176 @@
+//! A stretch of entropy-coded data, read block by block (annex F of T.81): here codes are read and nothing is transformed.
+
+use super::markers::PADDING;
+use super::pair::Pair;
+use super::{Defect, broken};
+use crate::twice::twice;
+
+/// One block of a coding unit: its tables, and whether its DC coefficient is wanted.
+pub(super) struct Block<'a> {
+    pub(super) pair: &'a Pair,
+    pub(super) wanted: bool,
+}
+
+/// Entropy-coded data, read from the first bit on.
+pub(super) struct Reader<'a> {
+    /// The data and [`PADDING`] zeros.
+    padded: &'a [u8],
+    /// Where the next byte to fetch lies.
+    at: usize,
+    /// The bits that come next, first bit first. What lies behind `held` of them is not wrong, but may be incomplete.
+    window: u64,
+    held: usize,
+}
+
+impl<'a> Reader<'a> {
+    #[inline(always)]
+    pub(super) fn new(padded: &'a [u8]) -> Self {
+        Self {
+            padded,
+            at: 0,
+            window: 0,
+            held: 0,
+        }
+    }
+
+    /// Makes sure that the window holds a code and what follows it: 32 bits.
+    #[inline(always)]
+    fn refill(&mut self) {
+        if self.held >= 32 {
+            return;
+        }
+        if let Some(eight) = self.padded.get(self.at..).and_then(<[u8]>::first_chunk) {
+            self.window |= u64::from_be_bytes(*eight) >> self.held;
+        }
+        self.at += (63 - self.held) / 8;
+        self.held |= 56;
+    }
+
+    /// Passes over `n` bits, at most as many as are held.
+    #[inline(always)]
+    fn skip(&mut self, n: usize) {
+        self.window <<= n;
+        self.held -= n;
+    }
+
+    /// Reads a block's DC difference. None where the data end within it.
+    #[inline(always)]
+    pub(super) fn first(&mut self, pair: &Pair) -> Result<Option<(i32, bool)>, Defect> {
+        self.refill();
+        let code = match pair.first(self.window) {
+            Some(code) => code,
+            None => match pair.long_first(self.window)? {
+                Some(code) => code,
+                None => return self.missing("a DC"),
+            },
+        };
+        let value = code.value(self.window);
+        self.skip(code.bits());
+        Ok(Some((value, code.ends())))
+    }
+
+    /// Reads an AC value. `k` is the position after the one read last, and becomes that after this one; an end of block
+    /// counts as a value of zero. None where the data end within it, else the value and whether the block ends.
+    #[inline(always)]
+    pub(super) fn rest(
+        &mut self,
+        pair: &Pair,
+        k: &mut usize,
+    ) -> Result<Option<(i32, bool)>, Defect> {
+        self.refill();
+        let mut code = match pair.rest(self.window) {
+            Some(code) => code,
+            None => match pair.long_rest(self.window) {
+                Some(code) => code,
+                None => return self.missing("an AC"),
+            },
+        };
+        *k += code.advance();
+        let full = *k >= 64;
+        if full && code.is_last() {
+            // A full block has no end: what looks like one is the next block's.
+            code = pair.long_rest(self.window).unwrap_or(code);
+        }
+        let value = code.value(self.window);
+        self.skip(code.bits());
+        Ok(Some((value, full || code.ends())))
+    }
+
+    /// What it means that the next code is in no table: None where the data end, else a defect.
+    #[cold]
+    fn missing<T>(&self, what: &str) -> Result<Option<T>, Defect> {
+        if self.passed() + 16 > self.bits() {
+            Ok(None)
+        } else {
+            broken(format!("{what} code is not in its Huffman table"))
+        }
+    }
+
+    /// Whether a block is there whole, whose last value was before position `k`.
+    #[inline(always)]
+    pub(super) fn is_whole(&self, k: usize) -> Result<bool, Defect> {
+        if self.passed() > self.bits() {
+            return Ok(false);
+        }
+        if k > 64 {
+            return broken("a block has more than 64 coefficients");
+        }
+        Ok(true)
+    }
+
+    /// How many bits were passed over.
+    #[inline(always)]
+    fn passed(&self) -> usize {
+        self.at * 8 - self.held
+    }
+
+    /// How many bits there are, without the padding.
+    #[inline(always)]
+    fn bits(&self) -> usize {
+        (self.padded.len() - PADDING) * 8
+    }
+}
+
+twice! {
+    /// Walks at most `units` units of these blocks, and returns how many are there whole. The DC coefficients of the wanted
+    /// blocks, not dequantised, are appended to `means` in the order of the file.
+    pub(super) fn walk_stretch(
+        blocks: &[Block<'_>],
+        units: usize,
+        padded: &[u8],
+        means: &mut Vec<i32>,
+    ) -> Result<usize, Defect> = walk_stretch_in;
+}
+
+#[inline(always)]
+fn walk_stretch_in<const WIDE: bool>(
+    blocks: &[Block<'_>],
+    units: usize,
+    padded: &[u8],
+    means: &mut Vec<i32>,
+) -> Result<usize, Defect> {
+    let mut reader = Reader::new(padded);
+    let mut mean = 0i32;
+    for unit in 0..units {
+        for block in blocks {
+            let Some((difference, mut ends)) = reader.first(block.pair)? else {
+                return Ok(unit);
+            };
+            if block.wanted {
+                mean = mean.wrapping_add(difference);
+                means.push(mean);
+            }
+            let mut k = 1;
+            while !ends {
+                match reader.rest(block.pair, &mut k)? {
+                    Some((_, end)) => ends = end,
+                    None => return Ok(unit),
+                }
+            }
+            if !reader.is_whole(k)? {
+                return Ok(unit);
+            }
+        }
+    }
+    Ok(units)
+}
