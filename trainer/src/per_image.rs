@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use logodex_schemas::dataset::Region;
+use logodex_schemas::evaluation::ALL;
 use logodex_schemas::split::Fold;
 use serde::Serialize;
 
@@ -148,7 +149,12 @@ fn curve(dir: &Path, dataset: &Dataset, split: &Split, args: &CurveArgs) -> Resu
         let rows = &outcome.evaluation.rows;
         let row = rows
             .iter()
-            .find(|row| row.model == name && row.protocol == PAPER && row.metric == "map")
+            .find(|row| {
+                row.model == name
+                    && row.protocol == PAPER
+                    && row.slice == ALL
+                    && row.metric == "map"
+            })
             .context("an evaluation has a mAP")?;
         tracing::info!("{name}: {epochs} epochs, mAP {:.4}", row.mean);
         points.push(Point {
