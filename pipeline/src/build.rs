@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use logodex_schemas::dataset::{
-    BuildConfig, CatalogRow, Counts, Encoding, Manifest, Reject, ShardEntry, manifest_header,
-};
+use logodex_schemas::dataset::{BuildConfig, Counts, Encoding, Manifest, Reject, manifest_header};
 use logodex_schemas::plan::{ConsolidationPlan, Overrides};
 
 use crate::catalog::Catalog;

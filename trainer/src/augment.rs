@@ -219,6 +219,7 @@ mod tests {
     fn drawn_numbers_that_change_nothing_change_nothing() {
         let images = Tensor::rand([3, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
         let off = AugmentConfig {
+            crop_scale: None,
             perspective: 0.5,
             perspective_p: 0.0,
             flip_p: 0.0,
