@@ -291,7 +291,10 @@ impl<'a> Machine<'a> {
     }
 
     fn extend_dict(&mut self, items: &[Ref]) -> Result<()> {
-        ensure!(items.len() % 2 == 0, "the pickle has a key without a value");
+        ensure!(
+            items.len().is_multiple_of(2),
+            "the pickle has a key without a value"
+        );
         let Value::Dict(dict) = self.top_mut()? else {
             bail!("the pickle puts items into something that is no dictionary");
         };
