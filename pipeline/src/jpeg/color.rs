@@ -40,10 +40,11 @@ fn convert_in<const WIDE: bool>(
     // Chroma of one row at full width, with room for whole steps.
     let room = width.next_multiple_of(STEP) + STEP;
     let mut full = [vec![0u8; room], vec![0u8; room]];
+    let mut sums = Vec::with_capacity(width);
     let rows = r.chunks_exact_mut(width).zip(g.chunks_exact_mut(width));
     for (y, ((r, g), b)) in rows.zip(b.chunks_exact_mut(width)).enumerate() {
         for (full, chroma) in full.iter_mut().zip([cb, cr]) {
-            upsample(chroma, luma.width, luma.height, y, full);
+            upsample(chroma, (luma.width, luma.height), y, &mut sums, full);
         }
         let luma = &luma.samples[y * luma.stride..][..luma.stride];
         each_step::<WIDE>(luma, &full, [r, g, b]);
@@ -183,9 +184,16 @@ mod avx2 {
     }
 }
 
-/// One row of a chroma component at the size of a picture of `width` × `height` pixels. `out` may be written beyond.
+/// One row of a chroma component at the size of a picture of `width` × `height` pixels. `out` may be written beyond;
+/// `sums` is a buffer, whatever it holds.
 #[inline(always)]
-fn upsample(chroma: &Component, width: usize, height: usize, y: usize, out: &mut [u8]) {
+fn upsample(
+    chroma: &Component,
+    (width, height): (usize, usize),
+    y: usize,
+    sums: &mut Vec<i16>,
+    out: &mut [u8],
+) {
     let n = chroma.width;
     let row = |row: usize| &chroma.samples[row * chroma.stride..][..n];
     if n == width && chroma.height == height {
@@ -199,37 +207,36 @@ fn upsample(chroma: &Component, width: usize, height: usize, y: usize, out: &mut
         }
         return;
     }
+    sums.clear();
     if v == 1 {
-        let row = row(y);
-        return widen(n, |i| i16::from(row[i]), [1, 2], 2, out);
+        sums.extend(row(y).iter().map(|&sample| i16::from(sample)));
+        return widen::<2>(sums, [1, 2], [0, 0], out);
     }
-    let near = row(y / 2);
     let far = match y % 2 {
         0 => (y / 2).saturating_sub(1),
         _ => (y / 2 + 1).min(chroma.height - 1),
     };
-    let far = row(far);
-    widen(
-        n,
-        |i| 3 * i16::from(near[i]) + i16::from(far[i]),
-        [8, 7],
-        4,
-        out,
-    );
+    let pairs = row(y / 2).iter().zip(row(far));
+    sums.extend(pairs.map(|(&near, &far)| 3 * i16::from(near) + i16::from(far)));
+    widen::<4>(sums, [8, 7], [8, 7], out);
 }
 
-/// Twice as wide: between two samples stand two new ones, at a quarter and at three quarters. The samples have
-/// `bits - 2` more bits than eight; `round` is added for the left and for the right ones.
+/// Twice as wide: between two samples, which have `BITS - 2` more bits than eight, stand two new ones, at a quarter and at
+/// three quarters. `round` is added for the new ones left and right of a sample, `ends` for the first and the last.
 #[inline(always)]
-fn widen(n: usize, sample: impl Fn(usize) -> i16, round: [i16; 2], bits: u32, out: &mut [u8]) {
+fn widen<const BITS: u32>(samples: &[i16], round: [i16; 2], ends: [i16; 2], out: &mut [u8]) {
+    let n = samples.len();
     let out = &mut out[..2 * n];
-    out[0] = ((4 * sample(0) + round[0] * i16::from(bits == 4)) >> bits) as u8;
-    for i in 0..n - 1 {
-        let (left, right) = (sample(i), sample(i + 1));
-        out[2 * i + 1] = ((3 * left + right + round[1]) >> bits) as u8;
-        out[2 * i + 2] = ((3 * right + left + round[0]) >> bits) as u8;
+    out[0] = ((4 * samples[0] + ends[0]) >> BITS) as u8;
+    out[2 * n - 1] = ((4 * samples[n - 1] + ends[1]) >> BITS) as u8;
+    let pairs = out[1..2 * n - 1].as_chunks_mut::<2>().0;
+    let neighbours = samples.iter().zip(&samples[1..]);
+    for (pair, (left, right)) in pairs.iter_mut().zip(neighbours) {
+        let first = (3 * left + right + round[1]) as u16 >> BITS;
+        let second = (3 * right + left + round[0]) as u16 >> BITS;
+        // As one number, and not two: so the compiler makes vectors of it.
+        *pair = (first | second << 8).to_le_bytes();
     }
-    out[2 * n - 1] = ((4 * sample(n - 1) + round[1] * i16::from(bits == 4)) >> bits) as u8;
 }
 
 #[cfg(test)]
