@@ -44,6 +44,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "split" => split::Split,
         "split_row" => split::SplitRow,
         "train_config" => train::TrainConfig,
+        "sweep_grid" => train::SweepGrid,
         "run_state" => run::RunState,
         "metrics_line" => run::MetricsLine,
         "stopped" => run::Stopped,

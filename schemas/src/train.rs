@@ -61,6 +61,16 @@ fn default_seed() -> u64 {
     42
 }
 
+/// The combinations of a grid, as `logodex-train sweep --grid` takes them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SweepGrid {
+    /// A configuration, relative to the grid's own folder.
+    pub base: String,
+    /// Dotted key of the configuration → the list of its values; every combination is a run.
+    pub grid: serde_json::Map<String, serde_json::Value>,
+}
+
 /// The network: a ResNet with torchvision's parameter names whose `fc` is an embedding head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

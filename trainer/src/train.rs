@@ -27,7 +27,7 @@ use crate::random::derive;
 use crate::run::{self, Run};
 use crate::runtime::Runtime;
 use crate::sampler::{self, FoldRows};
-use crate::schedule::{frozen_stages, lr_factor, rate};
+use crate::schedule::{frozen_stages, lr_factor, rate, share, steps_per_epoch};
 use crate::state::{beginning, check_identity, ended, finish_epoch};
 use crate::validate::{Validation, plan as validation_plan, validate};
 use crate::{augment, curves, monitor, torch};
@@ -131,7 +131,7 @@ pub fn fit(
         u64::from(state.epochs_done) * images_per_epoch
             + images(&plans[..state.epoch_batches as usize]),
     );
-    let steps_per_epoch = plans.len().div_ceil(config.optimizer.accumulate as usize) as u64;
+    let steps_per_epoch = steps_per_epoch(plans.len() as u64, config.optimizer.accumulate);
     let mut training = Training {
         journal: Journal::open(&run, &state, runtime.device, progress)?,
         config: &config,
@@ -203,8 +203,8 @@ impl Training<'_> {
             let mut batches = feed(scope, self.source, left, device);
             while self.state.epoch_batches < n_batches {
                 // The mean gradient of up to `accumulate` batches.
-                let size = u64::from(config.optimizer.accumulate)
-                    .min(n_batches - self.state.epoch_batches);
+                let done = self.state.epoch_batches;
+                let size = share(done, n_batches, config.optimizer.accumulate).of;
                 let step = self.state.steps_done + 1;
                 let (mut losses, mut reading) = (Vec::new(), None);
                 zero_grad(&self.learner.parameters);

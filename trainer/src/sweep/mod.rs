@@ -16,7 +16,9 @@ use anyhow::{Context, Result, bail};
 use crate::config::UsageError;
 use crate::dataset::Dataset;
 use crate::durable::write_whole;
+use crate::interrupt::Interrupts;
 use crate::run;
+use crate::state::ended;
 use crate::train::images_per_epoch;
 use plan::Planned;
 
@@ -94,7 +96,7 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
         let dir = args.out.join(&run.name);
         let before = match run::find(&dir, &run.bytes)? {
             None => Before::New,
-            Some(c) if c.state.epochs_done >= run.config.schedule.epochs => Before::Finished,
+            Some(c) if ended(&c.state, &run.config).is_some() => Before::Finished,
             Some(c) => Before::Begun {
                 epochs: c.state.epochs_done,
             },
@@ -113,10 +115,15 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
     }
     eprint!("{}", listing(&tasks));
 
+    // A signal goes to the run as well, which finishes its step and writes a checkpoint: that is waited for.
+    let interrupts = Interrupts::listen();
     let mut outcomes = Vec::new();
     for (number, task) in tasks.iter().enumerate() {
         eprintln!("\n[{} of {}] {}", number + 1, tasks.len(), task.run.name);
         outcomes.push(perform(task, args)?);
+        if interrupts.received().is_some() {
+            bail!(STOPPED);
+        }
     }
 
     let lines: Vec<table::Line> = tasks
@@ -233,12 +240,14 @@ fn program(command: &str, args: &SweepArgs) -> Result<Command> {
     Ok(program)
 }
 
+const STOPPED: &str = "stopped; the same command continues where it was";
+
 /// Why a run ended badly. One that a person stopped stops the sweep.
 fn failure(status: ExitStatus) -> Result<Option<String>> {
-    const STOPPED: [i32; 2] = [libc::SIGINT, libc::SIGTERM];
+    let by_a_person = [libc::SIGINT, libc::SIGTERM];
     let signal = status.signal().or(status.code().map(|code| code - 128));
-    if signal.is_some_and(|signal| STOPPED.contains(&signal)) {
-        bail!("stopped; the same command continues where it was");
+    if signal.is_some_and(|signal| by_a_person.contains(&signal)) {
+        bail!(STOPPED);
     }
     Ok(match (status.code(), status.signal()) {
         (Some(0), _) => None,

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use logodex_schemas::train::TrainConfig;
-use serde::Deserialize;
+use logodex_schemas::train::{SweepGrid, TrainConfig};
 use toml::{Table, Value};
 
 use crate::config::{self, UsageError};
@@ -21,16 +20,6 @@ pub struct Planned {
     pub bytes: Vec<u8>,
     /// Where that file is; none where the grid made it and it is still to be written.
     pub path: Option<PathBuf>,
-}
-
-/// `grid.toml`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Grid {
-    /// A configuration, relative to the grid's own folder.
-    base: PathBuf,
-    /// Dotted key → its values.
-    grid: Table,
 }
 
 /// A run per configuration, named after its file.
@@ -70,7 +59,7 @@ pub fn of_grid(path: &Path) -> Result<Vec<Planned>, UsageError> {
     let in_grid = |what: String| UsageError(format!("{name}: {what}"));
     let text =
         std::fs::read_to_string(path).map_err(|e| in_grid(format!("cannot read the grid: {e}")))?;
-    let grid: Grid =
+    let grid: SweepGrid =
         toml::from_str(&text).map_err(|e| in_grid(e.to_string().trim_end().to_owned()))?;
     let base = path.parent().unwrap_or(Path::new("")).join(&grid.base);
     let (_, base_bytes) = config::read(&base)?;
@@ -78,7 +67,8 @@ pub fn of_grid(path: &Path) -> Result<Vec<Planned>, UsageError> {
         .map_err(|e| in_grid(e.to_string()))?;
 
     let mut axes = Vec::new();
-    flatten("", &grid.grid, &mut axes);
+    let table = Table::try_from(&grid.grid).map_err(|e| in_grid(e.to_string()))?;
+    flatten("", &table, &mut axes);
     if axes.is_empty() {
         return Err(in_grid("[grid] is empty: give dotted keys with lists of values, as \"loss.margin\" = [0.2, 0.5]".to_owned()));
     }

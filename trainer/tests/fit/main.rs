@@ -6,6 +6,7 @@ mod dataset;
 mod faults;
 mod feed;
 mod interrupt;
+mod objective;
 mod preview;
 mod refuse;
 mod resume;

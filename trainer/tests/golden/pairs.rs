@@ -1,9 +1,14 @@
 //! Losses over labelled batches and over classes, miners and the cross-batch memory against pytorch-metric-learning.
 
 use logodex_schemas::train::{MemoryConfig, MinerConfig};
+use logodex_trainer::config;
+use logodex_trainer::learner::Learner;
 use logodex_trainer::loss::{classes, l2_normalize, labelled};
 use logodex_trainer::memory::Memory;
 use logodex_trainer::miner::{Labels, Selection, distance_weights, mine};
+use logodex_trainer::model::Parameter;
+use logodex_trainer::runtime::Runtime;
+use logodex_trainer::schedule;
 use tch::{Device, Kind, Tensor};
 
 use crate::{assert_close, centred, golden};
@@ -306,5 +311,81 @@ fn angular_losses_stay_finite_where_an_embedding_meets_its_class_and_under_bf16(
                 }
             }
         }
+    }
+}
+
+/// The peak of this process's resident memory so far, bytes.
+fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib << 10
+}
+
+#[test]
+fn mining_4096_embeddings_takes_less_than_a_gigabyte() {
+    const CHILD: &str = "LOGODEX_TEST_MINES";
+    let name = "pairs::mining_4096_embeddings_takes_less_than_a_gigabyte";
+    if std::env::var_os(CHILD).is_none() {
+        // In a process of its own: the peak is the process's.
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success(), "{said}");
+        assert!(said.contains("1 passed"), "{said}");
+        return;
+    }
+    logodex_trainer::torch::set_threads(1);
+    let n = 4096;
+    let x = leaf(&l2_normalize(&centred("many", &[n, 128], 1.0)));
+    let labels = Tensor::arange(n, (Kind::Int64, Device::Cpu)).divide_scalar_mode(8, "floor");
+    let before = peak_bytes();
+    for miner in [
+        MinerConfig::SemiHard { margin: 0.2 },
+        MinerConfig::DistanceWeighted {
+            cutoff: 0.5,
+            nonzero_loss_cutoff: 1.4,
+        },
+    ] {
+        let selection = selected(&miner, &x, &labels);
+        labelled::triplet(&labelled::distances(&x, &x), &selection, 0.2).backward();
+    }
+    let miner = MinerConfig::MultiSimilarity { epsilon: 0.1 };
+    pair_loss("multi_similarity", &x, &x, &selected(&miner, &x, &labels)).backward();
+    assert!(x.grad().isfinite().all().int64_value(&[]) == 1);
+    let taken = peak_bytes() - before;
+    assert!(taken < 1_000_000_000, "{taken} bytes");
+}
+
+#[test]
+fn a_loss_s_own_weights_are_trained_at_their_own_rate() {
+    for loss in [
+        "kind = \"norm_softmax\"\ntemperature = 0.05",
+        "kind = \"arc_face\"\nmargin_deg = 28.6\nscale = 64.0",
+        "kind = \"arc_face\"\nmargin_deg = 28.6\nscale = 64.0\nsub_centers = 3",
+        "kind = \"proxy_anchor\"\nmargin = 0.1\nalpha = 32.0",
+    ] {
+        let moved = |loss_factor: f64| {
+            let text = format!(
+                "[model]\narch = \"resnet18\"\nhead = \"linear\"\nembedding_dim = {DIM}\n[loss]\n{loss}\n[schedule]\nepochs = 1\n[optimizer]\nkind = \"sgd\"\nmomentum = 0.0\nlr = 0.1\nloss_factor = {loss_factor:?}\n[runtime]\ndevice = \"cpu\"\nthreads = 1\n"
+            );
+            let config = config::parse(text.as_bytes()).unwrap();
+            let runtime = Runtime::start(&config.runtime).unwrap();
+            let mut learner = Learner::new(&config, CLASSES as usize, &runtime).unwrap();
+            let before = learner.model_state().remove("loss.weight").unwrap().copy();
+            let labels = Tensor::from_slice(&LABELS);
+            learner
+                .loss(&config, &batch("batch"), &labels, 0, 0)
+                .backward();
+            let rate = |p: &Parameter| schedule::rate(&config.optimizer, 1.0, p.group);
+            learner.optimizer.step(&learner.parameters, rate);
+            learner.model_state().remove("loss.weight").unwrap() - before
+        };
+        let (once, thrice) = (moved(1.0), moved(3.0));
+        assert!(once.abs().max().double_value(&[]) > 1e-6, "{loss}");
+        assert_close(&thrice, &(once * 3.0), 1e-4, loss);
     }
 }
