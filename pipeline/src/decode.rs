@@ -312,11 +312,13 @@ pub fn encoder_version() -> String {
     format!("image {}, 4:4:4", locked("image"))
 }
 
-/// Name and version of the decoders, for the manifest.
+/// To be raised with every change to [`crate::jpeg`] that changes a pixel.
+const REVISION: u32 = 1;
+
+/// Names and versions of the decoders, for the manifest.
 pub fn decoder_version() -> String {
     format!(
-        "logodex {} (sequential JPEG, samples as libjpeg's islow), image {} with zune-jpeg {} and image-webp {}",
-        env!("CARGO_PKG_VERSION"),
+        "logodex JPEG {REVISION} (sequential, as libjpeg's islow), image {} with zune-jpeg {} and image-webp {}",
         locked("image"),
         locked("zune-jpeg"),
         locked("image-webp")

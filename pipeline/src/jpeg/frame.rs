@@ -27,6 +27,9 @@ pub(super) struct Scanner {
 /// A component within a scan: its index in the frame, its DC and its AC table.
 pub(super) type ScanComponent = (usize, usize, usize);
 
+/// What reads one stretch: see [`Scanner::each_stretch`].
+pub(super) type ReadStretch<'a> = dyn FnMut(usize, usize, &[u8]) -> Result<usize, Defect> + 'a;
+
 /// Reads a frame header (B.2.2).
 pub(super) fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
     let &[precision, y1, y0, x1, x0, n, ref rest @ ..] = body else {
@@ -141,7 +144,7 @@ impl Scanner {
         bytes: &[u8],
         mut at: usize,
         unstuffed: &mut Vec<u8>,
-        read: &mut dyn FnMut(usize, usize, &[u8]) -> Result<usize, Defect>,
+        read: &mut ReadStretch<'_>,
     ) -> Result<usize, Defect> {
         let (ends, of) = match self.sequential {
             true => ("the data end", ""),

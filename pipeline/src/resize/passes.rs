@@ -124,7 +124,7 @@ fn down(rows: &[u8], stride: usize, weights: &[u16], sums: &mut [i16]) {
         for (t, &weight) in weights.iter().enumerate() {
             let row: &[u8; STEP] = rows[t * stride + x..].first_chunk().expect("room beyond");
             for (sum, &value) in sum.iter_mut().zip(row) {
-                let product = (u32::from(value) << 8) * u32::from(weight) >> 16;
+                let product = ((u32::from(value) << 8) * u32::from(weight)) >> 16;
                 *sum = sum.wrapping_add(product as u16);
             }
         }

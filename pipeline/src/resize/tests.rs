@@ -106,19 +106,14 @@ fn exact(picture: &Picture, crop: Crop, side: u32, color: usize) -> Vec<f64> {
             across.iter().map(of).collect()
         })
         .collect();
-    let mut out = Vec::new();
-    for (first, weights) in &down {
-        for x in 0..side as usize {
-            out.push(
-                weights
-                    .iter()
-                    .enumerate()
-                    .map(|(i, w)| w * rows[first + i][x])
-                    .sum(),
-            );
-        }
-    }
-    out
+    let column = |(first, weights): &(usize, Vec<f64>), x: usize| -> f64 {
+        let taps = weights.iter().zip(&rows[*first..]);
+        taps.map(|(w, row)| w * row[x]).sum()
+    };
+    let outputs = down
+        .iter()
+        .flat_map(|taps| (0..side as usize).map(move |x| (taps, x)));
+    outputs.map(|(taps, x)| column(taps, x)).collect()
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn every_width_and_sampling_comes_to_the_same_in_both_forms() {
             let at = |c: &Component, x: usize, y: usize| i32::from(c.samples[y * c.stride + x]);
             let chroma = |c: &Component, x: usize, y: usize| -> i32 {
                 if v == 2 && w > 2 {
-                    let far = if y % 2 == 0 {
+                    let far = if y.is_multiple_of(2) {
                         (y / 2).saturating_sub(1)
                     } else {
                         (y / 2 + 1).min(t - 1)
