@@ -246,7 +246,7 @@ mod tests {
         let fold = fold(&[12, 12], 3);
         for epoch in 0..50 {
             let drawn = pk(&fold, 6, 3, 3, epoch);
-            let mut hands = vec![0; 2];
+            let mut hands = [0; 2];
             for group in drawn.chunks(3) {
                 let class = group[0].class as usize;
                 hands[class] += 1;
