@@ -4,7 +4,7 @@
 set -euo pipefail
 out=$1 python=${2:-python3} threads=${3:-2}
 mkdir -p "$out"
-bench() { cargo bench --quiet --locked -p logodex-trainer --bench retrieval -- "$@"; }
+bench() { cargo bench --quiet --locked --workspace --bench retrieval -- "$@"; }
 {
   bench 60000 128 "$threads"
   bench 20000 128 "$threads" "$out/20k.safetensors"

@@ -6,7 +6,7 @@ bin=$1 folder=$2 python=${LOGODEX_BENCH_PYTHON:-target/bench-train-python/bin/py
 shift 2
 requirements=trainer/benches/requirements.txt
 
-cargo bench --locked -p logodex-trainer --bench feed --no-run
+cargo bench --locked --workspace --bench feed --no-run
 if [ -z "${LOGODEX_BENCH_PYTHON:-}" ] && ! cmp -s "$requirements" target/bench-train-python/installed.txt; then
   python3 -m venv target/bench-train-python
   target/bench-train-python/bin/pip install --quiet --disable-pip-version-check -r "$requirements"
@@ -20,6 +20,6 @@ for side in 64 224; do
   sed "s/^side = .*/side = $side/" pipeline/configs/logodet3k.toml >"$folder/$side.toml"
   "$bin/logodex-data" build --raw "$folder/raw" --out "$folder/$side" --config "$folder/$side.toml" >/dev/null
 done
-cargo bench --quiet --locked -p logodex-trainer --bench feed -- --raw "$PWD/$folder/raw" --large "$PWD/$folder/224" \
+cargo bench --quiet --locked --workspace --bench feed -- --raw "$PWD/$folder/raw" --large "$PWD/$folder/224" \
   --small "$PWD/$folder/64" --python "$(realpath -s "$python")" --json "$PWD/$folder/results.json" "$@"
 echo "the rounds are in $folder/results.json" >&2
