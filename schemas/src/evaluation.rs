@@ -8,7 +8,7 @@ use crate::header::Header;
 
 /// The header of `evaluation.json`.
 pub fn evaluation_header() -> Header {
-    Header::new("logodex-evaluation", 2)
+    Header::new("logodex-evaluation", 3)
 }
 
 /// A line of `evaluation.csv`.
@@ -102,9 +102,28 @@ pub struct RetrievalRow {
     pub nearest_similarities: String,
 }
 
+/// A line of `confusion.csv`: how many queries of one brand found a picture of another (or of their own) nearest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfusionRow {
+    /// What the rows show: `image` or `object`.
+    pub region: Region,
+    /// The queries' brand, by index.
+    pub brand: u32,
+    /// Its name.
+    pub brand_name: String,
+    /// The brand of the row nearest to them in another source image, by index.
+    pub nearest: u32,
+    /// Its name.
+    pub nearest_name: String,
+    /// Queries, as in protocol `retrieval`.
+    pub queries: u32,
+}
+
 /// A line of `curves.csv`: a point of a curve of one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CurveRow {
+    /// Model, or the floor `colour_histogram`.
+    pub model: String,
     /// What the rows show: `image` or `object`.
     pub region: Region,
     /// Protocol.
@@ -182,8 +201,37 @@ pub struct Evaluation {
     pub open_set_thresholds: Vec<OpenSetThreshold>,
     /// Cosine similarity of queries to prototypes over the test episodes.
     pub histograms: Vec<SimilarityHistogram>,
-    /// A query, a positive and a negative each (the paper's Figure 9).
+    /// A query, a positive and a negative each (the paper's Figure 9), of the first region.
     pub examples: Vec<Example>,
+    /// Queries of protocol `retrieval` with what they found, of the first region: best, worst and random ones.
+    pub retrievals: Vec<ShownRetrieval>,
+    /// The brands most often taken for one another, of the first region, most queries first.
+    pub confusions: Vec<Confusion>,
+    /// Some brands of the first region in three dimensions (the paper's Figure 10); none when too few brands have
+    /// enough pictures.
+    pub map: Option<EmbeddingMap>,
+}
+
+impl Evaluation {
+    /// Every picture that it names; a row may come more than once.
+    pub fn pictures(&self) -> impl Iterator<Item = &RowPicture> {
+        let examples = self
+            .examples
+            .iter()
+            .flat_map(|e| [&e.query, &e.positive, &e.negative]);
+        let retrievals = self.retrievals.iter().flat_map(|shown| {
+            std::iter::once(&shown.query).chain(shown.found.iter().map(|n| &n.picture))
+        });
+        let confusions = self
+            .confusions
+            .iter()
+            .flat_map(|c| [&c.query, &c.found.picture]);
+        let points = self.map.iter().flat_map(|map| &map.points);
+        examples
+            .chain(retrievals)
+            .chain(confusions)
+            .chain(points.map(|point| &point.picture))
+    }
 }
 
 /// One region of a dataset, judged by itself.
@@ -272,11 +320,11 @@ pub struct SimilarityHistogram {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Example {
     /// The query.
-    pub query: ExamplePicture,
+    pub query: RowPicture,
     /// A picture of the same brand.
-    pub positive: ExamplePicture,
+    pub positive: RowPicture,
     /// A picture of another brand.
-    pub negative: ExamplePicture,
+    pub negative: RowPicture,
     /// Cosine similarity of query and positive.
     pub positive_similarity: f64,
     /// Cosine similarity of query and negative.
@@ -287,11 +335,83 @@ pub struct Example {
 
 /// A dataset row as a picture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ExamplePicture {
+pub struct RowPicture {
     /// Row of the dataset.
     pub row: u64,
     /// Brand.
     pub brand: String,
-    /// PNG, relative to the evaluation's directory.
+    /// JPEG of at most 128 × 128 pixels, relative to the evaluation's directory: `pictures/row-<row>.jpg`.
     pub picture: String,
+}
+
+/// How a query of [`Evaluation::retrievals`] was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    /// Among those of the highest average precision.
+    Best,
+    /// Among those of the lowest.
+    Worst,
+    /// By the seed alone: the same queries for every model.
+    Random,
+}
+
+/// A query with its nearest rows of other source images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShownRetrieval {
+    /// How it was chosen.
+    pub choice: Choice,
+    /// The query.
+    pub query: RowPicture,
+    /// Rows of its brand in other source images.
+    pub positives: u32,
+    /// Average precision over all rows.
+    pub map: f64,
+    /// The nearest rows, nearest first; a row is right when its brand is the query's.
+    pub found: Vec<Neighbour>,
+}
+
+/// A row and how near it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Neighbour {
+    /// The row.
+    pub picture: RowPicture,
+    /// Its cosine similarity to the query.
+    pub similarity: f64,
+}
+
+/// Two brands, the second found nearest by queries of the first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Confusion {
+    /// Queries of the first brand that found the second nearest.
+    pub queries: u32,
+    /// All queries of the first brand.
+    pub of: u32,
+    /// Of these queries the one most similar to what it found.
+    pub query: RowPicture,
+    /// What it found.
+    pub found: Neighbour,
+}
+
+/// Embeddings in three dimensions by t-SNE (van der Maaten & Hinton 2008) on Euclidean distances of unit vectors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EmbeddingMap {
+    /// Effective number of neighbours.
+    pub perplexity: f64,
+    /// The Kullback–Leibler divergence that is left, in nats: what the map could not keep.
+    pub kl_divergence: f64,
+    /// Share of neighbourhoods kept (Venna & Kaski 2001), 1 when every one of a point's 10 nearest on the map is among
+    /// its 10 nearest in the embedding.
+    pub trustworthiness: f64,
+    /// The points, brand by brand.
+    pub points: Vec<MapPoint>,
+}
+
+/// A point of the map.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MapPoint {
+    /// Its row.
+    pub picture: RowPicture,
+    /// Where it lies; the map is centred, its unit is arbitrary.
+    pub at: [f64; 3],
 }

@@ -54,6 +54,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "evaluation_row" => evaluation::EvaluationRow,
         "episode_row" => evaluation::EpisodeRow,
         "retrieval_row" => evaluation::RetrievalRow,
+        "confusion_row" => evaluation::ConfusionRow,
         "curve_row" => evaluation::CurveRow,
         "box_row" => dataset::BoxRow,
         "comparison_row" => evaluation::ComparisonRow,

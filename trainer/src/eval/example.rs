@@ -1,6 +1,6 @@
 //! Pictures to look at (the paper's Figure 9): a query, one of its brand and one of another, with their similarities.
 
-use logodex_schemas::evaluation::{Example, ExamplePicture, Threshold};
+use logodex_schemas::evaluation::{Example, RowPicture, Threshold};
 
 use crate::eval::paper::Round;
 use crate::eval::roster::{Roster, UnitVectors};
@@ -8,6 +8,20 @@ use crate::eval::score::score;
 
 /// Triples shown.
 const EXAMPLES: usize = 6;
+
+/// The row at a position, as a picture.
+pub(super) fn shown(
+    roster: &Roster,
+    brand_name: &dyn Fn(usize) -> String,
+    position: usize,
+) -> RowPicture {
+    let row = roster.rows[position];
+    RowPicture {
+        row: row.cast_unsigned(),
+        brand: brand_name(roster.brands.partition_point(|b| b.first <= position) - 1),
+        picture: format!("pictures/row-{row}.jpg"),
+    }
+}
 
 /// The first 1-shot episodes of different brands: the support, the first positive and the first negative asked about.
 /// Not chosen by how well the model does, and the same for every model.
@@ -40,16 +54,11 @@ pub(super) fn examples(
             continue;
         }
         brands.push(episode.brand);
-        let number = examples.len() + 1;
-        let picture = |position: usize, role: &str| ExamplePicture {
-            row: roster.rows[position].cast_unsigned(),
-            brand: brand_name(roster.brands.partition_point(|b| b.first <= position) - 1),
-            picture: format!("figures/example-{number}-{role}.png"),
-        };
+        let picture = |position| shown(roster, brand_name, position);
         examples.push(Example {
-            query: picture(episode.supports[0], "query"),
-            positive: picture(episode.queries[positive].position, "positive"),
-            negative: picture(episode.queries[negative].position, "negative"),
+            query: picture(episode.supports[0]),
+            positive: picture(episode.queries[positive].position),
+            negative: picture(episode.queries[negative].position),
             positive_similarity: scores.similarities[positive],
             negative_similarity: scores.similarities[negative],
             threshold_similarity: 1.0 - tau * tau / 2.0,

@@ -40,7 +40,7 @@ pub mod write;
 use anyhow::{Context, Result, ensure};
 use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{
-    CurveRow, EpisodeRow, Evaluation, JudgedRegion, RetrievalRow, evaluation_header,
+    ConfusionRow, CurveRow, EpisodeRow, Evaluation, JudgedRegion, RetrievalRow, evaluation_header,
 };
 
 pub use difference::paired_difference;
@@ -154,7 +154,9 @@ pub struct Outcome {
     pub episodes: Vec<EpisodeRow>,
     /// `retrieval.csv`.
     pub retrieval: Vec<RetrievalRow>,
-    /// `curves.csv`.
+    /// `confusion.csv`.
+    pub confusion: Vec<ConfusionRow>,
+    /// `curves.csv`: the model's, then those of the floors that have embeddings of their own.
     pub curves: Vec<CurveRow>,
     /// `bootstrap.safetensors`: the value in every resample of each of the model's lines of `evaluation.csv`.
     pub replicates: Vec<Vec<f32>>,
@@ -202,6 +204,7 @@ pub fn evaluate(
         }
     }
     let mut rows = judged.rows.clone();
+    let mut curves = judged.curves.clone();
     rows.extend(plan.random_floor(&bootstrap, &rosters));
     rows.extend(plan.reject_all(&bootstrap, &rosters));
     for floor in other_floors {
@@ -217,6 +220,7 @@ pub fn evaluate(
             (&vectors, val_vectors.as_ref()),
         );
         rows.extend(judged.rows);
+        curves.extend(judged.curves);
     }
 
     let name = |brand: usize| (facts.brand_name)(i64::from(rosters.test.brands[brand].index));
@@ -231,7 +235,6 @@ pub fn evaluate(
         answers,
         open_set_thresholds,
         retrieval,
-        curves,
         replicates,
         ..
     } = judged;
@@ -259,11 +262,15 @@ pub fn evaluate(
         open_set_thresholds,
         histograms: answers.histograms,
         examples,
+        retrievals: vec![],
+        confusions: vec![],
+        map: None,
     };
     Ok(Outcome {
         evaluation,
         episodes: answers.episodes,
         retrieval,
+        confusion: vec![],
         curves,
         replicates,
         lists: plan.lists(&rosters),
@@ -272,7 +279,7 @@ pub fn evaluate(
 }
 
 impl Outcome {
-    /// Puts another region of the same model behind this one: lines, lists and curves. Examples stay this one's.
+    /// Puts another region of the same model behind this one: lines, lists and curves. Pictures stay this one's.
     pub fn append(&mut self, other: Self) {
         let (into, from) = (&mut self.evaluation, other.evaluation);
         let is_model = |row: &logodex_schemas::evaluation::EvaluationRow| row.model == from.model;
@@ -292,6 +299,7 @@ impl Outcome {
         into.histograms.extend(from.histograms);
         self.episodes.extend(other.episodes);
         self.retrieval.extend(other.retrieval);
+        self.confusion.extend(other.confusion);
         self.curves.extend(other.curves);
         self.replicates.extend(other.replicates);
         self.lists.extend(other.lists);

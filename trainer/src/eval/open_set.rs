@@ -145,6 +145,7 @@ pub fn judge(
     let curves = roc::curves(&draws, roster.brands.len());
     let curves = curves.into_iter().flat_map(|(far, tar, dir)| {
         [("roc", tar), ("dir", dir)].map(|(curve, y)| CurveRow {
+            model: tally.model.to_owned(),
             region: tally.region,
             protocol: OPEN_SET.to_owned(),
             shots: plan.shots,

@@ -114,7 +114,7 @@ pub fn judge(
         answers.histograms.push(histogram);
         answers
             .curves
-            .extend(precision_recall(tally.region, round.shots, &scores.test));
+            .extend(precision_recall(tally, round.shots, &scores.test));
         let names = [
             (PAPER, ThresholdKind::Transferred),
             (PAPER_ORACLE, ThresholdKind::Oracle),
@@ -258,7 +258,7 @@ fn judge_slice(
 
 /// Precision over recall of all queries together, at recall 0.01, 0.02, … 1: the precision of the highest threshold
 /// that reaches the recall. Equal distances are accepted together.
-fn precision_recall(region: Region, shots: u32, episodes: &[Scores]) -> Vec<CurveRow> {
+fn precision_recall(tally: &Tally, shots: u32, episodes: &[Scores]) -> Vec<CurveRow> {
     let mut pooled: Vec<(f64, bool)> = episodes
         .iter()
         .flat_map(|e| e.distances.iter().copied().zip(e.positive.iter().copied()))
@@ -272,7 +272,8 @@ fn precision_recall(region: Region, shots: u32, episodes: &[Scores]) -> Vec<Curv
         hits += ties.iter().filter(|(_, positive)| *positive).count();
         while next <= 100 && hits * 100 >= next * positives && positives > 0 {
             rows.push(CurveRow {
-                region,
+                model: tally.model.to_owned(),
+                region: tally.region,
                 protocol: PAPER.to_owned(),
                 shots,
                 curve: "precision_recall".to_owned(),

@@ -1,10 +1,11 @@
 //! What an evaluation leaves on disk. `evaluation.json` comes last: where it is, the rest is complete.
 
-use std::io::Cursor;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use image::{ImageFormat, RgbImage};
+use anyhow::{Context, Result};
+use image::codecs::jpeg::JpegEncoder;
+use image::{RgbImage, imageops};
 use serde::Serialize;
 
 use crate::durable::write_whole;
@@ -19,8 +20,13 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// Writes `figures/*.png` of the examples, `episodes/`, `episodes.csv`, `retrieval.csv`, `curves.csv`,
-/// `bootstrap.safetensors`, `evaluation.csv` and `evaluation.json` into `out`, each to a temporary name and then by
+/// Pictures are shown no larger than this; pixels.
+const SHOWN: u32 = 128;
+/// Of 100.
+const QUALITY: u8 = 90;
+
+/// Writes `pictures/` of the rows that are shown, `episodes/`, `episodes.csv`, `retrieval.csv`, `confusion.csv`,
+/// `curves.csv`, `bootstrap.safetensors`, `evaluation.csv` and `evaluation.json` into `out`, each to a temporary name and then by
 /// rename. `picture` gives the picture of a dataset row.
 ///
 /// # Errors
@@ -34,13 +40,15 @@ pub fn write_outcome(
         std::fs::create_dir_all(path)
             .with_context(|| format!("{}: cannot make the directory", path.display()))
     };
-    folder(&out.join("figures"))?;
-    for example in &outcome.evaluation.examples {
-        for shown in [&example.query, &example.positive, &example.negative] {
-            let png = png(picture(shown.row)?)
-                .with_context(|| format!("picture of row {}", shown.row))?;
-            write_whole(&out.join(&shown.picture), &png)?;
-        }
+    folder(&out.join("pictures"))?;
+    let shown: BTreeMap<u64, &str> = outcome
+        .evaluation
+        .pictures()
+        .map(|shown| (shown.row, shown.picture.as_str()))
+        .collect();
+    for (row, path) in shown {
+        let jpeg = jpeg(picture(row)?).with_context(|| format!("picture of row {row}"))?;
+        write_whole(&out.join(path), &jpeg)?;
     }
     for (name, bytes) in &outcome.lists {
         let path = out.join(name);
@@ -49,6 +57,7 @@ pub fn write_outcome(
     }
     write_whole(&out.join("episodes.csv"), &csv(&outcome.episodes)?)?;
     write_whole(&out.join("retrieval.csv"), &csv(&outcome.retrieval)?)?;
+    write_whole(&out.join("confusion.csv"), &csv(&outcome.confusion)?)?;
     write_whole(&out.join("curves.csv"), &csv(&outcome.curves)?)?;
     difference::write(&out.join(difference::FILE), &outcome.replicates)?;
     write_whole(&out.join("evaluation.csv"), &csv(&outcome.evaluation.rows)?)?;
@@ -65,17 +74,17 @@ fn csv<T: Serialize>(rows: &[T]) -> Result<Vec<u8>> {
     Ok(writer.into_inner()?)
 }
 
-fn png(picture: Picture) -> Result<Vec<u8>> {
+fn jpeg(picture: Picture) -> Result<Vec<u8>> {
     let side = picture.side_px;
     let length = picture.rgb.len();
-    let image = RgbImage::from_raw(side, side, picture.rgb);
-    ensure!(
-        image.as_ref().is_some_and(|i| i.as_raw().len() == length),
-        "{length} bytes are no {side} × {side} RGB picture"
-    );
-    let mut bytes = Cursor::new(Vec::new());
-    if let Some(image) = image {
-        image.write_to(&mut bytes, ImageFormat::Png)?;
-    }
-    Ok(bytes.into_inner())
+    let image = RgbImage::from_raw(side, side, picture.rgb)
+        .filter(|image| image.as_raw().len() == length)
+        .with_context(|| format!("{length} bytes are no {side} × {side} RGB picture"))?;
+    let image = match side > SHOWN {
+        true => imageops::thumbnail(&image, SHOWN, SHOWN),
+        false => image,
+    };
+    let mut bytes = Vec::new();
+    image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, QUALITY))?;
+    Ok(bytes)
 }

@@ -3,7 +3,7 @@
 use logodex_schemas::evaluation::{Example, ThresholdKind};
 use serde::Serialize;
 
-use crate::report::html::{data_uri, variable};
+use crate::report::html::variable;
 use crate::report::load::{Inputs, Model};
 use crate::report::plain;
 
@@ -60,7 +60,7 @@ pub fn triples(inputs: &Inputs) -> Vec<Triple> {
     let mut keys: Vec<[u64; 3]> = Vec::new();
     let mut triples: Vec<Triple> = Vec::new();
     for (place, model) in inputs.models.iter().enumerate() {
-        for (example, pictures) in model.evaluation.examples.iter().zip(&model.pictures) {
+        for example in &model.evaluation.examples {
             let key = [
                 example.query.row,
                 example.positive.row,
@@ -69,7 +69,7 @@ pub fn triples(inputs: &Inputs) -> Vec<Triple> {
             let at = keys.iter().position(|k| *k == key).unwrap_or_else(|| {
                 keys.push(key);
                 triples.push(Triple {
-                    pictures: show_pictures(example, pictures),
+                    pictures: show_pictures(example, inputs),
                     verdicts: Vec::new(),
                 });
                 keys.len() - 1
@@ -80,7 +80,7 @@ pub fn triples(inputs: &Inputs) -> Vec<Triple> {
     triples
 }
 
-fn show_pictures(example: &Example, pictures: &[Vec<u8>; 3]) -> Vec<ShownPicture> {
+fn show_pictures(example: &Example, inputs: &Inputs) -> Vec<ShownPicture> {
     let shown = [
         ("query", &example.query),
         ("positive", &example.positive),
@@ -88,10 +88,9 @@ fn show_pictures(example: &Example, pictures: &[Vec<u8>; 3]) -> Vec<ShownPicture
     ];
     shown
         .into_iter()
-        .zip(pictures)
-        .map(|((role, picture), png)| ShownPicture {
+        .map(|(role, picture)| ShownPicture {
             role,
-            source: data_uri("image/png", png),
+            source: inputs.picture(picture.row),
             brand: picture.brand.clone(),
             row: picture.row,
         })

@@ -1,6 +1,7 @@
 //! From directories to what the report needs of them, checked once: nothing later asks whether evaluations belong
 //! together.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
@@ -18,6 +19,7 @@ use crate::curves::{self, Epoch};
 use crate::eval::difference;
 use crate::eval::floors::FLOORS;
 use crate::eval::paper::{PAPER, PAPER_ORACLE};
+use crate::report::html::data_uri;
 
 /// Everything a report is made of.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Inputs {
     pub floors: Vec<EvaluationRow>,
     /// What `logodex-data stats` said of the dataset.
     pub stats: Option<Stats>,
+    /// The pictures that any model's evaluation shows, JPEG, by row of the dataset.
+    pub pictures: BTreeMap<u64, Vec<u8>>,
 }
 
 /// One evaluated model.
@@ -49,8 +53,6 @@ pub struct Model {
     pub training: Option<Training>,
     /// Whether the folder holds a run (`config.toml`), of however many epochs.
     pub is_run: bool,
-    /// The examples' pictures, PNG, in the order query, positive, negative of each example.
-    pub pictures: Vec<[Vec<u8>; 3]>,
 }
 
 /// How a model was trained.
@@ -99,6 +101,12 @@ impl Inputs {
         first.map(|judged| judged.region)
     }
 
+    /// The picture of a row as a data URI.
+    pub fn picture(&self, row: u64) -> String {
+        let jpeg = self.pictures.get(&row).map_or(&[][..], Vec::as_slice);
+        data_uri("image/jpeg", jpeg)
+    }
+
     /// A value of a model or floor, over everything of the first region.
     pub fn value(
         &self,
@@ -141,10 +149,14 @@ pub fn load(runs: &[PathBuf]) -> Result<Inputs> {
     let mut models: Vec<Model> = Vec::new();
     let mut floors: Vec<EvaluationRow> = Vec::new();
     let mut stats: Option<Stats> = None;
+    let mut pictures = BTreeMap::new();
     for dir in runs {
         let shown = dir.display();
         if dir.join("evaluation.json").is_file() {
             let (model, its_floors) = read_model(dir)?;
+            for shown in model.evaluation.pictures() {
+                pictures.insert(shown.row, picture(dir, &shown.picture)?);
+            }
             if let Some(other) = models.iter().find(|other| other.name == model.name) {
                 return usage(format!(
                     "{shown}: its model is named {:?}, and so is that of {}; a report needs names that differ (evaluate one of them again with --name)",
@@ -194,6 +206,7 @@ pub fn load(runs: &[PathBuf]) -> Result<Inputs> {
         models,
         floors,
         stats,
+        pictures,
     })
 }
 
@@ -309,15 +322,6 @@ fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
             evaluation.model
         ));
     }
-    let mut pictures = Vec::new();
-    for example in &evaluation.examples {
-        let picture = |relative: &str| picture(dir, relative);
-        pictures.push([
-            picture(&example.query.picture)?,
-            picture(&example.positive.picture)?,
-            picture(&example.negative.picture)?,
-        ]);
-    }
     let is_run = dir.join("config.toml").is_file();
     let mut episodes: Vec<EpisodeRow> = read_csv(&dir.join("episodes.csv"))?;
     episodes.retain(|episode| is_first(episode.region));
@@ -334,7 +338,6 @@ fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
         replicates,
         training: if is_run { read_training(dir)? } else { None },
         is_run,
-        pictures,
         evaluation,
     };
     Ok((model, floors))
@@ -383,7 +386,7 @@ fn read_stats(dir: &Path) -> Result<Stats> {
     })
 }
 
-/// A picture of an example. It must lie in the evaluation's own directory.
+/// A picture that an evaluation shows. It must lie in the evaluation's own directory.
 fn picture(dir: &Path, relative: &str) -> Result<Vec<u8>> {
     use std::path::Component;
     let inside = Path::new(relative)
@@ -396,10 +399,10 @@ fn picture(dir: &Path, relative: &str) -> Result<Vec<u8>> {
         ));
     }
     let path = dir.join(relative);
-    let png = bytes(&path)?;
-    match png.starts_with(b"\x89PNG\r\n\x1a\n") {
-        true => Ok(png),
-        false => usage(format!("{}: is no PNG", path.display())),
+    let jpeg = bytes(&path)?;
+    match jpeg.starts_with(b"\xff\xd8\xff") {
+        true => Ok(jpeg),
+        false => usage(format!("{}: is no JPEG", path.display())),
     }
 }
 

@@ -70,7 +70,7 @@ fn the_whole_page() {
         "on each panel of two runs"
     );
     assert_eq!(
-        html.matches("data:image/png;base64,").count(),
+        html.matches("data:image/jpeg;base64,").count(),
         9,
         "each picture once, not once a model"
     );
@@ -243,7 +243,7 @@ fn what_cannot_be_reported_is_refused_with_its_reason() {
     let good = write_model(root.path(), &made("good", 0.5, Some(2)));
     assert!(refusal(&[]).contains("nothing to report"));
     assert!(refusal(&[root.path().join("nowhere")]).contains("does not exist"));
-    assert!(refusal(&[good.join("figures")]).contains("neither evaluation.json"));
+    assert!(refusal(&[good.join("pictures")]).contains("neither evaluation.json"));
     let twice = refusal(&[good.clone(), good.clone()]);
     assert!(twice.contains("named \"good\""), "{twice}");
 
@@ -257,7 +257,7 @@ fn what_cannot_be_reported_is_refused_with_its_reason() {
         "evaluation.csv",
         "episodes.csv",
         "metrics.jsonl",
-        "figures/example-2-positive.png",
+        "pictures/row-101.jpg",
     ] {
         let (path, aside) = (good.join(name), root.path().join("aside"));
         fs::rename(&path, &aside).unwrap();
@@ -277,9 +277,9 @@ fn what_cannot_be_reported_is_refused_with_its_reason() {
         ("3f9c", "0000", "another dataset"),
         ("b71e", "0000", "another split"),
         ("\"seed\":42", "\"seed\":43", "another seed"),
-        ("\"version\":2", "\"version\":3", "version 3"),
+        ("\"version\":3", "\"version\":4", "version 4"),
         (
-            "figures/example-1-query.png",
+            "pictures/row-0.jpg",
             "../good/evaluation.csv",
             "outside its directory",
         ),

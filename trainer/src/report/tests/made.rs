@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use image::{ImageFormat, Rgb, RgbImage};
 use logodex_schemas::dataset::{Counts, Region};
 use logodex_schemas::evaluation::{
-    EpisodeRow, Evaluation, EvaluationRow, Example, ExamplePicture, JudgedRegion,
-    SimilarityHistogram, Threshold, ThresholdKind, TooFew, evaluation_header,
+    EpisodeRow, Evaluation, EvaluationRow, Example, JudgedRegion, RowPicture, SimilarityHistogram,
+    Threshold, ThresholdKind, TooFew, evaluation_header,
 };
 use logodex_schemas::run::{LearningRates, MetricsLine};
 use logodex_schemas::stats::{CategoryStats, DatasetStats, SampleRow, stats_header};
@@ -66,7 +66,7 @@ pub fn demo() -> Vec<Made> {
 /// Writes the directory of a made-up model.
 pub fn write_model(root: &Path, made: &Made) -> PathBuf {
     let dir = root.join(made.name);
-    fs::create_dir_all(dir.join("figures")).unwrap();
+    fs::create_dir_all(dir.join("pictures")).unwrap();
     let mut episodes = Vec::new();
     let mut rows = Vec::new();
     let mut thresholds = Vec::new();
@@ -147,19 +147,20 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
     }
     let examples: Vec<Example> = (0..3u64)
         .map(|i| {
-            let shown = |role: &str, at: u64| {
-                let path = format!("figures/example-{}-{role}.png", i + 1);
-                fs::write(dir.join(&path), png(i * 3 + at)).unwrap();
-                ExamplePicture {
-                    row: 100 * i + at,
+            let shown = |at: u64| {
+                let row = 100 * i + at;
+                let path = format!("pictures/row-{row}.jpg");
+                fs::write(dir.join(&path), jpeg(i * 3 + at)).unwrap();
+                RowPicture {
+                    row,
                     brand: BRANDS[((i * 2 + at / 2) % 6) as usize].to_owned(),
                     picture: path,
                 }
             };
             Example {
-                query: shown("query", 0),
-                positive: shown("positive", 1),
-                negative: shown("negative", 2),
+                query: shown(0),
+                positive: shown(1),
+                negative: shown(2),
                 positive_similarity: made.quality + 0.1 * i as f64,
                 negative_similarity: 0.7 - 0.15 * i as f64,
                 threshold_similarity: 0.56,
@@ -210,6 +211,9 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
         open_set_thresholds: vec![],
         histograms,
         examples,
+        retrievals: vec![],
+        confusions: vec![],
+        map: None,
     };
     fs::write(
         dir.join("evaluation.json"),
@@ -346,7 +350,7 @@ fn write_csv<T: serde::Serialize>(path: &Path, rows: &[T]) {
 }
 
 /// A picture that differs by number.
-fn png(number: u64) -> Vec<u8> {
+fn jpeg(number: u64) -> Vec<u8> {
     let n = number as u32;
     let picture = RgbImage::from_fn(64, 64, |x, y| {
         let ring = (x.abs_diff(32).pow(2) + y.abs_diff(32).pow(2)) / (90 + 30 * n) % 2;
@@ -358,6 +362,6 @@ fn png(number: u64) -> Vec<u8> {
         }
     });
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, ImageFormat::Png).unwrap();
+    picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
     bytes.into_inner()
 }
