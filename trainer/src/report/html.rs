@@ -13,9 +13,13 @@ use crate::report::figures::{self, Figure};
 use crate::report::findings::{Finding, label};
 use crate::report::load::{Inputs, Model, prefix};
 use crate::report::plot::{DARK, PALETTE, hex};
-use crate::report::{commands, examples, plain, signed, signed_interval, table};
+use crate::report::{
+    commands, confusion, examples, map, plain, retrievals, signed, signed_interval, table,
+};
 
 const TEMPLATE: &str = include_str!("report.html.j2");
+const PICTURES: &str = include_str!("pictures.html.j2");
+const PICTURES_STYLE: &str = include_str!("pictures.css");
 
 /// A figure as the template takes it.
 #[derive(Serialize)]
@@ -57,6 +61,8 @@ pub fn render(
     env.add_filter("trim_zero", |value: f64| format!("{value}"));
     env.add_template("report", TEMPLATE)
         .context("the report's template")?;
+    env.add_template("pictures", PICTURES)
+        .context("the report's template of pictures")?;
     let per_shots = |draw: fn(&Inputs, u32) -> Vec<Figure>| -> Result<Vec<Shots>> {
         let mut all = Vec::new();
         for shots in inputs.shots() {
@@ -119,6 +125,14 @@ pub fn render(
         threshold_curves => per_shots(figures::threshold_curves)?,
         similarities => per_shots(figures::similarities)?,
         triples => examples::triples(inputs),
+        pictures_style => PICTURES_STYLE,
+        retrievals => retrievals::of_models(inputs),
+        confusions => confusion::of_models(inputs),
+        matrices => shown(confusion::matrices(inputs))?,
+        map => map::json(inputs),
+        map_script => map::SCRIPT,
+        map_script_hash => map::script_hash(),
+        map_figures => shown(map::figures(inputs))?,
         commands => commands::commands(inputs),
     };
     env.get_template("report")

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{
-    ALL, EpisodeRow, Evaluation, EvaluationRow, ThresholdKind, evaluation_header,
+    ALL, ConfusionRow, EpisodeRow, Evaluation, EvaluationRow, ThresholdKind, evaluation_header,
 };
 use logodex_schemas::run::MetricsLine;
 use logodex_schemas::stats::{DatasetStats, stats_header};
@@ -47,6 +47,8 @@ pub struct Model {
     pub rows: Vec<EvaluationRow>,
     /// `episodes.csv`, of the first region.
     pub episodes: Vec<EpisodeRow>,
+    /// `confusion.csv`, of the first region.
+    pub confusion: Vec<ConfusionRow>,
     /// The value of each of `rows` in every resample; empty when `bootstrap.safetensors` is missing.
     pub replicates: Vec<Vec<f32>>,
     /// The training, for a run of at least one epoch.
@@ -325,6 +327,8 @@ fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
     let is_run = dir.join("config.toml").is_file();
     let mut episodes: Vec<EpisodeRow> = read_csv(&dir.join("episodes.csv"))?;
     episodes.retain(|episode| is_first(episode.region));
+    let mut confusion: Vec<ConfusionRow> = read_csv(&dir.join("confusion.csv"))?;
+    confusion.retain(|row| is_first(row.region));
     let path = dir.join(difference::FILE);
     let replicates = match path.is_file() {
         true => difference::read(&path, rows.len()).map_err(|e| UsageError(format!("{e:#}")))?,
@@ -335,6 +339,7 @@ fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
         folder: folder_name(dir),
         rows,
         episodes,
+        confusion,
         replicates,
         training: if is_run { read_training(dir)? } else { None },
         is_run,

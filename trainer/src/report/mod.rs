@@ -6,13 +6,16 @@
 
 pub mod commands;
 pub mod compare;
+pub mod confusion;
 pub mod examples;
 pub mod figures;
 pub mod findings;
 pub mod html;
 pub mod load;
+pub mod map;
 pub mod markdown;
 pub mod plot;
+pub mod retrievals;
 pub mod table;
 
 use std::path::{Path, PathBuf};

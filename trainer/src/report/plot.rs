@@ -61,6 +61,9 @@ pub enum Mark {
     Line(Vec<(f64, f64)>, RGBColor, Dash),
     /// An area between the axis and steps of equal width from x 0 to x 1: a histogram `(x0, x1, heights)`.
     Steps(f64, f64, Vec<f64>, RGBColor),
+    /// A unit square whose lower left corner is at a point, the deeper in colour the larger the share, with a word in
+    /// it: `(x, y, share, word, colour)`.
+    Cell(f64, f64, f64, String, RGBColor),
     /// A dot.
     Dot(f64, f64, RGBColor),
     /// A dot with a horizontal interval `(y, low, mean, high)`.
@@ -296,6 +299,13 @@ fn draw_mark(
             outline.push((f.x(*x1), f.y(0.0)));
             area.draw(&Polygon::new(outline.clone(), colour.mix(0.28).filled()))?;
             line(area, outline, *colour, 1.4)?;
+        }
+        Mark::Cell(x, y, share, word, colour) => {
+            let corners = [(f.x(*x), f.y(*y)), (f.x(x + 1.0), f.y(y + 1.0))];
+            let fill = colour.mix(0.08 + 0.72 * share).filled();
+            area.draw(&Rectangle::new(corners, fill))?;
+            let at = (f.x(x + 0.5), f.y(y + 0.5));
+            text(area, word, at, 10.5, INK, HPos::Center, VPos::Center)?;
         }
         Mark::Dot(x, y, colour) => dot(area, (f.x(*x), f.y(*y)), 4.0, *colour)?,
         Mark::Interval(y, low, mean, high, colour) => {

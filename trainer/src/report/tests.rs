@@ -55,24 +55,30 @@ fn the_whole_page() {
 
     // Offline: nothing is fetched, and the only addresses are names of namespaces.
     let without_namespaces = html.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
-    for forbidden in ["http://", "https://", "<script", "<link", "@import", "url("] {
+    for forbidden in ["http://", "https://", "<link", "@import", "url("] {
         assert!(!without_namespaces.contains(forbidden), "{forbidden}");
     }
 
-    // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6.
+    // The one program, and its data; a brand's name cannot add another.
+    assert_eq!(html.matches("<script>").count(), 1);
+    assert_eq!(html.matches("<script type=\"application/json\"").count(), 1);
+    assert_eq!(html.matches("<script").count(), 2);
+    assert!(html.contains(&format!("script-src {}", crate::report::map::script_hash())));
+
+    // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6, confusion 6, maps 6.
     assert_eq!(
         html.matches("<svg role=\"img\"").count(),
-        2 + 2 + 12 + 9 + 12
+        2 + 2 + 12 + 9 + 12 + 6 + 6
     );
     assert_eq!(
         html.matches("unfreeze\n").count(),
         6,
         "on each panel of two runs"
     );
+    // Three examples once, not once a model; then per model 6 × 7 found, 5 pairs, and the map's 60 rows once.
     assert_eq!(
         html.matches("data:image/jpeg;base64,").count(),
-        9,
-        "each picture once, not once a model"
+        9 + 6 * (42 + 10) + 60
     );
     assert_eq!(html.matches("data:image/svg+xml;base64,").count(), 2);
     assert_eq!(
@@ -87,6 +93,9 @@ fn the_whole_page() {
         "learning",
         "similarities",
         "examples",
+        "retrievals",
+        "confusion",
+        "map",
         "dataset",
         "reproduce",
     ] {
