@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::report::figures::Figure;
+use crate::report::figures::{Figure, slug};
 use crate::report::html::variable;
 use crate::report::load::{Inputs, Model};
 use crate::report::plain;
@@ -125,6 +125,8 @@ fn matrix(model: &Model, place: usize) -> Option<Figure> {
     };
     let y_ticks = (0..n).map(|i| ((n - 1 - i) as f64 + 0.5, name(i)));
     Some(Figure {
+        name: format!("confusion-{}", slug(&model.name)),
+        legend: vec![],
         caption: model.name.clone(),
         panel: Panel {
             width: 540,

@@ -9,7 +9,7 @@ use plotters::style::RGBColor;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::report::figures::Figure;
+use crate::report::figures::{Figure, slug};
 use crate::report::load::Inputs;
 use crate::report::plain;
 use crate::report::plot::{Axis, Mark, Panel, hex};
@@ -146,12 +146,18 @@ fn figure(name: &str, map: &EmbeddingMap) -> Figure {
     let dots = seen
         .into_iter()
         .map(|([x, y, _], brand)| Mark::Dot(x, y, COLOURS[brand % COLOURS.len()]));
+    let legend = brands
+        .iter()
+        .enumerate()
+        .map(|(i, name)| (COLOURS[i % COLOURS.len()], (*name).to_owned()));
     let plain_axis = || Axis {
         low: -1.05,
         high: 1.05,
         ticks: vec![],
     };
     Figure {
+        name: format!("map-{}", slug(name)),
+        legend: legend.collect(),
         caption: name.to_owned(),
         panel: Panel {
             width: 350,

@@ -12,6 +12,9 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 /// plotters draws on whole pixels: a panel is drawn this much larger than it is shown.
 const FINE: f64 = 4.0;
 
+/// Height of a line above a panel that stands alone.
+const TITLE: u32 = 20;
+
 /// Text and axes.
 pub const INK: RGBColor = RGBColor(0x1F, 0x23, 0x28);
 /// What is said more quietly.
@@ -203,6 +206,38 @@ impl Panel {
         let fixed = format!("width=\"{}\" height=\"{}\"", size.0, size.1);
         let label = minijinja::HtmlEscape(&self.description);
         Ok(svg.replacen(&fixed, &format!("role=\"img\" aria-label=\"{label}\""), 1))
+    }
+
+    /// The panel as a file of its own: on white, twice as large as on a page, below `title` and the names of `legend`.
+    ///
+    /// # Errors
+    /// None is expected: drawing goes to memory.
+    pub fn standalone(&self, title: &str, legend: &[(RGBColor, String)]) -> Result<String> {
+        let mut words = String::new();
+        let mut say = |line: usize, colour, word: &str| {
+            let y = TITLE * (line as u32 + 1) - 6;
+            words += &format!(
+                "<text x=\"12\" y=\"{y}\" font-family=\"sans-serif\" font-size=\"13\" fill=\"{}\">{}</text>\n",
+                hex(colour),
+                minijinja::HtmlEscape(word)
+            );
+        };
+        say(0, INK, title);
+        for (line, (colour, name)) in legend.iter().enumerate() {
+            say(line + 1, *colour, &format!("— {name}"));
+        }
+        let top = TITLE * (legend.len() as u32 + 1);
+        let (width, height) = (self.width, self.height + top);
+        let inner = format!(
+            "<svg y=\"{top}\" width=\"{width}\" height=\"{}\" ",
+            self.height
+        );
+        Ok(format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\">\n<rect width=\"100%\" height=\"100%\" fill=\"#FFFFFF\"/>\n{words}{}</svg>\n",
+            2 * width,
+            2 * height,
+            self.svg()?.replacen("<svg ", &inner, 1)
+        ))
     }
 
     fn draw(&self, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>> {

@@ -1,22 +1,170 @@
-//! Table 5 as cells: what is best in a row, and what lies below the floor of doing nothing clever.
+//! The tables: for every protocol what each model reached, with its interval, what is best in a row, and what lies below
+//! the floor of doing nothing clever. The page, Markdown and LaTeX each set the same tables.
 
-use logodex_schemas::evaluation::ThresholdKind;
+use logodex_schemas::dataset::Region;
+use logodex_schemas::evaluation::{ALL, EvaluationRow, ThresholdKind};
 use serde::Serialize;
 
 use crate::eval::floors::FLOORS;
+use crate::eval::n_way::N_WAY_K_SHOT;
+use crate::eval::open_set::OPEN_SET;
+use crate::eval::paper::{PAPER_COSINE, PAPER_COSINE_ORACLE};
+use crate::eval::retrieval::{QUERY_GALLERY, RETRIEVAL};
 use crate::eval::table::METRICS;
 use crate::eval::{PAPER, PAPER_ORACLE};
 use crate::report::load::Inputs;
 use crate::report::{is_baseline, plain};
 
-/// A block of the table: one number of shots.
+/// Which values of a metric are good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// High ones.
+    Higher,
+    /// Low ones.
+    Lower,
+    /// Those near a target: none is marked.
+    Target,
+}
+
+/// A metric of a protocol: its name in `evaluation.csv`, in print, and which values are good.
+pub type Shown = (&'static str, &'static str, Better);
+
+/// The rank metrics of retrieval.
+const RANKS: [Shown; 6] = [
+    ("recall_at_1", "Recall@1", Better::Higher),
+    ("recall_at_5", "Recall@5", Better::Higher),
+    ("recall_at_10", "Recall@10", Better::Higher),
+    ("r_precision", "R-precision", Better::Higher),
+    ("map_at_r", "MAP@R", Better::Higher),
+    ("map", "mAP", Better::Higher),
+];
+
+/// The protocols in the order of the page; a new one is a new entry. `paper_oracle` stands with the thresholds.
+fn protocols() -> Vec<(&'static str, &'static str, &'static str, Vec<Shown>)> {
+    let paper: Vec<Shown> = METRICS.map(|(m, label)| (m, label, Better::Higher)).into();
+    let cosine: Vec<Shown> = paper[..6].to_vec();
+    let named = |list: &[(&'static str, &'static str)]| -> Vec<Shown> {
+        list.iter()
+            .map(|&(m, label)| (m, label, Better::Higher))
+            .collect()
+    };
+    vec![
+        (
+            PAPER,
+            "The paper's Table 5",
+            "Episodes of 50 queries, by Euclidean distance to the prototype, thresholds chosen on validation brands.",
+            paper,
+        ),
+        (
+            PAPER_COSINE,
+            "The same by cosine similarity",
+            "The same episodes, thresholds on 1 − cosine, chosen on validation brands.",
+            cosine.clone(),
+        ),
+        (
+            PAPER_COSINE_ORACLE,
+            "By cosine similarity, thresholds from the test brands",
+            "A leak, for comparison with the paper, whose thresholds were chosen so.",
+            cosine[..4].to_vec(),
+        ),
+        (
+            N_WAY_K_SHOT,
+            "N-way K-shot",
+            "The nearest of N prototypes; chance is 1/N.",
+            named(&[
+                ("accuracy_5_way", "5-way accuracy"),
+                ("accuracy_20_way", "20-way accuracy"),
+                ("accuracy_all_way", "all-way accuracy"),
+            ]),
+        ),
+        (
+            RETRIEVAL,
+            "Retrieval, all against all",
+            "Every picture asks for the others of its brand in other photographs.",
+            RANKS.to_vec(),
+        ),
+        (
+            QUERY_GALLERY,
+            "Retrieval, queries against a gallery",
+            "Half of each brand's photographs ask, the other half is searched.",
+            RANKS.to_vec(),
+        ),
+        (
+            OPEN_SET,
+            "Open set",
+            "Half of the test brands are enrolled, the others are strangers. At a false-accept rate (FAR): the threshold is read off the test brands; “from validation”: it is carried over from validation brands, with the rate it then has and how far that lies from its target.",
+            vec![
+                ("auroc", "AUROC", Better::Higher),
+                ("eer", "EER", Better::Lower),
+                ("fpr_at_95tpr", "FPR@95TPR", Better::Lower),
+                ("tar_at_far_10", "TAR at FAR 10 %", Better::Higher),
+                ("tar_at_far_1", "TAR at FAR 1 %", Better::Higher),
+                ("tar_at_far_01", "TAR at FAR 0.1 %", Better::Higher),
+                ("dir_at_far_10", "DIR at FAR 10 %", Better::Higher),
+                ("dir_at_far_1", "DIR at FAR 1 %", Better::Higher),
+                ("dir_at_far_01", "DIR at FAR 0.1 %", Better::Higher),
+                ("oscr", "OSCR", Better::Higher),
+                (
+                    "dir_at_val_far_10",
+                    "DIR, from validation, 10 %",
+                    Better::Higher,
+                ),
+                (
+                    "dir_at_val_far_1",
+                    "DIR, from validation, 1 %",
+                    Better::Higher,
+                ),
+                (
+                    "dir_at_val_far_01",
+                    "DIR, from validation, 0.1 %",
+                    Better::Higher,
+                ),
+                (
+                    "far_at_val_far_10",
+                    "FAR, from validation, 10 %",
+                    Better::Target,
+                ),
+                (
+                    "far_at_val_far_1",
+                    "FAR, from validation, 1 %",
+                    Better::Target,
+                ),
+                (
+                    "far_at_val_far_01",
+                    "FAR, from validation, 0.1 %",
+                    Better::Target,
+                ),
+                ("far_error_at_val_far_10", "FAR less 10 %", Better::Target),
+                ("far_error_at_val_far_1", "FAR less 1 %", Better::Target),
+                ("far_error_at_val_far_01", "FAR less 0.1 %", Better::Target),
+            ],
+        ),
+    ]
+}
+
+/// The tables of one protocol on one region.
 #[derive(Debug, Serialize)]
-pub struct Block {
-    /// Supports per episode.
-    pub shots: u32,
+pub struct Section {
+    /// Protocol, as in `evaluation.csv`.
+    pub protocol: &'static str,
+    /// What the page calls it.
+    pub title: &'static str,
+    /// How it asks.
+    pub text: &'static str,
+    /// A table per number of shots.
+    pub tables: Vec<Table>,
+}
+
+/// A table.
+#[derive(Debug, Serialize)]
+pub struct Table {
+    /// A name of letters, digits and hyphens, its own on the page.
+    pub id: String,
+    /// What it is over.
+    pub title: String,
     /// Columns: the models in order, then the floors.
     pub columns: Vec<Column>,
-    /// Rows: the metrics.
+    /// Rows: the metrics or slices.
     pub lines: Vec<Line>,
 }
 
@@ -29,13 +177,11 @@ pub struct Column {
     pub role: &'static str,
 }
 
-/// A metric's row.
+/// A row.
 #[derive(Debug, Serialize)]
 pub struct Line {
-    /// Metric, as in `evaluation.csv`.
-    pub metric: &'static str,
-    /// Metric, as printed.
-    pub label: &'static str,
+    /// Metric or slice, as printed.
+    pub label: String,
     /// One per column; none where it was not computed.
     pub cells: Vec<Option<Cell>>,
 }
@@ -51,22 +197,141 @@ pub struct Cell {
     pub high: f64,
     /// Whether no model is better.
     pub best: bool,
-    /// The floor above it, where one is.
+    /// The floor that is better, where one is.
     pub below: Option<&'static str>,
 }
 
-/// The blocks, by shots. Higher is better for every metric.
-pub fn blocks(inputs: &Inputs) -> Vec<Block> {
-    let columns = columns(inputs);
-    let block = |shots| Block {
-        shots,
-        columns: columns.clone(),
-        lines: METRICS
-            .iter()
-            .map(|&(metric, label)| line(inputs, &columns, shots, metric, label))
-            .collect(),
+/// What a row of a table is about.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    protocol: &'a str,
+    shots: u32,
+    metric: &'a str,
+    better: Better,
+    region: Region,
+    slice: &'a str,
+}
+
+/// Every protocol that was asked on a region.
+pub fn sections(inputs: &Inputs, region: Region) -> Vec<Section> {
+    let mut sections = Vec::new();
+    for (protocol, title, text, metrics) in protocols() {
+        let tables: Vec<Table> = shots(inputs, protocol, region)
+            .into_iter()
+            .map(|shots| {
+                let lines = metrics.iter().map(|&(metric, label, better)| {
+                    let about = About {
+                        protocol,
+                        shots,
+                        metric,
+                        better,
+                        region,
+                        slice: ALL,
+                    };
+                    line(inputs, about, label.to_owned())
+                });
+                Table {
+                    id: id(protocol, shots, region),
+                    title: match shots {
+                        0 => "all queries".to_owned(),
+                        shots => format!("{shots}-shot"),
+                    },
+                    columns: columns(inputs),
+                    lines: lines.filter(has_values).collect(),
+                }
+            })
+            .collect();
+        if !tables.is_empty() {
+            sections.push(Section {
+                protocol,
+                title,
+                text,
+                tables,
+            });
+        }
+    }
+    sections
+}
+
+/// What is shown of every slice: protocol, shots, metric, and a title.
+const OF_SLICES: [(&str, u32, &str, &str); 3] = [
+    (RETRIEVAL, 0, "recall_at_1", "Recall@1 of retrieval"),
+    (RETRIEVAL, 0, "map_at_r", "MAP@R of retrieval"),
+    (PAPER, 1, "map", "1-shot mAP of the paper's test"),
+];
+
+/// A table per metric of [`OF_SLICES`], a line per category and slice.
+pub fn slices(inputs: &Inputs, region: Region) -> Vec<Table> {
+    let mut tables = Vec::new();
+    for (protocol, shots, metric, title) in OF_SLICES {
+        let mut lines = Vec::new();
+        for (slice, brands) in slice_names(inputs, protocol, shots, metric, region) {
+            let about = About {
+                protocol,
+                shots,
+                metric,
+                better: Better::Higher,
+                region,
+                slice: &slice,
+            };
+            lines.push(line(inputs, about, format!("{slice} ({brands} brands)")));
+        }
+        // Everything alone is in the protocol's own table.
+        if lines.len() > 1 {
+            tables.push(Table {
+                id: format!("slices-{}", id(metric, shots, region)),
+                title: title.to_owned(),
+                columns: columns(inputs),
+                lines,
+            });
+        }
+    }
+    tables
+}
+
+/// Everything, then the slices in the order of the rows, each with its number of brands.
+pub fn slice_names(
+    inputs: &Inputs,
+    protocol: &str,
+    shots: u32,
+    metric: &str,
+    region: Region,
+) -> Vec<(String, u32)> {
+    let mut names: Vec<(String, u32)> = Vec::new();
+    for row in inputs.models.iter().flat_map(|model| &model.rows) {
+        let is_of = row.protocol == protocol && row.shots == shots && row.metric == metric;
+        if is_of && row.region == region && !names.iter().any(|(name, _)| *name == row.slice) {
+            names.push((row.slice.clone(), row.brands));
+        }
+    }
+    names
+}
+
+fn has_values(line: &Line) -> bool {
+    line.cells.iter().any(Option::is_some)
+}
+
+fn id(protocol: &str, shots: u32, region: Region) -> String {
+    let shots = if shots == 0 {
+        String::new()
+    } else {
+        format!("-{shots}-shot")
     };
-    inputs.shots().into_iter().map(block).collect()
+    format!(
+        "{}{shots}-{}",
+        protocol.replace('_', "-"),
+        crate::eval::region_name(region)
+    )
+}
+
+/// The numbers of supports of a protocol on a region, ascending.
+fn shots(inputs: &Inputs, protocol: &str, region: Region) -> Vec<u32> {
+    let rows = inputs.models.iter().flat_map(|model| &model.rows);
+    let is_of = |row: &&EvaluationRow| row.protocol == protocol && row.region == region;
+    let mut shots: Vec<u32> = rows.filter(is_of).map(|row| row.shots).collect();
+    shots.sort_unstable();
+    shots.dedup();
+    shots
 }
 
 fn columns(inputs: &Inputs) -> Vec<Column> {
@@ -87,53 +352,83 @@ fn columns(inputs: &Inputs) -> Vec<Column> {
         .collect()
 }
 
-fn line(
-    inputs: &Inputs,
-    columns: &[Column],
-    shots: u32,
-    metric: &'static str,
-    label: &'static str,
-) -> Line {
-    let value = |name: &str| inputs.value(name, PAPER, shots, metric);
-    let best = columns
-        .iter()
-        .filter(|column| column.role != "floor")
+fn line(inputs: &Inputs, about: About, label: String) -> Line {
+    let value = |name: &str| {
+        let About {
+            protocol,
+            shots,
+            metric,
+            region,
+            slice,
+            ..
+        } = about;
+        inputs.find(name, protocol, shots, metric, region, slice)
+    };
+    let columns = columns(inputs);
+    let of_models = columns.iter().filter(|column| column.role != "floor");
+    let means = of_models
         .filter_map(|column| value(&column.name))
-        .map(|row| row.mean)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let cells = columns
-        .iter()
-        .map(|column| {
-            let is_floor = column.role == "floor";
-            value(&column.name).map(|row| Cell {
-                mean: row.mean,
-                low: row.ci_low,
-                high: row.ci_high,
-                best: !is_floor && row.mean == best,
-                below: (!is_floor)
-                    .then(|| floor_above(inputs, shots, metric, row.mean))
-                    .flatten(),
-            })
+        .map(|row| row.mean);
+    let best = match about.better {
+        Better::Higher => means.fold(f64::NEG_INFINITY, f64::max),
+        Better::Lower => means.fold(f64::INFINITY, f64::min),
+        Better::Target => f64::NAN,
+    };
+    let cells = columns.iter().map(|column| {
+        let is_floor = column.role == "floor";
+        value(&column.name).map(|row| Cell {
+            mean: row.mean,
+            low: row.ci_low,
+            high: row.ci_high,
+            best: !is_floor && row.mean == best,
+            below: (!is_floor)
+                .then(|| better_floor(about.better, row.mean, value))
+                .flatten(),
         })
-        .collect();
+    });
     Line {
-        metric,
         label,
-        cells,
+        cells: cells.collect(),
     }
 }
 
-/// The highest floor above a value.
-pub fn floor_above(inputs: &Inputs, shots: u32, metric: &str, mean: f64) -> Option<&'static str> {
-    let value = |floor: &&str| {
-        inputs
-            .value(floor, PAPER, shots, metric)
-            .map_or(f64::NEG_INFINITY, |row| row.mean)
+/// The floor farthest ahead of a value, where one is ahead.
+fn better_floor<'a>(
+    better: Better,
+    mean: f64,
+    value: impl Fn(&str) -> Option<&'a EvaluationRow>,
+) -> Option<&'static str> {
+    let ahead = |floor: &&'static str| {
+        let floor = value(floor)?.mean;
+        Some(match better {
+            Better::Higher => floor - mean,
+            Better::Lower => mean - floor,
+            Better::Target => 0.0,
+        })
     };
-    FLOORS
+    let floors = FLOORS
         .into_iter()
-        .filter(|floor| value(floor) > mean)
-        .max_by(|a, b| value(a).total_cmp(&value(b)))
+        .filter_map(|floor| Some((floor, ahead(&floor)?)));
+    floors
+        .filter(|(_, ahead)| *ahead > 0.0)
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(floor, _)| floor)
+}
+
+/// The highest floor above a value of the paper's test.
+pub fn floor_above(inputs: &Inputs, shots: u32, metric: &str, mean: f64) -> Option<&'static str> {
+    better_floor(Better::Higher, mean, |floor| {
+        inputs.value(floor, PAPER, shots, metric)
+    })
+}
+
+/// How a metric is printed, of whatever protocol.
+pub fn label(metric: &str) -> String {
+    protocols()
+        .into_iter()
+        .flat_map(|(_, _, _, metrics)| metrics)
+        .find(|(name, _, _)| *name == metric)
+        .map_or_else(|| metric.to_owned(), |(_, label, _)| label.to_owned())
 }
 
 /// A line of the table of thresholds.
