@@ -3,6 +3,7 @@
 
 mod made;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -15,8 +16,11 @@ use made::{Made, demo, made, write_model, write_stats};
 struct Written {
     html: String,
     markdown: String,
+    latex: String,
     evaluation: String,
     comparisons: String,
+    /// The files of `figures/`, by name.
+    figures: BTreeMap<String, Vec<u8>>,
 }
 
 fn write_report(models: &[Made], stats: bool) -> Written {
@@ -34,8 +38,19 @@ fn write_report(models: &[Made], stats: bool) -> Written {
     Written {
         html: read("report.html"),
         markdown: read("report.md"),
+        latex: read("tables.tex"),
         evaluation: read("evaluation.csv"),
         comparisons: read("comparisons.csv"),
+        figures: fs::read_dir(out.join("figures"))
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|e| {
+                (
+                    e.file_name().into_string().unwrap(),
+                    fs::read(e.path()).unwrap(),
+                )
+            })
+            .collect(),
     }
 }
 
@@ -65,10 +80,10 @@ fn the_whole_page() {
     assert_eq!(html.matches("<script").count(), 2);
     assert!(html.contains(&format!("script-src {}", crate::report::map::script_hash())));
 
-    // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6, confusion 6, maps 6.
+    // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6, confusion 6, maps 6, curves 4, slices 2.
     assert_eq!(
         html.matches("<svg role=\"img\"").count(),
-        2 + 2 + 12 + 9 + 12 + 6 + 6
+        2 + 2 + 12 + 9 + 12 + 6 + 6 + 4 + 2
     );
     assert_eq!(
         html.matches("unfreeze\n").count(),
@@ -90,6 +105,8 @@ fn the_whole_page() {
         "results",
         "findings",
         "thresholds",
+        "curves",
+        "slices",
         "learning",
         "similarities",
         "examples",
@@ -107,7 +124,7 @@ fn the_whole_page() {
     for (_, label) in METRICS {
         assert_eq!(
             html.matches(&format!("<tr><th>{label}</th>")).count(),
-            2,
+            if label == "mAP" { 3 } else { 2 },
             "{label}"
         );
     }
@@ -146,6 +163,122 @@ fn the_whole_page() {
     assert!(!written.markdown.contains("NaN") && !html.contains(">NaN"));
 }
 
+/// The cells of a line of a table of the page, from its label on.
+fn page_line<'a>(html: &'a str, id: &str, label: &str) -> Vec<&'a str> {
+    let section = html.split(&format!("id=\"{id}\"")).nth(1).expect(id);
+    let line = section
+        .split(&format!("<tr><th>{label}</th>"))
+        .nth(1)
+        .expect(label);
+    line.split("</tr>")
+        .next()
+        .unwrap()
+        .split("<td")
+        .skip(1)
+        .collect()
+}
+
+#[test]
+fn best_and_floors_are_marked_in_either_direction() {
+    let html = write_report(&demo(), false).html;
+    for (id, label, best, below) in [
+        ("open_set-object", "AUROC", vec![0], vec![]),
+        ("open_set-object", "EER", vec![0], vec![3]),
+        ("open_set-object", "FAR less 1 %", vec![], vec![]),
+        ("retrieval-image", "MAP@R", vec![0], vec![]),
+        ("n_way_k_shot-image", "5-way accuracy", vec![0], vec![]),
+    ] {
+        let cells = page_line(&html, id, label);
+        let marked = |mark: &str| -> Vec<usize> {
+            (0..cells.len())
+                .filter(|&i| cells[i].contains(mark))
+                .collect()
+        };
+        assert_eq!(marked("<b>"), best, "{id} {label}: {cells:?}");
+        assert_eq!(marked("▾"), below, "{id} {label}: {cells:?}");
+    }
+    let slice = page_line(&html, "slices", "category: Food &amp; Drink (11 brands)");
+    assert!(slice[0].contains("<b>0.558</b>"), "0.9 of 0.62: {slice:?}");
+    assert!(html.contains("The same on image rows"));
+}
+
+#[test]
+fn every_figure_of_the_page_is_an_svg_and_a_png() {
+    let written = write_report(&demo(), false);
+    let names: Vec<&str> = written
+        .figures
+        .keys()
+        .filter_map(|n| n.strip_suffix(".svg"))
+        .collect();
+    assert_eq!(
+        names.len(),
+        written.html.matches("<svg role=\"img\"").count()
+    );
+    for expected in [
+        "roc-1-shot",
+        "dir-1-shot",
+        "oscr-1-shot",
+        "precision-recall-1-shot",
+        "map-5-shot",
+        "loss-triplet",
+        "confusion-norm-softmax",
+        "map-contrastive",
+        "slices-recall-at-1-object",
+    ] {
+        assert!(names.contains(&expected), "{expected}: {names:?}");
+    }
+    for name in names {
+        let svg = String::from_utf8(written.figures[&format!("{name}.svg")].clone()).unwrap();
+        assert!(
+            svg.starts_with("<svg xmlns=") && svg.trim_end().ends_with("</svg>"),
+            "{name}"
+        );
+        let size = |key: &str| -> u32 {
+            let value = svg.split(&format!("{key}=\"")).nth(1).unwrap();
+            value.split('"').next().unwrap().parse().unwrap()
+        };
+        let png = image::load_from_memory(&written.figures[&format!("{name}.png")])
+            .unwrap()
+            .to_rgb8();
+        assert_eq!(
+            png.dimensions(),
+            (size(" width"), size(" height")),
+            "{name}"
+        );
+        let drawn = png.pixels().filter(|p| p.0 != [255; 3]).count();
+        assert!(drawn > 500, "{name}: {drawn} pixels are not white");
+    }
+}
+
+#[test]
+fn latex_tables_are_whole_and_escaped() {
+    let tex = write_report(&demo(), false).latex;
+    let count = |word: &str| tex.matches(word).count();
+    assert!(count("\\begin{tabular}") >= 10, "{tex}");
+    for (begin, end) in [
+        ("\\begin{table}", "\\end{table}"),
+        ("\\begin{tabular}", "\\end{tabular}"),
+        ("\\toprule", "\\bottomrule"),
+    ] {
+        assert_eq!(count(begin), count(end));
+    }
+    let mut labels: Vec<&str> = tex.lines().filter(|l| l.starts_with("\\label{")).collect();
+    let all = labels.len();
+    labels.sort_unstable();
+    labels.dedup();
+    assert_eq!(labels.len(), all, "no label twice");
+    // Each row has as many cells as its table has columns.
+    for table in tex.split("\\begin{tabular}{").skip(1) {
+        let (columns, rest) = table.split_once('}').unwrap();
+        for line in rest.lines().filter(|line| line.ends_with("\\\\")) {
+            let cells = line.replace("\\&", "").matches(" & ").count() + 1;
+            assert_eq!(cells, columns.len(), "{line}");
+        }
+    }
+    assert!(tex.contains("norm\\_softmax") && !tex.contains("norm_softmax"));
+    assert!(tex.contains("category: Food \\& Drink (11 brands)"));
+}
+
 #[test]
 fn rows_are_gathered_and_floors_stand_once() {
     let written = write_report(&demo(), false);
@@ -155,11 +288,14 @@ fn rows_are_gathered_and_floors_stand_once() {
         Some("model,protocol,shots,metric,mean,ci_low,ci_high,region,slice,brands")
     );
     let lines: Vec<&str> = lines.collect();
-    // A model: (6 + 2 + 4) × 2; random (6 + 2 + 4) × 2 and reject_all 8 × 2.
-    assert_eq!(lines.len(), 6 * 24 + 24 + 16);
+    // A model: (6 + 2 + 4) × 2, then 6 + 7 on two regions and 4 of slices; random (6 + 2 + 4) × 2 and 13, reject_all 8 × 2.
+    assert_eq!(lines.len(), 6 * (24 + 17) + 24 + 16 + 13);
     let mut keys: Vec<_> = lines
         .iter()
-        .map(|l| l.splitn(5, ',').take(4).collect::<Vec<_>>())
+        .map(|l| {
+            let cells: Vec<&str> = l.split(',').collect();
+            (cells[..4].to_vec(), cells[7..9].to_vec())
+        })
         .collect();
     keys.sort();
     keys.dedup();
@@ -170,9 +306,11 @@ fn rows_are_gathered_and_floors_stand_once() {
     );
     assert!(
         lines
-            .last()
-            .unwrap()
-            .starts_with("random,paper,5,distance_ratio,1.0")
+            .iter()
+            .rev()
+            .take(29)
+            .all(|l| l.starts_with("random,") || l.starts_with("reject_all,")),
+        "the floors stand last"
     );
 
     // Three models × three baselines × two shots × (6 + 4).
@@ -244,6 +382,7 @@ fn the_same_inputs_give_the_same_bytes_wherever_they_lie() {
     );
     assert!(a.html == b.html && a.markdown == b.markdown);
     assert!(a.evaluation == b.evaluation && a.comparisons == b.comparisons);
+    assert!(a.latex == b.latex && a.figures == b.figures);
 }
 
 #[test]
@@ -266,6 +405,8 @@ fn what_cannot_be_reported_is_refused_with_its_reason() {
         "evaluation.csv",
         "episodes.csv",
         "metrics.jsonl",
+        "confusion.csv",
+        "curves.csv",
         "pictures/row-101.jpg",
     ] {
         let (path, aside) = (good.join(name), root.path().join("aside"));
