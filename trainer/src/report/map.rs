@@ -156,7 +156,7 @@ fn figure(name: &str, map: &EmbeddingMap) -> Figure {
         ticks: vec![],
     };
     Figure {
-        name: format!("map-{}", slug(name)),
+        name: format!("tsne-{}", slug(name)),
         legend: legend.collect(),
         caption: name.to_owned(),
         panel: Panel {

@@ -222,7 +222,7 @@ fn every_figure_of_the_page_is_an_svg_and_a_png() {
         "map-5-shot",
         "loss-triplet",
         "confusion-norm-softmax",
-        "map-contrastive",
+        "tsne-contrastive",
         "slices-recall-at-1-object",
     ] {
         assert!(names.contains(&expected), "{expected}: {names:?}");
