@@ -47,7 +47,7 @@ const KINDS: [Kind; 4] = [
         protocol: OPEN_SET,
         name: "dir",
         caption: "DIR: enrolled brands accepted and rightly named",
-        x_title: "share of strangers accepted, logarithmic",
+        x_title: "percent of strangers accepted, logarithmic",
         area: None,
         logarithmic: true,
         diagonal: false,
@@ -148,14 +148,9 @@ fn curve(inputs: &Inputs, kind: &Kind, shots: u32) -> Figure {
                 true => Axis {
                     low: LOWEST.log10(),
                     high: 0.0,
-                    ticks: [
-                        (-3.0, "0.1 %"),
-                        (-2.0, "1 %"),
-                        (-1.0, "10 %"),
-                        (0.0, "100 %"),
-                    ]
-                    .map(|(at, word)| (at, word.to_owned()))
-                    .into(),
+                    ticks: [(-3.0, "0.1"), (-2.0, "1"), (-1.0, "10"), (0.0, "100")]
+                        .map(|(at, word)| (at, word.to_owned()))
+                        .into(),
                 },
                 false => Axis::round(0.0, 1.0, 5, true),
             },
@@ -201,7 +196,7 @@ pub fn slice_figures(inputs: &Inputs) -> Vec<Figure> {
             }
         }
         let ticks = table.lines.iter().enumerate();
-        let ticks = ticks.map(|(at, line)| ((n - at) as f64 - 0.5, short(&line.label)));
+        let ticks = ticks.map(|(at, line)| ((n - at) as f64 - 0.5, short(&brief(&line.label))));
         let mut panel = list(
             Axis::round(0.0, highest, 5, true),
             ticks.collect(),
@@ -217,7 +212,7 @@ pub fn slice_figures(inputs: &Inputs) -> Vec<Figure> {
         let names = inputs.models.iter().enumerate();
         Figure {
             name: slug(&table.id),
-            caption: table.title,
+            caption: format!("{}, by slice (and its brands)", table.title),
             legend: names
                 .map(|(place, model)| (colour(place), model.name.clone()))
                 .collect(),
@@ -225,4 +220,11 @@ pub fn slice_figures(inputs: &Inputs) -> Vec<Figure> {
         }
     };
     tables.map(figure).collect()
+}
+
+/// A slice's label where room is scarce: `category: Food (12 brands)` is `Food (12)`.
+fn brief(label: &str) -> String {
+    label
+        .trim_start_matches("category: ")
+        .replace(" brands)", ")")
 }
