@@ -16,6 +16,7 @@ use crate::config::UsageError;
 use crate::dataset::{Dataset, Split};
 use crate::durable::write_whole;
 use crate::embed::{embed_fold, open_network};
+use crate::eval::map::Mapped;
 use crate::eval::{self, Facts, PAPER, Protocol, Settings, Subject};
 use crate::report::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
 use crate::run::{self, Which};
@@ -129,6 +130,7 @@ fn curve(dir: &Path, dataset: &Dataset, split: &Split, args: &CurveArgs) -> Resu
             shots: vec![args.shots],
             protocols: vec![Protocol::Paper],
             region,
+            mapped: Mapped::Nobody,
             ..Settings::default()
         };
         // Ranks need no threshold, so no validation brands.
