@@ -249,8 +249,9 @@ def shown_map(drawn_from):
     p = np.zeros((n, n))
     for i in range(n):
         low, high = -50.0, 50.0
+        farther = np.where(apart[i], d[i] - d[i][apart[i]].min(), np.inf)
         for _ in range(200):
-            weight = np.exp(-np.exp((low + high) / 2) * (d[i] - d[i][apart[i]].min())) * apart[i]
+            weight = np.exp(-np.exp((low + high) / 2) * farther)
             p[i] = weight / weight.sum()
             entropy = -(p[i][p[i] > 0] * np.log(p[i][p[i] > 0])).sum()
             low, high = ((low + high) / 2, high) if entropy > np.log(said["perplexity"]) else (low, (low + high) / 2)
