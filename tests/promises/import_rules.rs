@@ -126,9 +126,11 @@ fn each_heavy_library_has_one_door() {
             "trainer/src/dataset.rs",
             "trainer/src/eval/write.rs",
             "trainer/src/preview",
+            "trainer/src/report/raster.rs",
             "trainer/src/report/tests",
         ],
     );
+    only("trainer/src", "resvg", &["trainer/src/report/raster.rs"]);
     only(
         "pipeline/src",
         "polars",

@@ -238,7 +238,7 @@ mod tests {
     fn where_few_brands_have_three_positives_the_best_of_all_are_shown() {
         let shown = chosen(1, &[2, 2, 2, 9], &|row| match row {
             0..6 => vec![1 + row as u32 / 2],
-            _ => vec![9; 8],
+            _ => (90..98).collect(),
         });
         let brands: Vec<u64> = of(&shown, Choice::Best)
             .iter()

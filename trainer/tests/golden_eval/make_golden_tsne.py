@@ -30,13 +30,22 @@ perplexity = min(30.0, (n - 1) / 3)
 squared = ((x[:, None] - x[None]) ** 2).sum(2)
 p = _joint_probabilities(squared, perplexity, 0)
 start = PCA(3, svd_solver="full").fit_transform(x)
-start *= 1e-4 / start[:, 0].std()
+start = np.ascontiguousarray(start * 1e-4 / start[:, 0].std())  # safetensors writes the bytes as they lie
 # A map of middling size, so that no term of the gradient vanishes.
 at = rng.normal(scale=3.0, size=(n, 3))
 kl, gradient = _kl_divergence(at.ravel().copy(), p, 2, n, 3)
 
-tsne = TSNE(3, method="exact", init="pca", random_state=0, perplexity=perplexity)
-layout = tsne.fit_transform(x).astype(np.float64)
+
+
+def layout(**options):
+    """What is left of the divergence, and the trustworthiness."""
+    tsne = TSNE(3, method="exact", init="pca", random_state=0, perplexity=perplexity, **options)
+    at = tsne.fit_transform(x).astype(np.float64)
+    return np.array([tsne.kl_divergence_, trustworthiness(x, at, n_neighbors=10)])
+
+
+# The automatic learning rate is never below 50, too much for so few points; without that limit it is n / 48.
+layouts = {"layout_auto": layout(), "layout": layout(learning_rate=n / 48)}
 save_file(
     {
         "points": x,
@@ -46,9 +55,8 @@ save_file(
         "kl": np.array([kl]),
         "gradient": gradient.reshape(n, 3),
         "trustworthiness": np.array([trustworthiness(x, at, n_neighbors=k) for k in (1, 5, 10)]),
-        "layout_kl": np.array([tsne.kl_divergence_]),
-        "layout_trustworthiness": np.array([trustworthiness(x, layout, n_neighbors=10)]),
+        **layouts,
     },
     Path(__file__).parent / "tsne.safetensors",
 )
-print(n, perplexity, kl, tsne.kl_divergence_, trustworthiness(x, layout, n_neighbors=10))
+print(n, perplexity, kl, layouts)

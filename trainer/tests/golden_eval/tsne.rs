@@ -97,13 +97,17 @@ fn a_layout_is_as_good_as_that_of_scikit_learn() {
     let golden = Golden::read();
     let points = golden.points();
     let found = layout(&points);
-    let expected = golden.values("layout_kl")[0];
-    let kl = found.kl_divergence;
-    assert!(kl < expected * 1.05, "{kl} against {expected}");
     let kept = trustworthiness(&points, &found.at, 10);
-    let expected = golden.values("layout_trustworthiness")[0];
-    assert!(kept > expected - 0.02, "{kept} against {expected}");
-    println!("divergence {kl}, trustworthiness {kept}");
+    // As scikit-learn does it by default, and with the learning rate that suits so few points.
+    for name in ["layout_auto", "layout"] {
+        let expected = golden.values(name);
+        let kl = found.kl_divergence;
+        assert!(kl < expected[0] * 1.05, "{name}: {kl} against {expected:?}");
+        assert!(
+            kept > expected[1] - 0.02,
+            "{name}: {kept} against {expected:?}"
+        );
+    }
     for d in 0..3 {
         assert!(found.at.iter().map(|y| y[d]).sum::<f64>().abs() < 1e-9);
     }
