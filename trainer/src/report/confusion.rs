@@ -146,7 +146,7 @@ fn matrix(model: &Model, place: usize) -> Option<Figure> {
             rules_at_y: false,
             marks: cells.collect(),
             description: format!(
-                "{}: queries of a brand by the brand of their nearest picture, for the {n} brands most often confused",
+                "{}: queries by brand and by the brand found, the {n} most often confused",
                 model.name
             ),
         },

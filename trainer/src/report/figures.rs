@@ -303,7 +303,7 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
                 rules_at_y: true,
                 marks,
                 description: format!(
-                    "{}: {shots}-shot similarities of positives and negatives, percent of each",
+                    "{}: {shots}-shot similarities, percent of positives and of negatives",
                     model.name
                 ),
             },

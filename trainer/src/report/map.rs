@@ -169,9 +169,8 @@ fn figure(name: &str, map: &EmbeddingMap) -> Figure {
             rules_at_y: false,
             marks: dots.collect(),
             description: format!(
-                "{name}: t-SNE of {} brands in three dimensions, from one side; {}",
-                brands.len(),
-                note(map)
+                "{name}: t-SNE of {} brands in three dimensions, from one side",
+                brands.len()
             ),
         },
     }

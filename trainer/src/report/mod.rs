@@ -69,7 +69,7 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
     write_whole(&out.join("report.html"), page.as_bytes())?;
     let tables = latex::render(&inputs, &comparisons);
     write_whole(&out.join("tables.tex"), tables.as_bytes())?;
-    write_figures(&out.join("figures"), &figures::all(&inputs, &comparisons))?;
+    write_figures(&out.join("figures"), &inputs, &comparisons)?;
 
     let names: Vec<String> = inputs.models.iter().map(|m| m.name.clone()).collect();
     let rows: Vec<EvaluationRow> = rows.into_iter().cloned().collect();
@@ -78,12 +78,24 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
 }
 
 /// Each figure as SVG and as PNG.
-fn write_figures(dir: &Path, figures: &[figures::Figure]) -> Result<()> {
+fn write_figures(dir: &Path, inputs: &load::Inputs, comparisons: &[ComparisonRow]) -> Result<()> {
     std::fs::create_dir_all(dir)
         .with_context(|| format!("{}: cannot make the directory", dir.display()))?;
     let rasterizer = raster::Rasterizer::new();
+    let figures = figures::all(inputs, comparisons);
     figures.par_iter().try_for_each(|figure| {
-        let svg = figure.panel.standalone(&figure.caption, &figure.legend)?;
+        // What stands below a model's name on the page names it here.
+        let description = &figure.panel.description;
+        let of_model = description.split_once(": ").is_some_and(|(name, _)| {
+            let mut models = inputs.models.iter();
+            models.any(|model| model.name == name)
+        });
+        let title = if of_model {
+            description
+        } else {
+            &figure.caption
+        };
+        let svg = figure.panel.standalone(title, &figure.legend)?;
         let png = rasterizer.png(&svg).with_context(|| figure.name.clone())?;
         write_whole(&dir.join(format!("{}.svg", figure.name)), svg.as_bytes())?;
         write_whole(&dir.join(format!("{}.png", figure.name)), &png)

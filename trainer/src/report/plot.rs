@@ -222,11 +222,19 @@ impl Panel {
                 minijinja::HtmlEscape(word)
             );
         };
-        say(0, INK, title);
-        for (line, (colour, name)) in legend.iter().enumerate() {
-            say(line + 1, *colour, &format!("— {name}"));
+        // Two lines where one would be too long.
+        let is_long = title.chars().count() as u32 * 7 > self.width;
+        let titles: Vec<&str> = match title.split_once(": ").filter(|_| is_long) {
+            Some((name, rest)) => vec![name, rest],
+            None => vec![title],
+        };
+        for (line, title) in titles.iter().enumerate() {
+            say(line, INK, title);
         }
-        let top = TITLE * (legend.len() as u32 + 1);
+        for (line, (colour, name)) in legend.iter().enumerate() {
+            say(titles.len() + line, *colour, &format!("— {name}"));
+        }
+        let top = TITLE * (titles.len() + legend.len()) as u32;
         let (width, height) = (self.width, self.height + top);
         let inner = format!(
             "<svg y=\"{top}\" width=\"{width}\" height=\"{}\" ",
