@@ -14,7 +14,7 @@ use crate::report::findings::Finding;
 use crate::report::load::{Inputs, Model, prefix};
 use crate::report::plot::{DARK, PALETTE, hex};
 use crate::report::{
-    commands, confusion, examples, is_headline, lines, map, plain, retrievals, signed,
+    commands, confusion, examples, is_headline, lines, map, plain, protocols, retrievals, signed,
     signed_interval, table,
 };
 
@@ -282,7 +282,7 @@ fn difference(c: &ComparisonRow) -> minijinja::Value {
         reference => c.reference,
         protocol => c.protocol,
         shots => c.shots,
-        metric => table::label(&c.metric),
+        metric => protocols::label(&c.metric),
         difference => signed(c.difference),
         interval => signed_interval(c),
         standing => if c.ci_low > 0.0 { "above" } else if c.ci_high < 0.0 { "below" } else { "" },

@@ -6,7 +6,8 @@ use logodex_schemas::evaluation::ComparisonRow;
 
 use crate::eval::region_name;
 use crate::report::load::Inputs;
-use crate::report::table::{Table, label, sections, slices, threshold_lines};
+use crate::report::protocols::label;
+use crate::report::table::{Table, sections, slices, threshold_lines};
 use crate::report::{is_headline, plain, signed};
 
 /// Every table of the page.

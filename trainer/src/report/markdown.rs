@@ -10,7 +10,8 @@ use crate::report::figures::{self, Figure};
 use crate::report::findings::{Finding, code};
 use crate::report::html::thousands;
 use crate::report::load::{Inputs, prefix};
-use crate::report::table::{Table, label, sections, slices, threshold_lines};
+use crate::report::protocols::label;
+use crate::report::table::{Table, sections, slices, threshold_lines};
 use crate::report::{is_headline, plain, signed, signed_interval};
 
 /// The report without its figures.

@@ -4,7 +4,9 @@
 //! is computed anew but the paired differences of models ([`compare`]). The page is one offline file; the same tables
 //! and findings go to Markdown, CSV and the terminal.
 
+pub mod axis;
 pub mod commands;
+pub mod comparable;
 pub mod compare;
 pub mod confusion;
 pub mod examples;
@@ -17,6 +19,7 @@ pub mod load;
 pub mod map;
 pub mod markdown;
 pub mod plot;
+pub mod protocols;
 pub mod raster;
 pub mod retrievals;
 pub mod table;
