@@ -7,18 +7,27 @@
 //! part of the dataset and may be deleted at any time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, TryLockError};
-use std::io::{ErrorKind, Write};
-use std::path::{Component, Path, PathBuf};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use logodex_schemas::dataset::{FileEntry, Manifest, ShardEntry};
 use logodex_schemas::header::seal;
-use serde::{Deserialize, Serialize};
 
 use crate::dataset::read_manifest;
-use crate::failure::usage;
-use crate::render::Outcome;
+use files::{move_files, remove_if_there, remove_others};
+use inspect::inspect_content;
+use journal::read_journal;
+
+mod files;
+mod inspect;
+mod journal;
+
+pub use files::{is_one_component, write_whole};
+pub use inspect::{inspect, is_dataset};
+pub(crate) use inspect::{lock, real};
+pub use journal::{Finished, Journal};
 
 /// What a build works in.
 pub const WORK: &str = ".build";
@@ -41,19 +50,6 @@ const LOCK: &str = "lock";
 const STAGE: &str = "stage";
 const JOURNAL: &str = "shards.jsonl";
 
-/// A shard that some build finished.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Finished {
-    /// Hash of all that went into it.
-    pub key: String,
-    /// Where its samples began in the catalog.
-    pub first_sample: usize,
-    /// Its file.
-    pub entry: ShardEntry,
-    /// What it holds, pixels aside.
-    pub outcome: Outcome,
-}
-
 /// A directory that this process alone may fill. Dropped without [`Output::publish`], what was there is there still, and
 /// finished shards are kept for the next build.
 #[derive(Debug)]
@@ -67,93 +63,6 @@ pub struct Output {
     finished: BTreeMap<String, Vec<Finished>>,
     /// Holds the lock for as long as it is open.
     _lock: File,
-}
-
-/// Refuses, before anything is read or written, a directory that a build may not fill.
-///
-/// # Errors
-/// Usage: `out` lies in `raw`, is a file, holds files that no build of ours left, or is being built. Corrupt: it is a
-/// dataset of another version, or a damaged one.
-pub fn inspect(out: &Path, raw: &Path) -> anyhow::Result<()> {
-    if let (Ok(raw_real), Some(out_real)) = (raw.canonicalize(), real(out))
-        && out_real.starts_with(&raw_real)
-    {
-        return Err(usage(format!(
-            "{} lies in {}, which is never written; choose another --out",
-            out.display(),
-            raw.display()
-        )));
-    }
-    inspect_content(out)?;
-    match File::open(out.join(WORK).join(LOCK)) {
-        Ok(held) => lock(&held, "build", out),
-        Err(_) => Ok(()),
-    }
-}
-
-/// The real path of something that may not exist yet.
-pub(crate) fn real(path: &Path) -> Option<PathBuf> {
-    let absolute = std::path::absolute(path).ok()?;
-    let mut existing = absolute.as_path();
-    let mut rest = Vec::new();
-    loop {
-        if let Ok(real) = existing.canonicalize() {
-            return Some(rest.iter().rev().fold(real, |path, name| path.join(name)));
-        }
-        rest.push(existing.file_name()?);
-        existing = existing.parent()?;
-    }
-}
-
-/// Whether the directory is a dataset.
-pub fn is_dataset(out: &Path) -> bool {
-    out.join(MANIFEST).exists()
-}
-
-fn inspect_content(out: &Path) -> anyhow::Result<()> {
-    let entries = match std::fs::read_dir(out) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(usage(format!("{}: {error}", out.display()))),
-    };
-    let mut names = BTreeSet::new();
-    for entry in entries {
-        let entry = entry.with_context(|| format!("cannot list {}", out.display()))?;
-        names.insert(entry.file_name().to_string_lossy().into_owned());
-    }
-    let ours = |name: &str| {
-        FILES.contains(&name) || [WORK, MANIFEST, ANNOTATIONS, SHARDS, SPLITS].contains(&name)
-    };
-    if is_dataset(out) {
-        read_manifest(out)?;
-        if !names.contains(WORK) {
-            return Err(usage(format!(
-                "{} is a dataset already, and how it was built is not known here (no {WORK}); remove it first, or choose another --out",
-                out.display()
-            )));
-        }
-    }
-    let unfinished = names.contains(WORK);
-    if let Some(foreign) = names.iter().find(|name| !unfinished || !ours(name)) {
-        return Err(usage(format!(
-            "{} holds files that are no build of ours ({foreign}); choose an empty or new --out",
-            out.display()
-        )));
-    }
-    Ok(())
-}
-
-pub(crate) fn lock(marker: &File, work: &str, out: &Path) -> anyhow::Result<()> {
-    match marker.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(usage(format!(
-            "another {work} is writing {}; wait for it, or choose another --out",
-            out.display()
-        ))),
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", out.display()))
-        }
-    }
 }
 
 impl Output {
@@ -211,12 +120,7 @@ impl Output {
     /// # Errors
     /// What the file system reports.
     pub fn journal(&self) -> anyhow::Result<Journal> {
-        let path = self.dir.join(WORK).join(JOURNAL);
-        let file = File::options().create(true).append(true).open(&path);
-        let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
-        // A line that a kill cut short must not swallow the next.
-        file.write_all(b"\n")?;
-        Ok(Journal { path, file })
+        Journal::open(self.dir.join(WORK).join(JOURNAL))
     }
 
     /// A finished shard of this path and key, if its file is there and as it was. What a published dataset lists is
@@ -325,102 +229,6 @@ impl Output {
     }
 }
 
-/// The journal of finished shards.
-#[derive(Debug)]
-pub struct Journal {
-    path: PathBuf,
-    file: File,
-}
-
-impl Journal {
-    /// Notes a shard whose file is in its place.
-    ///
-    /// # Errors
-    /// What the file system reports.
-    pub fn note(&mut self, finished: &Finished) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(finished)?;
-        line.push(b'\n');
-        let written = self.file.write_all(&line);
-        written.with_context(|| format!("cannot write {}", self.path.display()))
-    }
-}
-
-/// The finished shards that a journal lists. A line that cannot be read is passed over: its shard is made again.
-fn read_journal(path: &Path) -> BTreeMap<String, Vec<Finished>> {
-    let mut finished: BTreeMap<String, Vec<Finished>> = BTreeMap::new();
-    for line in std::fs::read(path)
-        .unwrap_or_default()
-        .split(|&byte| byte == b'\n')
-    {
-        if let Ok(shard) = serde_json::from_slice::<Finished>(line) {
-            finished
-                .entry(shard.entry.path.clone())
-                .or_default()
-                .push(shard);
-        }
-    }
-    finished
-}
-
-/// Moves a folder, or, where the target is there, every file below it.
-fn move_files(from: &Path, to: &Path) -> std::io::Result<()> {
-    if !from.exists() {
-        return Ok(());
-    }
-    if !to.exists() {
-        return std::fs::rename(from, to);
-    }
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => move_files(&entry.path(), &target)?,
-            false => std::fs::rename(entry.path(), target)?,
-        }
-    }
-    Ok(())
-}
-
-/// Removes the files below `dir/folder` that are not in `keep` (paths relative to `dir`), and folders left empty.
-fn remove_others(dir: &Path, folder: &str, keep: &BTreeSet<String>) -> std::io::Result<()> {
-    let path = dir.join(folder);
-    if !path.exists() {
-        return Ok(());
-    }
-    for entry in std::fs::read_dir(&path)? {
-        let entry = entry?;
-        let relative = format!("{folder}/{}", entry.file_name().to_string_lossy());
-        if entry.file_type()?.is_dir() {
-            remove_others(dir, &relative, keep)?;
-        } else if !keep.contains(&relative) {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    // Not empty: not ours to remove.
-    let _ = std::fs::remove_dir(&path);
-    Ok(())
-}
-
-fn remove_if_there(path: &Path) -> std::io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Writes a file under a hidden name beside it, syncs it and renames it: a reader sees the old file or the new one.
-///
-/// # Errors
-/// The file cannot be written; names it.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.tmp"));
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| File::open(&temporary)?.sync_all())
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .with_context(|| format!("cannot write {}", path.display()))
-}
-
 impl Drop for Output {
     fn drop(&mut self) {
         if self.published {
@@ -439,126 +247,5 @@ impl Drop for Output {
     }
 }
 
-/// Whether a name can be one component of a path below the dataset.
-pub fn is_one_component(name: &str) -> bool {
-    let mut components = Path::new(name).components();
-    !name.contains('\0')
-        && matches!(components.next(), Some(Component::Normal(first)) if first == name)
-        && components.next().is_none()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::failure::exit_code;
-
-    fn refused(result: anyhow::Result<impl Sized>, says: &str) {
-        let Err(error) = result else {
-            panic!("not refused: {says}")
-        };
-        assert_eq!(exit_code(&error), 2, "{error:#}");
-        assert!(format!("{error:#}").contains(says), "{error:#}");
-    }
-
-    #[test]
-    fn only_an_absent_an_empty_and_an_unfinished_directory_may_be_filled() {
-        let dir = tempfile::tempdir().unwrap();
-        let raw = dir.path().join("raw");
-        std::fs::create_dir(&raw).unwrap();
-        let out = dir.path().join("a/b");
-        inspect(&out, &raw).unwrap();
-        assert!(!out.exists(), "looking makes nothing");
-        drop(Output::claim(&out).unwrap());
-        assert!(!out.exists(), "a failed build leaves nothing");
-
-        std::fs::create_dir_all(&out).unwrap();
-        drop(Output::claim(&out).unwrap());
-        assert_eq!(
-            std::fs::read_dir(&out).unwrap().count(),
-            0,
-            "and keeps the directory that it found"
-        );
-
-        // As a killed build leaves it.
-        std::fs::create_dir_all(out.join(".build/stage/shards")).unwrap();
-        std::fs::write(out.join(".build/stage/shards/00000.tmp"), b"half").unwrap();
-        std::fs::write(out.join(".build/stage/brands.csv"), b"half").unwrap();
-        inspect(&out, &raw).unwrap();
-        let claim = Output::claim(&out).unwrap();
-        assert!(!out.join(".build/stage/brands.csv").exists());
-        refused(inspect(&out, &raw), "another build");
-        refused(Output::claim(&out), "another build");
-        drop(claim);
-
-        std::fs::write(out.join("thesis.tex"), b"").unwrap();
-        refused(inspect(&out, &raw), "thesis.tex");
-        std::fs::create_dir_all(out.join(WORK)).unwrap();
-        refused(Output::claim(&out), "thesis.tex");
-        assert!(out.join("thesis.tex").exists());
-        refused(inspect(&out.join("thesis.tex"), &raw), "thesis.tex");
-    }
-
-    #[test]
-    fn a_finished_shard_is_used_again_only_whole_and_for_its_key() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = "shards/00000.safetensors";
-        let claim = Output::claim(dir.path()).unwrap();
-        let shard = Finished {
-            key: "k".to_owned(),
-            first_sample: 0,
-            entry: ShardEntry {
-                path: path.to_owned(),
-                first_row: 0,
-                n_rows: 1,
-                bytes: 5,
-                blake3: blake3::hash(b"whole").to_hex().to_string(),
-            },
-            outcome: Outcome::default(),
-        };
-        std::fs::write(claim.stage().join(path), b"whole").unwrap();
-        claim.journal().unwrap().note(&shard).unwrap();
-        drop(claim);
-        let again = |key: &str| {
-            Output::claim(dir.path())
-                .unwrap()
-                .reuse(path, key)
-                .is_some()
-        };
-        assert!(again("k") && !again("other"));
-        let staged = dir.path().join(".build/stage").join(path);
-        std::fs::write(&staged, b"whalf").unwrap();
-        assert!(!again("k"), "other bytes");
-        // A kill cut the journal's last line, then it was found in place.
-        std::fs::remove_file(&staged).unwrap();
-        std::fs::create_dir_all(dir.path().join("shards")).unwrap();
-        std::fs::write(dir.path().join(path), b"whole").unwrap();
-        let journal = dir.path().join(".build/shards.jsonl");
-        let mut text = std::fs::read_to_string(&journal).unwrap();
-        text.push_str("{\"key\":\"k\",\"first_sa");
-        std::fs::write(&journal, text).unwrap();
-        assert!(again("k"));
-    }
-
-    #[test]
-    fn the_raw_tree_is_no_place_for_a_dataset() {
-        let dir = tempfile::tempdir().unwrap();
-        let raw = dir.path().join("raw");
-        std::fs::create_dir_all(raw.join("Food")).unwrap();
-        refused(inspect(&raw, &raw), "never written");
-        refused(inspect(&raw.join("x/y"), &raw), "never written");
-        refused(inspect(&raw.join("Food/../x"), &raw), "never written");
-        std::os::unix::fs::symlink(&raw, dir.path().join("link")).unwrap();
-        refused(inspect(&dir.path().join("link/x"), &raw), "never written");
-        inspect(&dir.path().join("raw2"), &raw).unwrap();
-    }
-
-    #[test]
-    fn names_that_are_paths_are_told() {
-        for good in ["76", "Bravo!,  Cucina Italiana", "L'OCCITANE", "..a", "a.b"] {
-            assert!(is_one_component(good), "{good}");
-        }
-        for bad in ["", ".", "..", "a/b", "/a", "a/", "a\0b"] {
-            assert!(!is_one_component(bad), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -28,20 +28,28 @@ pub struct Machine {
     pub threads: u32,
 }
 
+/// What ran where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Setup {
+    /// Where it ran.
+    pub machine: Machine,
+    /// Backbone.
+    pub arch: Arch,
+    /// Side of the pictures, pixels.
+    pub side_px: u32,
+    /// Pictures per step.
+    pub batch: u32,
+}
+
 /// `check.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceCheck {
     /// Kind and version.
     #[serde(flatten)]
     pub header: Header,
-    /// Where it ran.
-    pub machine: Machine,
-    /// Backbone of the arithmetic checks.
-    pub arch: Arch,
-    /// Side of their pictures, pixels.
-    pub side_px: u32,
-    /// Pictures per batch.
-    pub batch: u32,
+    /// Of the arithmetic checks; the training checks have the dataset's pictures.
+    #[serde(flatten)]
+    pub setup: Setup,
     /// One entry per check, in the order in which they ran.
     pub checks: Vec<Check>,
     /// What was left out, and why.
@@ -71,14 +79,9 @@ pub struct Benchmark {
     /// Kind and version.
     #[serde(flatten)]
     pub header: Header,
-    /// Where it ran.
-    pub machine: Machine,
-    /// Backbone.
-    pub arch: Arch,
-    /// Side of the pictures, pixels.
-    pub side_px: u32,
-    /// Pictures per step.
-    pub batch: u32,
+    /// What ran where.
+    #[serde(flatten)]
+    pub setup: Setup,
     /// Seconds of one timed window.
     pub window_secs: f64,
     /// Seconds that all of it took.

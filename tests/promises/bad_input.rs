@@ -244,3 +244,21 @@ fn a_brand_with_one_image_is_skipped_and_said_and_nothing_but_such_brands_is_an_
     );
     assert!(error.contains("only one"), "{error}");
 }
+
+#[test]
+fn a_brand_that_the_map_cannot_show_is_refused_before_anything_is_embedded() {
+    let workspace = Workspace::new();
+    let dataset = small_dataset().path("dataset").display().to_string();
+    let error = workspace.fails(
+        USAGE,
+        "logodex-train",
+        &format!(
+            "evaluate --dataset {dataset} --split s --run nowhere --out out --map-brands nobody"
+        ),
+    );
+    assert!(
+        error.contains("--map-brands") && error.contains("\"nobody\" is not in the dataset"),
+        "{error}"
+    );
+    assert!(error.contains("the nearest test brands are"), "{error}");
+}

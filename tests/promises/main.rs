@@ -1,6 +1,7 @@
 //! The promises of the whole system, one file per promise, tested on the binaries that users run.
 
 mod bad_input;
+mod browser;
 mod cuda_kit;
 mod determinism;
 mod export;

@@ -23,7 +23,7 @@ fn interpreter() -> PathBuf {
 }
 
 /// Runs `tests/python/<check>.py`, which must succeed; returns its last line.
-fn check(name: &str, arguments: &[&Path]) -> String {
+pub fn check(name: &str, arguments: &[&Path]) -> String {
     let script = repository().join(format!("tests/python/{name}.py"));
     let output = Command::new(interpreter())
         .arg("-B")

@@ -131,6 +131,7 @@ fn from_a_raw_tree_to_a_report() {
     let html = std::fs::read_to_string(workspace.path("report/report.html")).unwrap();
     assert!(html.contains("<svg") && html.contains("data:image/jpeg;base64,"));
     assert!(workspace.path("report/report.md").exists());
+    crate::browser::browse(&workspace.path("report/report.html"));
 }
 
 #[test]

@@ -3,7 +3,8 @@
     check_evaluation.py DATASET OUT EMBEDDINGS.safetensors...
 
 OUT is what `logodex-train evaluate` wrote for the embeddings. Every number of the model over all queries must agree to
-1e-6, and under `paper` every episode's. Nothing is shared with the code that is checked but the files.
+1e-6, and under `paper` every episode's; confusion.csv, and the retrievals, confusions and map that are shown, must be
+those that the documentation describes. Nothing is shared with the code that is checked but the files.
 
 Unit vectors are float32, and so are similarities in retrieval and open-set identification, summed over the dimensions in
 order: two that differ by less than that are ranked as documented, not as a wider float would.
@@ -12,7 +13,7 @@ order: two that differ by less than that are ranked as documented, not as a wide
 import csv
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ place = {int(r): i for i, r in enumerate(row)}
 catalog = pl.read_parquet(dataset / "catalog.parquet").sort("row")
 brand = catalog["brand_index"].to_numpy()[row]
 image = catalog["image"].to_numpy()[row]
+names = pl.read_csv(dataset / "brands.csv", schema_overrides={"brand": pl.String})["brand"].to_list()
 checked = 0
 
 
@@ -139,7 +141,7 @@ def retrieval(region, protocol, path):
     roles = lines(path)
     gallery = np.array([place[int(l["row"])] for l in roles if l["role"] != "query"])
     queries = [place[int(l["row"])] for l in roles if l["role"] != "gallery"]
-    found = defaultdict(list)
+    found, asked = defaultdict(list), []
     for q, of_query in zip(queries, similarities(unit[queries], unit)):
         searched = gallery[image[gallery] != image[q]]
         order = searched[np.argsort(-of_query[searched], kind="stable")]
@@ -151,8 +153,122 @@ def retrieval(region, protocol, path):
         found["r_precision"].append(hits[:r].mean())
         found["map_at_r"].append((precision * hits)[:r].sum() / r)
         found["map"].append((precision * hits).sum() / r)
+        if protocol == "retrieval":
+            asked.append((q, np.sum(precision * hits) / r, int(r), order[:10], of_query[order[:10]]))
     for metric, values in found.items():
         agree((region, protocol, 0, metric), np.mean(values))
+    if protocol == "retrieval":
+        # In the gallery's order, which decides among equals.
+        rank = {int(g): i for i, g in enumerate(gallery)}
+        asked.sort(key=lambda a: rank[a[0]])
+        confusion(region, asked)
+        if region == evaluation["regions"][0]["region"]:
+            shown_retrievals(asked)
+            shown_confusions(asked)
+
+
+def confusion(region, asked):
+    counts = Counter((int(brand[q]), int(brand[near[0]])) for q, _, _, near, _ in asked)
+    said = [line for line in lines(out / "confusion.csv") if line["region"] == region]
+    expected = [(b, n, counts[b, n], names[b], names[n]) for b, n in sorted(counts)]
+    assert [(int(l["brand"]), int(l["nearest"]), int(l["queries"]), l["brand_name"], l["nearest_name"]) for l in said] == expected
+    assert sum(counts.values()) == len(asked)
+
+
+def is_shown(picture, position):
+    assert picture == {"row": int(row[position]), "brand": names[int(brand[position])], "picture": f"pictures/row-{row[position]}.jpg"}, picture
+
+
+def first_of_brands(asked, count=3):
+    kept = {}
+    for a in asked:
+        kept.setdefault(int(brand[a[0]]), a)
+    return list(kept.values())[:count]
+
+
+def shown_retrievals(asked):
+    many = [a for a in asked if a[2] >= 3]
+    pool = many if len(first_of_brands(many)) == 3 else asked
+    # Sorting is stable. Two averages that differ by rounding are equal.
+    best = first_of_brands(sorted(pool, key=lambda a: -round(a[1], 12)))
+    worst = first_of_brands(sorted(asked, key=lambda a: round(a[1], 12)))
+    said = {choice: [s for s in evaluation["retrievals"] if s["choice"] == choice] for choice in ("best", "worst", "random")}
+    assert [s["query"]["row"] for s in said["best"]] == [row[a[0]] for a in best], (said["best"], best)
+    assert [s["query"]["row"] for s in said["worst"]] == [row[a[0]] for a in worst], (said["worst"], worst)
+    assert len({s["query"]["brand"] for s in said["random"]}) == len(said["random"]) == len(first_of_brands(asked))
+    of_row = {int(row[a[0]]): a for a in asked}
+    for shown in evaluation["retrievals"]:
+        q, ap, positives, near, similar = of_row[shown["query"]["row"]]
+        is_shown(shown["query"], q)
+        assert shown["positives"] == positives and abs(shown["map"] - ap) < 1e-9, shown
+        assert len(shown["found"]) == min(6, len(near)), shown
+        for found, position, similarity in zip(shown["found"], near, similar):
+            is_shown(found["picture"], position)
+            assert found["similarity"] == float(similarity), (found, similarity)
+
+
+def shown_confusions(asked):
+    pairs, of = {}, Counter()
+    for q, _, _, near, similar in asked:
+        b, n = int(brand[q]), int(brand[near[0]])
+        of[b] += 1
+        if b != n:
+            pairs.setdefault((b, n), []).append((q, near[0], float(similar[0])))
+    ranked = sorted(pairs.items(), key=lambda pair: (-len(pair[1]), -max(p[2] for p in pair[1]), pair[0]))[:12]
+    assert len(evaluation["confusions"]) == len(ranked)
+    for said, ((b, _), found) in zip(evaluation["confusions"], ranked):
+        q, near, similarity = max(found, key=lambda p: p[2])
+        assert (said["queries"], said["of"], said["found"]["similarity"]) == (len(found), of[b], similarity), (said, found)
+        is_shown(said["query"], q)
+        is_shown(said["found"]["picture"], near)
+
+
+def shown_map(drawn_from):
+    images = {int(b): np.unique(image[drawn_from[brand[drawn_from] == b]]) for b in np.unique(brand[drawn_from])}
+    enough = [b for b in images if len(images[b]) >= 5]
+    said = evaluation["map"]
+    assert (said is not None) == (len(enough) >= 3), (said, enough)
+    if said is None:
+        return
+    points = np.array([place[p["picture"]["row"]] for p in said["points"]])
+    shown = [int(b) for b in np.unique(brand[points])]
+    assert len(shown) == min(10, len(enough)) and set(shown) <= set(enough), shown
+    assert list(brand[points]) == [b for b in shown for _ in range(min(30, len(images[b])))]
+    assert len(set(image[points])) == len(points)
+    for point, position in zip(said["points"], points):
+        is_shown(point["picture"], position)
+    at, n = np.array([p["at"] for p in said["points"]]), len(points)
+    assert np.abs(at.mean(0)).max() < 1e-6 * max(1, np.abs(at).max())
+    assert abs(said["perplexity"] - min(30, (n - 1) / 3)) < 1e-12
+
+    def squared(a):
+        return ((a[:, None] - a[None]) ** 2).sum(2)
+
+    # Gaussians of the stated perplexity, by bisection in the logarithm of their precision.
+    d, apart = squared(x[points]), ~np.eye(n, dtype=bool)
+    p = np.zeros((n, n))
+    for i in range(n):
+        low, high = -50.0, 50.0
+        farther = np.where(apart[i], d[i] - d[i][apart[i]].min(), np.inf)
+        for _ in range(200):
+            weight = np.exp(-np.exp((low + high) / 2) * farther)
+            p[i] = weight / weight.sum()
+            entropy = -(p[i][p[i] > 0] * np.log(p[i][p[i] > 0])).sum()
+            low, high = ((low + high) / 2, high) if entropy > np.log(said["perplexity"]) else (low, (low + high) / 2)
+    p = ((p + p.T) / (2 * n))[apart]
+    q = ((1 + squared(at) / 2) ** -1.5)[apart]
+    q /= q.sum()
+    kl = (p * np.log(np.maximum(p, 1e-300) / q)).sum()
+    assert abs(kl - said["kl_divergence"]) < 1e-3, (kl, said["kl_divergence"])
+
+    k = min(10, (n - 1) // 2)
+    beyond = 0
+    for i in range(n):
+        others = np.delete(np.arange(n), i)
+        for j in others[np.argsort(squared(at)[i, others], kind="stable")][:k]:
+            beyond += max(0, int((d[i, others] < d[i, j]).sum()) + 1 - k)
+    kept = 1 - beyond * 2 / (n * k * (2 * n - 3 * k - 1))
+    assert abs(kept - said["trustworthiness"]) < 1e-9, (kept, said["trustworthiness"])
 
 
 def draws_of(fold, path):
@@ -218,5 +334,7 @@ for region in [judged["region"] for judged in evaluation["regions"]]:
             retrieval(region, path.stem, path)
         else:
             open_set(region, int(number), path, {"test": test})
+    if region == evaluation["regions"][0]["region"]:
+        shown_map(test)
 assert checked >= 20, checked
 print(f"{checked} numbers agree")

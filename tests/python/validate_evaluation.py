@@ -20,7 +20,8 @@ def check(name, documents):
 
 
 check("evaluation", [json.loads((out / "evaluation.json").read_text())])
-for name, file in [("evaluation_row", "evaluation"), ("episode_row", "episodes"), ("retrieval_row", "retrieval"), ("curve_row", "curves")]:
+files = {"evaluation_row": "evaluation", "episode_row": "episodes", "retrieval_row": "retrieval", "confusion_row": "confusion", "curve_row": "curves"}
+for name, file in files.items():
     # A column of nothing but whole numbers may hold 1 for 1.0.
     check(name, pl.read_csv(out / f"{file}.csv", infer_schema_length=None).to_dicts())
-print("5 schemas")
+print(f"{1 + len(files)} schemas")

@@ -104,7 +104,7 @@ enum Command {
         after_help = "Example:\n  logodex-train report --out runs/report runs/dataset runs/contrastive runs/baseline_features"
     )]
     Report {
-        /// Directory for report.html, report.md, evaluation.csv and comparisons.csv.
+        /// Directory for report.html, report.md, tables.tex, figures/ (SVG and PNG), evaluation.csv and comparisons.csv.
         #[arg(long)]
         out: PathBuf,
         /// Directories that `logodex-train evaluate` wrote, and at most one that `logodex-data stats` wrote.

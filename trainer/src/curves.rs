@@ -10,13 +10,11 @@ use logodex_schemas::train::ScheduleConfig;
 
 use crate::durable::write_whole;
 use crate::report::figures::Figure;
-use crate::report::plot::{Axis, Dash, INK, MUTED, Mark, Panel, colour, hex};
+use crate::report::plot::{Axis, Dash, INK, MUTED, Mark, Panel, colour};
 
 /// Size of a panel, pixels as shown, and the room for words at its left.
 const SIZE: (u32, u32) = (350, 190);
 const LEFT: u32 = 40;
-/// Room for the caption above a picture of its own.
-const CAPTION: u32 = 26;
 
 /// An epoch of `metrics.jsonl`, as far as it is shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,40 +72,20 @@ pub fn epochs(lines: &[MetricsLine]) -> Vec<Epoch> {
 pub fn write(run_dir: &Path, schedule: &ScheduleConfig, lines: &[MetricsLine]) -> Result<()> {
     let dir = run_dir.join("figures");
     fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
-    for (name, figure) in learning("this run", &epochs(lines), schedule, 0) {
-        write_whole(
-            &dir.join(format!("{name}.svg")),
-            picture(&figure)?.as_bytes(),
-        )?;
+    for figure in learning("this run", &epochs(lines), schedule, 0) {
+        let svg = figure.panel.standalone(&figure.caption, &figure.legend)?;
+        write_whole(&dir.join(format!("{}.svg", figure.name)), svg.as_bytes())?;
     }
     Ok(())
 }
 
-/// A panel under its caption as a file of its own.
-fn picture(figure: &Figure) -> Result<String> {
-    let (width, height) = (figure.panel.width, figure.panel.height);
-    let full = height + CAPTION;
-    let panel = figure.panel.svg()?.replacen(
-        "<svg ",
-        &format!("<svg y=\"{CAPTION}\" width=\"{width}\" height=\"{height}\" "),
-        1,
-    );
-    Ok(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {full}\">\n<rect width=\"100%\" height=\"100%\" fill=\"#FFFFFF\"/>\n<text x=\"12\" y=\"18\" font-family=\"sans-serif\" font-size=\"13\" fill=\"{}\">{}</text>\n{panel}</svg>\n",
-        2 * width,
-        2 * full,
-        hex(INK),
-        minijinja::HtmlEscape(&figure.caption)
-    ))
-}
-
-/// Loss, F1, threshold and learning rate over the epochs, each under a short name; none that has no values.
+/// Loss, F1, threshold and learning rate over the epochs, each named; none that has no values.
 pub fn learning(
     name: &str,
     epochs: &[Epoch],
     schedule: &ScheduleConfig,
     place: usize,
-) -> Vec<(&'static str, Figure)> {
+) -> Vec<Figure> {
     let series = |value: fn(&Epoch) -> Option<f64>| -> Vec<(f64, f64)> {
         epochs
             .iter()
@@ -159,7 +137,12 @@ pub fn learning(
             let lines: Vec<Mark> = lines.into_iter().flatten().collect();
             let panel = panel(name, caption, epochs, schedule, lines)?;
             let caption = caption.to_owned();
-            Some((short, Figure { caption, panel }))
+            Some(Figure {
+                name: short.to_owned(),
+                legend: vec![],
+                caption,
+                panel,
+            })
         })
         .collect()
 }

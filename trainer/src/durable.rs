@@ -11,23 +11,50 @@ use anyhow::{Context, Result};
 /// # Errors
 /// The file cannot be written; names it.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path
-        .file_name()
-        .with_context(|| format!("{}: names no file", path.display()))?
-        .to_string_lossy();
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
+    write(path, dir, bytes, File::sync_all)?;
+    sync_dir(dir)
+}
+
+/// Writes a file of many as [`write_whole`] does, but for the syncing, which [`sync_all`] does once for all.
+///
+/// # Errors
+/// The file cannot be written; names it.
+pub fn write_one_of_many(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    write(path, dir, bytes, |_| Ok(()))
+}
+
+/// Makes all that was written to the file system of `dir` durable.
+///
+/// # Errors
+/// The disk.
+pub fn sync_all(dir: &Path) -> Result<()> {
+    let sync = || rustix::fs::syncfs(File::open(dir)?).map_err(std::io::Error::from);
+    sync().with_context(|| dir.display().to_string())
+}
+
+fn write(
+    path: &Path,
+    dir: &Path,
+    bytes: &[u8],
+    sync: impl Fn(&File) -> std::io::Result<()>,
+) -> Result<()> {
+    let name = path
+        .file_name()
+        .with_context(|| format!("{}: names no file", path.display()))?
+        .to_string_lossy();
     let hidden = dir.join(format!(".{name}.writing"));
     let write = || -> std::io::Result<()> {
         let mut file = File::create(&hidden)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        sync(&file)?;
         fs::rename(&hidden, path)
     };
-    write().with_context(|| format!("{}: cannot write", path.display()))?;
-    sync_dir(dir)
+    write().with_context(|| format!("{}: cannot write", path.display()))
 }
 
 /// Makes renames and new names in `dir` durable.

@@ -8,7 +8,8 @@ use tch::{Kind, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::ema::Ema;
-use crate::loss::{self, classes, labelled};
+use crate::loss::labelled::{self, Measure};
+use crate::loss::{self, classes};
 use crate::memory::{Memory, Remembered};
 use crate::miner::{self, Labels, Selection};
 use crate::model::{EmbeddingNet, Group, Parameter};
@@ -201,9 +202,15 @@ impl Learner {
             references: &reference_labels,
             own: &own,
         };
-        let drawn_from = (config.seed, number);
-        let selection = miner::mine(&config.miner, embeddings, &references, labels, drawn_from);
-        pair_loss(&config.loss, embeddings, &references, &selection)
+        let of_loss = measure(&config.loss);
+        let measured = of_loss.between(embeddings, &references); // [B, R]
+        let of_miner = |asked: Measure| match asked == of_loss {
+            true => measured.detach(),
+            false => asked.between(embeddings, &references),
+        };
+        let (dim, drawn_from) = (embeddings.size()[1], (config.seed, number));
+        let selection = miner::mine(&config.miner, of_miner, dim, labels, drawn_from);
+        pair_loss(&config.loss, &measured, &selection)
     }
 
     /// The network to validate and to embed with: the average where the run keeps one.
@@ -267,29 +274,30 @@ impl Learner {
     }
 }
 
-/// A loss over selected pairs of `[B, D]` with `[R, D]`.
-fn pair_loss(
-    config: &LossConfig,
-    embeddings: &Tensor,
-    references: &Tensor,
-    selection: &Selection,
-) -> Tensor {
-    let distances = || labelled::distances(embeddings, references);
-    let cosines = || labelled::cosines(embeddings, references);
+/// What a loss over pairs compares embeddings by.
+fn measure(config: &LossConfig) -> Measure {
+    match config {
+        LossConfig::Triplet { .. } | LossConfig::ContrastiveEuclidean { .. } => Measure::Distance,
+        _ => Measure::Cosine,
+    }
+}
+
+/// A loss over selected pairs, of its [`measure`] `[B, R]`.
+fn pair_loss(config: &LossConfig, measured: &Tensor, selection: &Selection) -> Tensor {
     match *config {
-        LossConfig::Triplet { margin } => labelled::triplet(&distances(), selection, margin),
+        LossConfig::Triplet { margin } => labelled::triplet(measured, selection, margin),
         LossConfig::ContrastiveEuclidean { margin } => {
-            labelled::contrastive_euclidean(&distances(), selection, margin)
+            labelled::contrastive_euclidean(measured, selection, margin)
         }
         LossConfig::ContrastiveCosine { margin } => {
-            labelled::contrastive_cosine(&cosines(), selection, margin)
+            labelled::contrastive_cosine(measured, selection, margin)
         }
         LossConfig::MultiSimilarity { alpha, beta, base } => {
-            labelled::multi_similarity(&cosines(), selection, (alpha, beta, base))
+            labelled::multi_similarity(measured, selection, (alpha, beta, base))
         }
-        LossConfig::SupCon { temperature } => labelled::sup_con(&cosines(), selection, temperature),
+        LossConfig::SupCon { temperature } => labelled::sup_con(measured, selection, temperature),
         LossConfig::Circle { margin, gamma } => {
-            labelled::circle(&cosines(), selection, margin, gamma)
+            labelled::circle(measured, selection, margin, gamma)
         }
         LossConfig::NormSoftmax { .. }
         | LossConfig::ArcFace { .. }

@@ -2,15 +2,15 @@
 //!
 //! Embeddings are anchors `[B, D]`; references `[R, D]` are the batch itself or the cross-batch memory. A reference is a
 //! positive of an anchor when it has its label and is not the anchor itself, a negative when it has another. Two pictures
-//! cut from one photograph are positives like any two of a brand (the P×K sampler avoids them while it can). Memory is
-//! O(B·R) for every miner: triplets that are not one by one in memory are walked a piece at a time.
+//! cut from one photograph are positives like any two of a brand: the P×K sampler keeps them out of one batch where the
+//! brand has photographs enough, the cross-batch memory does not. Memory is O(B·R) for every miner: triplets are not all
+//! in memory at once but walked a piece at a time.
 
 use logodex_schemas::train::MinerConfig;
 use rand::Rng;
 use tch::{Kind, Tensor};
 
-use crate::loss::l2_normalize;
-use crate::loss::labelled::{cosines, distances};
+use crate::loss::labelled::Measure;
 use crate::random::stream;
 
 /// Elements of the pieces in which triplets are walked: 16 Mi, which is 16 MiB of flags and 64 MiB of distances.
@@ -73,15 +73,16 @@ impl Labels<'_> {
     }
 }
 
-/// Selects by `config`; `seed` and `number` (of the batch in the run) decide what is drawn. Ties go to the first reference.
+/// Selects by `config`, for embeddings of `dim` numbers; `measured` gives the measure that the miner asks for, `[B, R]`.
+/// `seed` and `number` (of the batch in the run) decide what is drawn. Ties go to the first reference.
 ///
 /// Equal to pytorch-metric-learning 2.9.0's miners of these names (`semi_hard` is its
 /// `TripletMarginMiner(type_of_triplets="semihard")`) with embeddings as they are, not normalised anew, for the two that
 /// measure Euclidean distances.
 pub fn mine(
     config: &MinerConfig,
-    embeddings: &Tensor,
-    references: &Tensor,
+    measured: impl FnOnce(Measure) -> Tensor,
+    dim: i64,
     labels: Labels<'_>,
     (seed, number): (u64, u64),
 ) -> Selection {
@@ -89,27 +90,21 @@ pub fn mine(
     let (positive, negative) = labels.masks();
     match *config {
         MinerConfig::None => Selection::Pairs { positive, negative },
-        MinerConfig::BatchHard => {
-            batch_hard(&distances(embeddings, references), positive, negative)
-        }
+        MinerConfig::BatchHard => batch_hard(&measured(Measure::Distance), positive, negative),
         MinerConfig::SemiHard { margin } => Selection::SemiHard {
             positive,
             negative,
-            distance: distances(embeddings, references),
+            distance: measured(Measure::Distance),
             margin,
         },
-        MinerConfig::MultiSimilarity { epsilon } => multi_similarity(
-            &cosines(embeddings, references),
-            positive,
-            negative,
-            epsilon,
-        ),
+        MinerConfig::MultiSimilarity { epsilon } => {
+            multi_similarity(&measured(Measure::Cosine), positive, negative, epsilon)
+        }
         MinerConfig::DistanceWeighted {
             cutoff,
             nonzero_loss_cutoff,
         } => {
-            let distance = distances(&l2_normalize(embeddings), &l2_normalize(references));
-            let dim = embeddings.size()[1];
+            let distance = measured(Measure::UnitDistance);
             let weights = distance_weights(&distance, &negative, dim, cutoff, nonzero_loss_cutoff);
             draw(&weights, &positive, seed, number)
         }

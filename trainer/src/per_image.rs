@@ -16,8 +16,9 @@ use crate::config::UsageError;
 use crate::dataset::{Dataset, Split};
 use crate::durable::write_whole;
 use crate::embed::{embed_fold, open_network};
+use crate::eval::map::Mapped;
 use crate::eval::{self, Facts, PAPER, Protocol, Settings, Subject};
-use crate::report::plot::{Axis, Dash, INK, MUTED, Mark, Panel, colour, hex};
+use crate::report::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
 use crate::run::{self, Which};
 use crate::train::images_per_epoch;
 
@@ -129,6 +130,7 @@ fn curve(dir: &Path, dataset: &Dataset, split: &Split, args: &CurveArgs) -> Resu
             shots: vec![args.shots],
             protocols: vec![Protocol::Paper],
             region,
+            mapped: Mapped::Nobody,
             ..Settings::default()
         };
         // Ranks need no threshold, so no validation brands.
@@ -245,7 +247,6 @@ fn summary(curves: &[Vec<Point>]) -> String {
 /// colours above.
 fn picture(curves: &[Vec<Point>]) -> Result<String> {
     const SIZE: (u32, u32) = (640, 300);
-    const NAME: u32 = 18;
     let points = || curves.iter().flatten();
     let most = points().map(|point| point.images).max().unwrap_or(1) as f64;
     let low = points()
@@ -298,40 +299,12 @@ fn picture(curves: &[Vec<Point>]) -> Result<String> {
             "{shots}-shot mAP on the test brands over training images, a line per run"
         ),
     };
-    let top = NAME * (curves.len() as u32 + 1) + 8;
-    let mut text = String::new();
-    let mut say = |line: u32, colour, words: &str| {
-        let _ = writeln!(
-            text,
-            "<text x=\"12\" y=\"{}\" font-family=\"sans-serif\" font-size=\"13\" fill=\"{}\">{}</text>",
-            (line + 1) * NAME,
-            hex(colour),
-            minijinja::HtmlEscape(words)
-        );
-    };
-    say(
-        0,
-        INK,
-        &format!("{shots}-shot mAP on unseen brands, with 95 % intervals over brands"),
-    );
-    for (place, curve) in curves.iter().enumerate() {
-        say(
-            place as u32 + 1,
-            colour(place),
-            &format!("— {}", curve[0].run),
-        );
-    }
-    let (width, height) = (SIZE.0, SIZE.1 + top);
-    let inner = format!(
-        "<svg y=\"{top}\" width=\"{}\" height=\"{}\" ",
-        SIZE.0, SIZE.1
-    );
-    Ok(format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\">\n<rect width=\"100%\" height=\"100%\" fill=\"#FFFFFF\"/>\n{text}{}</svg>\n",
-        2 * width,
-        2 * height,
-        panel.svg()?.replacen("<svg ", &inner, 1)
-    ))
+    let names = curves.iter().enumerate();
+    let legend: Vec<_> = names
+        .map(|(place, curve)| (colour(place), curve[0].run.clone()))
+        .collect();
+    let title = format!("{shots}-shot mAP on unseen brands, with 95 % intervals over brands");
+    panel.standalone(&title, &legend)
 }
 
 #[cfg(test)]

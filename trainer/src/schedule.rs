@@ -58,31 +58,13 @@ pub fn rate(optimizer: &OptimizerConfig, factor: f64, group: Group) -> f64 {
     }
 }
 
-/// The place of a batch among those whose mean gradient one step of the optimiser takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    /// How many they are: divide the batch's loss by this before its backward pass.
-    pub of: u64,
-    /// Forget the gradients before it.
-    pub first: bool,
-    /// Take the step after it.
-    pub last: bool,
-}
-
-/// The share of 0-based `batch` of an epoch of `batches`, where a step takes the mean gradient of `accumulate` batches;
-/// the last step of an epoch takes that of those that remain, so no gradient outlives its epoch.
+/// How many batches the next step takes the mean gradient of, after `done` of an epoch's `batches`: `accumulate`; the last
+/// step of an epoch takes those that remain, so no gradient outlives its epoch.
 ///
 /// For a loss that is a mean over independent samples and batches of one size, the step is that of one batch
 /// `accumulate` times as large, but for BatchNorm, whose statistics are a batch's own.
-pub fn share(batch: u64, batches: u64, accumulate: u32) -> Share {
-    let size = u64::from(accumulate.max(1));
-    let first = batch / size * size;
-    let of = size.min(batches - first);
-    Share {
-        of,
-        first: batch == first,
-        last: batch + 1 == first + of,
-    }
+pub fn batches_of_step(done: u64, batches: u64, accumulate: u32) -> u64 {
+    u64::from(accumulate.max(1)).min(batches - done)
 }
 
 /// Steps of the optimiser in an epoch of `batches`.

@@ -27,7 +27,7 @@ use crate::random::derive;
 use crate::run::{self, Run};
 use crate::runtime::Runtime;
 use crate::sampler::{self, FoldRows};
-use crate::schedule::{frozen_stages, lr_factor, rate, share, steps_per_epoch};
+use crate::schedule::{batches_of_step, frozen_stages, lr_factor, rate, steps_per_epoch};
 use crate::state::{beginning, check_identity, ended, finish_epoch};
 use crate::validate::{Validation, plan as validation_plan, validate};
 use crate::{augment, curves, monitor, torch};
@@ -204,7 +204,7 @@ impl Training<'_> {
             while self.state.epoch_batches < n_batches {
                 // The mean gradient of up to `accumulate` batches.
                 let done = self.state.epoch_batches;
-                let size = share(done, n_batches, config.optimizer.accumulate).of;
+                let size = batches_of_step(done, n_batches, config.optimizer.accumulate);
                 let step = self.state.steps_done + 1;
                 let (mut losses, mut reading) = (Vec::new(), None);
                 zero_grad(&self.learner.parameters);

@@ -58,6 +58,7 @@ fn args(workspace: &Workspace, files: &[PathBuf]) -> EvaluateArgs {
         protocols: Protocol::ALL.to_vec(),
         region: None,
         seed: 1,
+        map_brands: None,
     }
 }
 
@@ -110,12 +111,8 @@ fn embeddings_of_any_tool_are_judged_with_the_threshold_of_their_validation_rows
     assert!(two_files.rows.iter().all(|r| r.shots <= 1));
     assert_eq!(two_files.too_few[1].brands.len(), 4);
     assert_eq!(two_files.too_few[1].brands[0], "brand 00");
+    assert!(!two_files.examples.is_empty());
     for example in &two_files.examples {
-        let png = image::open(args.out.join(&example.positive.picture))
-            .unwrap()
-            .to_rgb8();
-        let row = example.positive.row as usize;
-        assert_eq!(png.into_raw(), support::picture(16, row / ROWS, row));
         assert_ne!(
             example.query.row / 2,
             example.positive.row / 2,
@@ -126,6 +123,101 @@ fn embeddings_of_any_tool_are_judged_with_the_threshold_of_their_validation_rows
     args.embeddings = vec![all];
     args.name = Some("any".to_owned());
     assert_eq!(result(&args), two_files, "training rows change nothing");
+}
+
+/// Whether the JPEG shows that row: within a mean error that comes of its quality (the pattern is hard on JPEG), and
+/// from no other row's picture by less than twice that.
+fn is_picture_of(path: &std::path::Path, row: usize) -> bool {
+    let rgb = image::open(path).unwrap().to_rgb8();
+    assert_eq!(rgb.dimensions(), (16, 16));
+    let apart = |row: usize| {
+        let expected = support::picture(16, row / ROWS, row);
+        let pixels = rgb.as_raw().iter().zip(&expected);
+        pixels.map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / expected.len() as f64
+    };
+    let others = (0..FOLDS.len() * ROWS).filter(|other| *other != row);
+    let nearest_other = others.map(apart).fold(f64::INFINITY, f64::min);
+    apart(row) < 8.0 && apart(row) * 2.0 < nearest_other
+}
+
+#[test]
+fn every_picture_that_is_named_lies_beside_and_no_other_does() {
+    let workspace = workspace();
+    let mut set = embeddings(&[Val, Test]);
+    // A row of the second brand lies among those of the first, so that something is confused.
+    set.embeddings.copy_within(0..4, ROWS * 4);
+    let mut args = args(&workspace, &[file(&workspace, "any.safetensors", &set)]);
+    args.map_brands = Some("brand 07,brand 00,\"brand 04\"".to_owned());
+    let evaluation = result(&args);
+    let map = evaluation.map.as_ref().unwrap();
+    let brands: Vec<&str> = map.points.iter().map(|p| &*p.picture.brand).collect();
+    assert_eq!(
+        brands,
+        ["brand 00", "brand 04", "brand 07"]
+            .map(|b| [b; 4])
+            .concat(),
+        "four source images each, a row of each"
+    );
+    assert_eq!(map.perplexity, 11.0 / 3.0);
+    assert_eq!(evaluation.retrievals.len(), 9);
+    assert!(!evaluation.confusions.is_empty());
+    let mut named = std::collections::BTreeSet::new();
+    for picture in evaluation.pictures() {
+        let row = picture.row as usize;
+        assert_eq!(picture.picture, format!("pictures/row-{row}.jpg"));
+        assert_eq!(picture.brand, format!("brand {:02}", row / ROWS));
+        if named.insert(row) {
+            assert!(
+                is_picture_of(&args.out.join(&picture.picture), row),
+                "{row}"
+            );
+        }
+    }
+    let lying = fs::read_dir(args.out.join("pictures")).unwrap();
+    assert_eq!(lying.count(), named.len());
+    let counts = fs::read_to_string(args.out.join("confusion.csv")).unwrap();
+    let queries = counts
+        .lines()
+        .skip(1)
+        .map(|line| line.rsplit(',').next().unwrap());
+    assert_eq!(
+        queries.map(|n| n.parse::<usize>().unwrap()).sum::<usize>(),
+        32
+    );
+
+    args.map_brands = None;
+    let drawn = result(&args);
+    assert_eq!(drawn.map, None, "no brand has five source images");
+    assert_eq!(
+        Evaluation {
+            map: None,
+            ..evaluation
+        },
+        drawn
+    );
+}
+
+#[test]
+fn brands_that_the_map_cannot_show_are_refused_with_the_nearest_names() {
+    let workspace = workspace();
+    let set = embeddings(&[Val, Test]).filter(|i| i >= ROWS);
+    let mut args = args(&workspace, &[file(&workspace, "any.safetensors", &set)]);
+    let mut refused = |names: &str| {
+        args.map_brands = Some(names.to_owned());
+        refusal(&args)
+    };
+    assert_eq!(
+        refused("brand 02,Brand 44,brand 07"),
+        "--map-brands: brand \"Brand 44\" is not in the dataset; the nearest test brands are [\"brand 04\", \"brand 00\", \"brand 02\"]"
+    );
+    assert!(
+        refused("brand 02,brand 03,brand 07")
+            .contains("brand \"brand 03\" is no test brand of split \"s\"")
+    );
+    assert!(refused("brand 02,brand 02,brand 07").contains("named twice"));
+    assert!(refused("brand 02,brand 07").contains("3 to 20 brands, not 2"));
+    assert!(refused("").contains("3 to 20 brands, not 0"));
+    assert!(refused("brand 00,brand 02,brand 07").contains("brand \"brand 00\" has no embedding"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use logodex_schemas::device::{BenchRow, Benchmark, Source, Who, bench_header};
+use logodex_schemas::device::{BenchRow, Benchmark, Setup, Source, Who, bench_header};
 use logodex_schemas::train::{Arch, DeviceChoice, Precision, Residency};
 use tch::Device;
 
@@ -128,10 +128,12 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     }
     let bench = Benchmark {
         header: bench_header(),
-        machine: machine(device),
-        arch: args.arch,
-        side_px: args.side,
-        batch: args.batch,
+        setup: Setup {
+            machine: machine(device),
+            arch: args.arch,
+            side_px: args.side,
+            batch: args.batch,
+        },
         window_secs: args.seconds,
         total_secs: began.elapsed().as_secs_f64(),
         goals: rows::goals(&rows, device.is_cuda()),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use logodex_schemas::device::{Check, DeviceCheck, device_check_header};
+use logodex_schemas::device::{Check, DeviceCheck, Setup, device_check_header};
 use logodex_schemas::train::{Arch, DeviceChoice, Precision, Residency};
 
 use super::{Arithmetic, NOT_ON_GPU, fits, machine, parity, parse_value};
@@ -174,10 +174,12 @@ pub fn selfcheck(args: &SelfcheckArgs) -> Result<()> {
 
     let report = DeviceCheck {
         header: device_check_header(),
-        machine,
-        arch: args.arch,
-        side_px: args.side,
-        batch: args.batch,
+        setup: Setup {
+            machine,
+            arch: args.arch,
+            side_px: args.side,
+            batch: args.batch,
+        },
         checks: findings.checks.clone(),
         notes: findings.notes.clone(),
     };

@@ -9,20 +9,20 @@ use super::{NOT_ON_GPU, layout_name, precision_name};
 /// The table, the goals and how to read them.
 pub(super) fn render(bench: &Benchmark) -> String {
     let mut out = String::new();
-    let machine = &bench.machine;
+    let machine = &bench.setup.machine;
     let place = match &machine.gpu {
         Some(gpu) => format!("{} ({gpu})", machine.device),
         None if machine.device == "cpu" => format!("CPU, **{NOT_ON_GPU}**"),
         None => machine.device.clone(),
     };
-    let arch = serde_json::to_value(bench.arch).unwrap_or_default();
+    let arch = serde_json::to_value(bench.setup.arch).unwrap_or_default();
     let arch = arch.as_str().unwrap_or_default();
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
         "{arch}, {side} × {side} px, {batch} pictures a step; forward, contrastive loss, backward, SGD with momentum. {place}, {threads} CPU threads; windows of {window} s, every row once per round, {total:.0} s in all.\n",
-        side = bench.side_px,
-        batch = bench.batch,
+        side = bench.setup.side_px,
+        batch = bench.setup.batch,
         threads = machine.threads,
         window = bench.window_secs,
         total = bench.total_secs,

@@ -11,6 +11,7 @@ use crate::config::UsageError;
 use crate::dataset::{Dataset, Split};
 use crate::embed::{embed_fold, open_network};
 use crate::eval::floors::{self, COLOUR_HISTOGRAM};
+use crate::eval::map::{MAX_BRANDS, MIN_BRANDS, Mapped};
 use crate::eval::matching::{self, Rows};
 use crate::eval::slices::Logo;
 use crate::eval::table::protocols_table;
@@ -71,6 +72,10 @@ pub struct EvaluateArgs {
     /// Seed of episodes and bootstrap: models can be compared when it is the same.
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
+    /// The 3 to 20 test brands of the t-SNE map, as in brands.csv, separated by commas; in quotes where a name holds a
+    /// comma [default: ten drawn from the seed].
+    #[arg(long, value_name = "NAMES")]
+    pub map_brands: Option<String>,
 }
 
 /// Evaluates, writes the results below `--out` and prints the tables.
@@ -81,6 +86,10 @@ pub struct EvaluateArgs {
 pub fn evaluate_command(args: &EvaluateArgs) -> Result<()> {
     let dataset = Dataset::open(&args.dataset)?;
     let split = dataset.split(&args.split)?;
+    let mut mapped = match &args.map_brands {
+        Some(names) => map_brands(names, &dataset, &split)?,
+        None => Mapped::Drawn,
+    };
     let boxes = matching::boxes(&dataset)?;
     let (path, rows) = match (&args.run, args.embeddings.first()) {
         (Some(run), _) => (run, embed(run, args, &dataset, &split)?),
@@ -107,7 +116,17 @@ pub fn evaluate_command(args: &EvaluateArgs) -> Result<()> {
     }
     let mut outcome: Option<Outcome> = None;
     for (region, rows) in &rows {
-        let next = judge(&model, *region, rows, &dataset, boxes.as_deref(), args)?;
+        // The map is of the first region.
+        let mapped = std::mem::replace(&mut mapped, Mapped::Nobody);
+        let settings = Settings {
+            seed: args.seed,
+            protocols: args.protocols.clone(),
+            region: *region,
+            mapped,
+            ..Settings::default()
+        };
+        let next = judge(&model, rows, &dataset, boxes.as_deref(), &settings)
+            .with_context(|| format!("split {:?} cannot be evaluated", args.split))?;
         match &mut outcome {
             None => outcome = Some(next),
             Some(outcome) => outcome.append(next),
@@ -165,18 +184,11 @@ fn regions(asked: Option<Region>, dataset: &Dataset, first: Region) -> Vec<Regio
 
 fn judge(
     model: &str,
-    region: Region,
     rows: &Rows,
     dataset: &Dataset,
     boxes: Option<&[BoxRow]>,
-    args: &EvaluateArgs,
+    settings: &Settings,
 ) -> Result<Outcome> {
-    let settings = Settings {
-        seed: args.seed,
-        protocols: args.protocols.clone(),
-        region,
-        ..Settings::default()
-    };
     // Rows and brands were matched to the dataset, so none of these casts can change a number.
     let logo = boxes.map(|boxes| {
         |row: i64| {
@@ -215,9 +227,49 @@ fn judge(
         test: &colours,
         val: val_colours.as_ref(),
     };
-    evaluate(subject, &[floor], &facts, &settings).map_err(|e| {
-        UsageError(format!("split {:?} cannot be evaluated: {e:#}", args.split)).into()
-    })
+    evaluate(subject, &[floor], &facts, settings).map_err(|e| UsageError(format!("{e:#}")).into())
+}
+
+/// Names suggested for one that is not known.
+const SUGGESTED: usize = 3;
+
+/// The brands of the map by their names, a line of CSV.
+fn map_brands(names: &str, dataset: &Dataset, split: &Split) -> Result<Mapped, UsageError> {
+    let refused = |reason: String| Err(UsageError(format!("--map-brands: {reason}")));
+    let mut line = csv::ReaderBuilder::new();
+    let mut line = line.has_headers(false).from_reader(names.as_bytes());
+    let line = line.records().next().and_then(Result::ok);
+    let names = line.unwrap_or_default();
+    let test = dataset.fold(split, Fold::Test);
+    let mut chosen = Vec::new();
+    for name in &names {
+        let Some(brand) = test.iter().find(|b| b.brand == name) else {
+            let known = dataset.brands().iter().any(|b| b.brand == name);
+            let what = match known {
+                true => format!("is no test brand of split {:?}", split.info.name),
+                false => "is not in the dataset".to_owned(),
+            };
+            let typed = name.to_lowercase();
+            let far = |b: &str| strsim::damerau_levenshtein(&typed, &b.to_lowercase());
+            let mut nearest: Vec<&str> = test.iter().map(|b| b.brand.as_str()).collect();
+            nearest.sort_by_key(|b| (far(b), *b));
+            nearest.truncate(SUGGESTED);
+            return refused(format!(
+                "brand {name:?} {what}; the nearest test brands are {nearest:?}"
+            ));
+        };
+        if chosen.contains(&brand.index) {
+            return refused(format!("brand {name:?} is named twice"));
+        }
+        chosen.push(brand.index);
+    }
+    match (MIN_BRANDS..=MAX_BRANDS).contains(&chosen.len()) {
+        true => Ok(Mapped::Brands(chosen)),
+        false => refused(format!(
+            "a map shows {MIN_BRANDS} to {MAX_BRANDS} brands, not {}",
+            chosen.len()
+        )),
+    }
 }
 
 /// Pictures gathered at a time.

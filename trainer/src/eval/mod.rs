@@ -12,11 +12,12 @@
 
 pub mod bootstrap;
 pub mod command;
+mod confusion;
 pub mod difference;
 pub mod embeddings;
 pub mod episode;
-mod example;
 pub mod floors;
+pub mod map;
 pub mod matching;
 pub mod metrics;
 pub mod n_way;
@@ -30,11 +31,13 @@ pub mod roc;
 pub mod roster;
 pub mod scatter;
 pub mod score;
+mod shown;
 pub mod similarity;
 pub mod slices;
 pub mod table;
 pub mod tally;
 pub mod threshold;
+pub mod tsne;
 pub mod write;
 
 use anyhow::{Context, Result, ensure};
@@ -50,6 +53,7 @@ pub use table::table;
 pub use write::{Picture, write_outcome};
 
 use bootstrap::RESAMPLES;
+use map::Mapped;
 use plan::{Judged, Plan, Rosters};
 use roster::{Roster, UnitVectors};
 use slices::Logo;
@@ -103,6 +107,8 @@ pub struct Settings {
     pub shots: Vec<u32>,
     /// Bootstrap resamples.
     pub resamples: u32,
+    /// The brands of the map.
+    pub mapped: Mapped,
 }
 
 impl Default for Settings {
@@ -117,6 +123,7 @@ impl Default for Settings {
             max_positives: 5,
             shots: vec![1, 5],
             resamples: RESAMPLES,
+            mapped: Mapped::Drawn,
         }
     }
 }
@@ -173,8 +180,8 @@ pub struct Outcome {
 /// says so. The order of rows within the sets and the number of threads change nothing.
 ///
 /// # Errors
-/// Settings out of range, fewer than two test brands, a brand in both sets, floors over other rows, or no protocol for
-/// which any test brand has enough pictures.
+/// Settings out of range, fewer than two test brands, a brand in both sets, a brand of the map without rows, floors over
+/// other rows, or no protocol for which any test brand has enough pictures.
 pub fn evaluate(
     model: Subject,
     other_floors: &[Subject],
@@ -185,6 +192,11 @@ pub fn evaluate(
     let mut notices = Vec::new();
     let rosters = rosters(&model, facts, &mut notices)?;
     let plan = Plan::draw(settings, &rosters, facts, &mut notices)?;
+    let (seed, mapped) = (settings.seed, &settings.mapped);
+    let mapped = map::rows(seed, &rosters.test, mapped, facts.brand_name)?;
+    if mapped.is_none() && settings.mapped != Mapped::Nobody {
+        notices.push(map::TOO_FEW.to_owned());
+    }
     let bootstrap = Bootstrap::new(settings.seed, settings.resamples);
 
     let (vectors, val_vectors) = rosters.vectors(&model);
@@ -224,7 +236,7 @@ pub fn evaluate(
     }
 
     let name = |brand: usize| (facts.brand_name)(i64::from(rosters.test.brands[brand].index));
-    let examples = example::examples(
+    let examples = shown::examples(
         &rosters.test,
         &vectors,
         &plan.paper,
@@ -234,10 +246,21 @@ pub fn evaluate(
     let Judged {
         answers,
         open_set_thresholds,
-        retrieval,
+        found,
         replicates,
         ..
     } = judged;
+    let (region, test) = (settings.region, &rosters.test);
+    let (mut retrieval, mut retrievals) = (vec![], vec![]);
+    let (mut confusion, mut confusions) = (vec![], vec![]);
+    if let Some(plan) = plan.retrieval() {
+        retrieval = retrieval::lines(region, test, plan, &found);
+        retrievals = shown::retrievals(settings.seed, test, plan, &found, &name);
+        let cells = confusion::count(test, plan, &found);
+        confusion = confusion::lines(region, test, &cells, &name);
+        confusions = confusion::pairs(test, &cells, &name);
+    }
+    let map = mapped.map(|positions| map::map(test, &vectors, &positions, &name));
     let evaluation = Evaluation {
         header: evaluation_header(),
         model: model.name.to_owned(),
@@ -262,15 +285,15 @@ pub fn evaluate(
         open_set_thresholds,
         histograms: answers.histograms,
         examples,
-        retrievals: vec![],
-        confusions: vec![],
-        map: None,
+        retrievals,
+        confusions,
+        map,
     };
     Ok(Outcome {
         evaluation,
         episodes: answers.episodes,
         retrieval,
-        confusion: vec![],
+        confusion,
         curves,
         replicates,
         lists: plan.lists(&rosters),

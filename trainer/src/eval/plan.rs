@@ -2,12 +2,11 @@
 
 use anyhow::{Result, ensure};
 use logodex_schemas::dataset::Region;
-use logodex_schemas::evaluation::{
-    CurveRow, EvaluationRow, OpenSetThreshold, RetrievalRow, TooFew,
-};
+use logodex_schemas::evaluation::{CurveRow, EvaluationRow, OpenSetThreshold, TooFew};
 
 use crate::eval::episode::eligible;
 use crate::eval::paper::{Answers, PAPER, PAPER_ORACLE, Round};
+use crate::eval::ranking::Found;
 use crate::eval::roster::{Roster, UnitVectors};
 use crate::eval::slices::{Slice, slices};
 use crate::eval::tally::{Bootstrap, MIN_BRANDS, Tally};
@@ -47,8 +46,8 @@ pub struct Judged {
     pub answers: Answers,
     /// Thresholds of the open-set protocol.
     pub open_set_thresholds: Vec<OpenSetThreshold>,
-    /// What each row found.
-    pub retrieval: Vec<RetrievalRow>,
+    /// What each query of [`Plan::retrieval`] found; nothing without one.
+    pub found: Vec<Found>,
     /// Curves.
     pub curves: Vec<CurveRow>,
 }
@@ -155,6 +154,12 @@ impl Plan {
         }
     }
 
+    /// Who asks whom under protocol `retrieval`, where that is asked.
+    pub fn retrieval(&self) -> Option<&retrieval::Plan> {
+        let mut plans = self.retrieval.iter();
+        plans.find(|plan| plan.protocol == retrieval::RETRIEVAL)
+    }
+
     /// Puts everything to one set of vectors.
     pub fn judge(
         &self,
@@ -172,11 +177,11 @@ impl Plan {
             answers = paper::judge(&mut tally, test, val_vectors, rounds, slices, cosine);
         }
         n_way::judge(&mut tally, &rosters.test, vectors, &self.n_way);
-        let mut retrieved = Vec::new();
+        let mut found = Vec::new();
         for plan in &self.retrieval {
-            let found = retrieval::judge(&mut tally, &rosters.test, vectors, plan, &self.slices);
+            let of_plan = retrieval::judge(&mut tally, &rosters.test, vectors, plan, &self.slices);
             if plan.protocol == retrieval::RETRIEVAL {
-                retrieved = retrieval::lines(self.region, &rosters.test, plan, &found);
+                found = of_plan;
             }
         }
         let mut open_set_thresholds = Vec::new();
@@ -192,7 +197,7 @@ impl Plan {
             replicates: tally.replicates,
             answers,
             open_set_thresholds,
-            retrieval: retrieved,
+            found,
             curves,
         }
     }

@@ -42,6 +42,19 @@ pub struct Plan {
     pub gallery: Vec<usize>,
 }
 
+impl Plan {
+    /// The places in [`Self::queries`], in the order of a gallery that holds them all; `n` rows there are.
+    pub fn in_gallery_order(&self, n: usize) -> Vec<usize> {
+        let mut place = vec![0; n];
+        for (at, &position) in self.gallery.iter().enumerate() {
+            place[position] = at;
+        }
+        let mut order: Vec<usize> = (0..self.queries.len()).collect();
+        order.sort_unstable_by_key(|&query| place[self.queries[query]]);
+        order
+    }
+}
+
 /// Brands with one source image, as places in [`Roster::brands`]: they are searched but do not ask.
 pub fn lone(roster: &Roster) -> Vec<usize> {
     (0..roster.brands.len())

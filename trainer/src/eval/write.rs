@@ -8,7 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{RgbImage, imageops};
 use serde::Serialize;
 
-use crate::durable::write_whole;
+use crate::durable::{sync_all, write_one_of_many, write_whole};
 use crate::eval::{Outcome, difference};
 
 /// A square picture of a dataset row.
@@ -48,8 +48,9 @@ pub fn write_outcome(
         .collect();
     for (row, path) in shown {
         let jpeg = jpeg(picture(row)?).with_context(|| format!("picture of row {row}"))?;
-        write_whole(&out.join(path), &jpeg)?;
+        write_one_of_many(&out.join(path), &jpeg)?;
     }
+    sync_all(&out.join("pictures"))?;
     for (name, bytes) in &outcome.lists {
         let path = out.join(name);
         folder(path.parent().unwrap_or(out))?;

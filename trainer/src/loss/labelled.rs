@@ -8,6 +8,30 @@ use tch::{Kind, Tensor};
 
 use crate::miner::Selection;
 
+/// What a loss or a miner compares embeddings by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// [`distances`].
+    Distance,
+    /// [`distances`] of rows divided by their norms.
+    UnitDistance,
+    /// [`cosines`].
+    Cosine,
+}
+
+impl Measure {
+    /// `[B, R]`, of `[B, D]` and `[R, D]`.
+    pub fn between(self, x: &Tensor, references: &Tensor) -> Tensor {
+        match self {
+            Self::Distance => distances(x, references),
+            Self::UnitDistance => {
+                distances(&super::l2_normalize(x), &super::l2_normalize(references))
+            }
+            Self::Cosine => cosines(x, references),
+        }
+    }
+}
+
 /// Euclidean distances `[B, R]` of `[B, D]` and `[R, D]`, without the cancellation of the matrix-product formula; the
 /// gradient is 0 where two points coincide.
 pub fn distances(x: &Tensor, references: &Tensor) -> Tensor {

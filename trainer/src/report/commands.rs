@@ -16,7 +16,7 @@ pub fn commands(inputs: &Inputs) -> Vec<String> {
     if let Some(folder) = stats {
         commands.push(format!("logodex-data stats DATASET --out {folder}"));
     }
-    for model in inputs.models.iter().filter(|m| m.is_run) {
+    for model in inputs.models.iter().filter(|m| m.config.is_some()) {
         let run = shell(&format!("RUNS/{}", model.folder));
         commands.push(format!(
             "logodex-train fit --dataset DATASET --split {split} --config {run}/config.toml --run {run}"
@@ -25,11 +25,11 @@ pub fn commands(inputs: &Inputs) -> Vec<String> {
     let mut folders: Vec<String> = stats.map(str::to_owned).into_iter().collect();
     for model in &inputs.models {
         let folder = shell(&format!("RUNS/{}", model.folder));
-        let what = match model.is_run {
+        let what = match model.config.is_some() {
             true => format!("--run {folder}"),
             false => "(--run RUN | --embeddings FILE)".to_owned(),
         };
-        let name = match model.is_run && model.folder == model.name {
+        let name = match model.config.is_some() && model.folder == model.name {
             true => String::new(),
             false => format!(" --name {}", shell(&model.name)),
         };

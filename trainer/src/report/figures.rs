@@ -5,8 +5,11 @@ use logodex_schemas::evaluation::{ComparisonRow, SimilarityHistogram, ThresholdK
 use crate::curves;
 use crate::eval::PAPER;
 use crate::eval::floors::RANDOM;
+use crate::report::lines::{curve_figures, slice_figures};
 use crate::report::load::{Inputs, Model};
 use crate::report::plot::{Axis, Dash, INK, MUTED, Mark, Panel, colour};
+use crate::report::{confusion, map};
+use plotters::style::RGBColor;
 
 /// Sizes of a small panel (three in a row) and of a wide one (two in a row), pixels as shown.
 const SMALL: (u32, u32) = (350, 190);
@@ -20,6 +23,10 @@ const LEFT: u32 = 40;
 /// A panel with its caption.
 #[derive(Debug, Clone)]
 pub struct Figure {
+    /// What its files are called: letters, digits and hyphens.
+    pub name: String,
+    /// The lines or dots by name, where there are several.
+    pub legend: Vec<(RGBColor, String)>,
     /// What is shown.
     pub caption: String,
     /// The panel.
@@ -59,6 +66,8 @@ pub fn overview(inputs: &Inputs) -> Vec<Figure> {
             .map(|(_, row)| format!("{} {:.3}", row.model, row.mean))
             .collect();
         Some(Figure {
+            name: format!("map-{shots}-shot"),
+            legend: vec![],
             caption: format!("{shots}-shot mAP on unseen brands"),
             panel: list(
                 Axis::round(0.0, highest.max(floor.unwrap_or(0.0)), 5, true),
@@ -120,6 +129,8 @@ pub fn differences(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<Figure
             .map(|(line, (name, _))| (place(line), name.clone()))
             .collect();
         Some(Figure {
+            name: format!("difference-in-map-{shots}-shot"),
+            legend: vec![],
             caption: format!("Paired difference in {shots}-shot mAP to each baseline"),
             panel: list(
                 Axis::round(low, high, 5, true),
@@ -140,27 +151,29 @@ pub fn learning(model: &Model, place: usize) -> Vec<Figure> {
     };
     let schedule = &training.config.schedule;
     let curves = curves::learning(&model.name, &training.epochs, schedule, place);
-    let shown = curves.into_iter().filter(|(name, _)| *name != "lr");
-    shown.map(|(_, figure)| figure).collect()
+    curves
+        .into_iter()
+        .filter(|figure| figure.name != "lr")
+        .map(|figure| Figure {
+            name: format!("{}-{}", figure.name, slug(&model.name)),
+            ..figure
+        })
+        .collect()
 }
 
 /// Pooled F1 over τ, on validation and on test brands; a panel per model.
 pub fn threshold_curves(inputs: &Inputs, shots: u32) -> Vec<Figure> {
+    const KINDS: [ThresholdKind; 2] = [ThresholdKind::Oracle, ThresholdKind::Transferred];
     let highest = inputs
         .models
         .iter()
-        .flat_map(|m| &m.evaluation.thresholds)
-        .filter(|t| t.shots == shots)
+        .flat_map(|m| KINDS.iter().filter_map(|kind| m.threshold(shots, *kind)))
         .flat_map(|t| t.f1.iter().copied())
         .fold(0.1, f64::max);
     let panel = |(place, model): (usize, &Model)| {
         let mut marks = Vec::new();
-        for kind in [ThresholdKind::Oracle, ThresholdKind::Transferred] {
-            let thresholds = &model.evaluation.thresholds;
-            let Some(t) = thresholds
-                .iter()
-                .find(|t| t.shots == shots && t.kind == kind)
-            else {
+        for kind in KINDS {
+            let Some(t) = model.threshold(shots, kind) else {
                 continue;
             };
             let (colour, dash) = match kind {
@@ -182,6 +195,8 @@ pub fn threshold_curves(inputs: &Inputs, shots: u32) -> Vec<Figure> {
             marks.push(Mark::Dot(t.tau, best, colour));
         }
         (!marks.is_empty()).then(|| Figure {
+            name: format!("f1-over-threshold-{shots}-shot-{}", slug(&model.name)),
+            legend: vec![],
             caption: model.name.clone(),
             panel: Panel {
                 width: SMALL.0,
@@ -208,6 +223,7 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
         .filter_map(|(place, model)| {
             let histogram = model.evaluation.histograms.iter().find(|h| {
                 h.shots == shots
+                    && model.is_shown(h.region)
                     && !h.positives.is_empty()
                     && h.positives.len() == h.negatives.len()
             })?;
@@ -270,6 +286,8 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
         }
         let (x0, x1) = (x0.min(x.low), x1.max(x.high));
         Figure {
+            name: format!("similarities-{shots}-shot-{}", slug(&model.name)),
+            legend: vec![],
             caption: model.name.clone(),
             panel: Panel {
                 width: SMALL.0,
@@ -285,7 +303,7 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
                 rules_at_y: true,
                 marks,
                 description: format!(
-                    "{}: {shots}-shot similarities of positives and negatives, percent of each",
+                    "{}: {shots}-shot similarities, percent of positives and of negatives",
                     model.name
                 ),
             },
@@ -294,8 +312,42 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
     models.into_iter().map(panel).collect()
 }
 
+/// Every figure of the report, in the order of the page.
+pub fn all(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<Figure> {
+    let per_shots = |draw: fn(&Inputs, u32) -> Vec<Figure>| -> Vec<Figure> {
+        let shots = inputs.shots().into_iter();
+        shots.flat_map(|shots| draw(inputs, shots)).collect()
+    };
+    let models = inputs.models.iter().enumerate();
+    let learnt = models.flat_map(|(place, model)| learning(model, place));
+    [
+        overview(inputs),
+        differences(inputs, comparisons),
+        per_shots(threshold_curves),
+        curve_figures(inputs),
+        slice_figures(inputs),
+        learnt.collect(),
+        per_shots(similarities),
+        confusion::matrices(inputs),
+        map::figures(inputs),
+    ]
+    .concat()
+}
+
+/// A name for files: lower case, with a hyphen for whatever is neither letter nor digit.
+pub fn slug(name: &str) -> String {
+    let word = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    name.chars().map(word).collect()
+}
+
 /// A panel whose lines are named at the left.
-fn list(
+pub fn list(
     x: Axis,
     ticks: Vec<(f64, String)>,
     lines: usize,
@@ -320,7 +372,7 @@ fn list(
 }
 
 /// A name that fits beside a list.
-fn short(name: &str) -> String {
+pub fn short(name: &str) -> String {
     match name.chars().count() > 25 {
         true => format!("{}…", name.chars().take(24).collect::<String>()),
         false => name.to_owned(),

@@ -298,7 +298,7 @@ fn left_out(inputs: &Inputs) -> Vec<Finding> {
             .evaluation
             .too_few
             .iter()
-            .filter(|f| !f.brands.is_empty())
+            .filter(|f| f.protocol == PAPER && first.is_shown(f.region) && !f.brands.is_empty())
         {
             let n = few.brands.len();
             found.push(note(format!(

@@ -4,24 +4,30 @@
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use logodex_schemas::evaluation::ComparisonRow;
+use logodex_schemas::evaluation::{ComparisonRow, Evaluation};
 use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
 
-use crate::eval::PAPER;
+use crate::eval::{PAPER, region_name};
 use crate::report::figures::{self, Figure};
-use crate::report::findings::{Finding, label};
+use crate::report::findings::Finding;
 use crate::report::load::{Inputs, Model, prefix};
 use crate::report::plot::{DARK, PALETTE, hex};
-use crate::report::{commands, examples, plain, signed, signed_interval, table};
+use crate::report::{
+    commands, confusion, examples, is_headline, lines, map, plain, protocols, retrievals, signed,
+    signed_interval, table,
+};
 
 const TEMPLATE: &str = include_str!("report.html.j2");
+const PICTURES: &str = include_str!("pictures.html.j2");
+const PICTURES_STYLE: &str = include_str!("pictures.css");
 
 /// A figure as the template takes it.
 #[derive(Serialize)]
 struct Shown {
     caption: String,
     svg: String,
+    legend: Vec<(String, String)>,
 }
 
 /// The learning curves of a run.
@@ -57,6 +63,8 @@ pub fn render(
     env.add_filter("trim_zero", |value: f64| format!("{value}"));
     env.add_template("report", TEMPLATE)
         .context("the report's template")?;
+    env.add_template("pictures", PICTURES)
+        .context("the report's template of pictures")?;
     let per_shots = |draw: fn(&Inputs, u32) -> Vec<Figure>| -> Result<Vec<Shots>> {
         let mut all = Vec::new();
         for shots in inputs.shots() {
@@ -96,6 +104,12 @@ pub fn render(
         .enumerate()
         .map(|(i, m)| context! { name => m.name, colour => variable(i), dim => m.evaluation.embedding_dim })
         .collect();
+    let regions: Vec<_> = inputs
+        .regions()
+        .into_iter()
+        .map(|region| context! { name => region_name(region), sections => table::sections(inputs, region) })
+        .collect();
+    let slices = inputs.region().map(|region| table::slices(inputs, region));
     let context = context! {
         colours => colours(),
         evaluation => context! {
@@ -109,7 +123,13 @@ pub fn render(
         },
         stats,
         legend,
-        blocks => table::blocks(inputs),
+        regions => regions,
+        slices => slices,
+        slice_figures => shown(lines::slice_figures(inputs))?,
+        curves => shown(lines::curve_figures(inputs))?,
+        too_few => too_few(first),
+        configs => configs(inputs),
+        headlines => headlines(comparisons),
         findings,
         overview => shown(figures::overview(inputs))?,
         differences => shown(figures::differences(inputs, comparisons))?,
@@ -119,6 +139,14 @@ pub fn render(
         threshold_curves => per_shots(figures::threshold_curves)?,
         similarities => per_shots(figures::similarities)?,
         triples => examples::triples(inputs),
+        pictures_style => PICTURES_STYLE,
+        retrievals => retrievals::of_models(inputs),
+        confusions => confusion::of_models(inputs),
+        matrices => shown(confusion::matrices(inputs))?,
+        map => map::json(inputs),
+        map_script => map::SCRIPT,
+        map_script_hash => map::script_hash(),
+        map_figures => shown(map::figures(inputs))?,
         commands => commands::commands(inputs),
     };
     env.get_template("report")
@@ -128,9 +156,11 @@ pub fn render(
 
 fn shown(figures: Vec<Figure>) -> Result<Vec<Shown>> {
     let svg = |figure: Figure| {
+        let legend = figure.legend.into_iter();
         Ok(Shown {
             svg: figure.panel.svg()?,
             caption: figure.caption,
+            legend: legend.map(|(colour, name)| (hex(colour), name)).collect(),
         })
     };
     figures.into_iter().map(svg).collect()
@@ -204,22 +234,59 @@ fn name<T: Serialize>(value: &T) -> String {
     }
 }
 
+/// The brands that a protocol could not ask about.
+fn too_few(evaluation: &Evaluation) -> Vec<minijinja::Value> {
+    let named = evaluation
+        .too_few
+        .iter()
+        .filter(|few| !few.brands.is_empty());
+    named
+        .map(|few| {
+            context! {
+                region => region_name(few.region),
+                protocol => few.protocol,
+                shots => few.shots,
+                count => few.brands.len(),
+                brands => few.brands.join(", "),
+            }
+        })
+        .collect()
+}
+
+/// `config.toml` of every run.
+fn configs(inputs: &Inputs) -> Vec<minijinja::Value> {
+    let models = inputs.models.iter();
+    models
+        .filter_map(|model| Some(context! { name => model.name, text => model.config.as_ref()? }))
+        .collect()
+}
+
+fn headlines(comparisons: &[ComparisonRow]) -> Vec<minijinja::Value> {
+    let rows = comparisons
+        .iter()
+        .filter(|c| is_headline(c) && c.protocol != PAPER);
+    rows.map(difference).collect()
+}
+
 fn compared(comparisons: &[ComparisonRow]) -> Vec<minijinja::Value> {
     comparisons
         .iter()
         .filter(|c| c.protocol == PAPER)
-        .map(|c| {
-            context! {
-                model => c.model,
-                reference => c.reference,
-                shots => c.shots,
-                metric => label(&c.metric),
-                difference => signed(c.difference),
-                interval => signed_interval(c),
-                standing => if c.ci_low > 0.0 { "above" } else if c.ci_high < 0.0 { "below" } else { "" },
-            }
-        })
+        .map(difference)
         .collect()
+}
+
+fn difference(c: &ComparisonRow) -> minijinja::Value {
+    context! {
+        model => c.model,
+        reference => c.reference,
+        protocol => c.protocol,
+        shots => c.shots,
+        metric => protocols::label(&c.metric),
+        difference => signed(c.difference),
+        interval => signed_interval(c),
+        standing => if c.ci_low > 0.0 { "above" } else if c.ci_high < 0.0 { "below" } else { "" },
+    }
 }
 
 /// Escapes prose, sets what stands between backticks as code and keeps intervals on one line.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{
-    ALL, EpisodeRow, Evaluation, EvaluationRow, ThresholdKind, evaluation_header,
+    ALL, ConfusionRow, CurveRow, EpisodeRow, Evaluation, EvaluationRow, Threshold, ThresholdKind,
+    evaluation_header,
 };
 use logodex_schemas::run::MetricsLine;
 use logodex_schemas::stats::{DatasetStats, stats_header};
@@ -19,6 +20,7 @@ use crate::curves::{self, Epoch};
 use crate::eval::difference;
 use crate::eval::floors::FLOORS;
 use crate::eval::paper::{PAPER, PAPER_ORACLE};
+use crate::report::comparable::{check_comparable, merge_floors};
 use crate::report::html::data_uri;
 
 /// Everything a report is made of.
@@ -41,18 +43,22 @@ pub struct Model {
     pub name: String,
     /// Its folder's name.
     pub folder: String,
-    /// `evaluation.json`; thresholds, histograms and what was too few are those of protocol `paper` on the first region.
+    /// `evaluation.json`.
     pub evaluation: Evaluation,
     /// Its own lines of `evaluation.csv`, without the floors.
     pub rows: Vec<EvaluationRow>,
     /// `episodes.csv`, of the first region.
     pub episodes: Vec<EpisodeRow>,
+    /// `confusion.csv`, of the first region.
+    pub confusion: Vec<ConfusionRow>,
     /// The value of each of `rows` in every resample; empty when `bootstrap.safetensors` is missing.
     pub replicates: Vec<Vec<f32>>,
+    /// `curves.csv`: its own and those of floors, of the first region.
+    pub curves: Vec<CurveRow>,
+    /// `config.toml` as it stands, for a run.
+    pub config: Option<String>,
     /// The training, for a run of at least one epoch.
     pub training: Option<Training>,
-    /// Whether the folder holds a run (`config.toml`), of however many epochs.
-    pub is_run: bool,
 }
 
 /// How a model was trained.
@@ -115,29 +121,57 @@ impl Inputs {
         shots: u32,
         metric: &str,
     ) -> Option<&EvaluationRow> {
-        self.models
-            .iter()
-            .flat_map(|model| &model.rows)
-            .chain(&self.floors)
-            .find(|row| {
-                row.model == model
-                    && row.protocol == protocol
-                    && row.shots == shots
-                    && row.metric == metric
-                    && row.slice == ALL
-                    && Some(row.region) == self.region()
-            })
+        self.find(model, protocol, shots, metric, self.region()?, ALL)
+    }
+
+    /// A value of a model or floor.
+    pub fn find(
+        &self,
+        model: &str,
+        protocol: &str,
+        shots: u32,
+        metric: &str,
+        region: Region,
+        slice: &str,
+    ) -> Option<&EvaluationRow> {
+        let own = self.models.iter().find(|m| m.name == model);
+        let rows = own.map_or(&self.floors, |m| &m.rows);
+        rows.iter().find(|row| {
+            row.model == model
+                && row.protocol == protocol
+                && row.shots == shots
+                && row.metric == metric
+                && row.region == region
+                && row.slice == slice
+        })
+    }
+
+    /// The regions that were judged, the one that is shown first.
+    pub fn regions(&self) -> Vec<Region> {
+        let first = self.models.first();
+        let regions = first.map(|model| model.evaluation.regions.iter().map(|j| j.region));
+        regions.into_iter().flatten().collect()
     }
 }
 
 impl Model {
     /// The threshold of that kind.
     pub fn tau(&self, shots: u32, kind: ThresholdKind) -> Option<f64> {
-        self.evaluation
-            .thresholds
-            .iter()
-            .find(|t| t.shots == shots && t.kind == kind)
-            .map(|t| t.tau)
+        self.threshold(shots, kind).map(|t| t.tau)
+    }
+
+    /// The threshold of that kind of protocol `paper` on the first region, with its F1 over all thresholds.
+    pub fn threshold(&self, shots: u32, kind: ThresholdKind) -> Option<&Threshold> {
+        let thresholds = &self.evaluation.thresholds;
+        thresholds.iter().find(|t| {
+            t.shots == shots && t.kind == kind && t.protocol == PAPER && self.is_shown(t.region)
+        })
+    }
+
+    /// Whether this is the region that was judged first.
+    pub fn is_shown(&self, region: Region) -> bool {
+        let first = self.evaluation.regions.first();
+        first.is_some_and(|judged| judged.region == region)
     }
 }
 
@@ -234,75 +268,13 @@ fn why_unusable(dir: &Path) -> &'static str {
     }
 }
 
-/// What must agree before two evaluations stand in one table.
-fn check_comparable(a: &Model, b: &Model) -> Result<(), String> {
-    let (a, b) = (&a.evaluation, &b.evaluation);
-    let differ = |what: &str, a: &str, b: &str| match a == b {
-        true => Ok(()),
-        false => Err(format!("{what} ({} and {})", prefix(a), prefix(b))),
-    };
-    let differ_number = |what: &str, a: u64, b: u64| match a == b {
-        true => Ok(()),
-        false => Err(format!("{what} ({a} and {b})")),
-    };
-    differ(
-        "another dataset, by its manifest",
-        &a.manifest_blake3,
-        &b.manifest_blake3,
-    )?;
-    differ(
-        "another split, by its CSV",
-        &a.split_blake3,
-        &b.split_blake3,
-    )?;
-    differ_number("another seed of the episodes", a.seed, b.seed)?;
-    differ_number(
-        "another number of episodes",
-        a.episodes.into(),
-        b.episodes.into(),
-    )?;
-    differ_number(
-        "another number of test brands",
-        a.test_brands,
-        b.test_brands,
-    )?;
-    differ_number("another number of test rows", a.test_rows, b.test_rows)
-}
-
-/// Adds floors not seen yet; an equal one is the same floor.
-fn merge_floors(
-    floors: &mut Vec<EvaluationRow>,
-    more: Vec<EvaluationRow>,
-) -> Result<(), Box<EvaluationRow>> {
-    for row in more {
-        let same = floors.iter().find(|known| {
-            (&known.model, &known.protocol, known.shots, &known.metric)
-                == (&row.model, &row.protocol, row.shots, &row.metric)
-                && (known.region, &known.slice) == (row.region, &row.slice)
-        });
-        match same {
-            Some(known) if *known == row => {}
-            Some(_) => return Err(Box::new(row)),
-            None => floors.push(row),
-        }
-    }
-    Ok(())
-}
-
 fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
     let path = dir.join("evaluation.json");
-    let mut evaluation: Evaluation = evaluation_header()
+    let evaluation: Evaluation = evaluation_header()
         .parse(&bytes(&path)?)
         .map_err(|e| UsageError(format!("{}: {e}", path.display())))?;
     let region = evaluation.regions.first().map(|judged| judged.region);
     let is_first = |other: Region| Some(other) == region;
-    evaluation
-        .thresholds
-        .retain(|t| t.protocol == PAPER && is_first(t.region));
-    evaluation
-        .too_few
-        .retain(|few| few.protocol == PAPER && is_first(few.region));
-    evaluation.histograms.retain(|h| is_first(h.region));
     let is_floor = |name: &str| FLOORS.contains(&name);
     if is_floor(&evaluation.model) {
         return usage(format!(
@@ -322,9 +294,17 @@ fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
             evaluation.model
         ));
     }
-    let is_run = dir.join("config.toml").is_file();
+    let config = dir.join("config.toml");
+    let config = match config.is_file() {
+        true => Some(String::from_utf8_lossy(&bytes(&config)?).into_owned()),
+        false => None,
+    };
+    let mut curves: Vec<CurveRow> = read_csv(&dir.join("curves.csv"))?;
+    curves.retain(|row| is_first(row.region));
     let mut episodes: Vec<EpisodeRow> = read_csv(&dir.join("episodes.csv"))?;
     episodes.retain(|episode| is_first(episode.region));
+    let mut confusion: Vec<ConfusionRow> = read_csv(&dir.join("confusion.csv"))?;
+    confusion.retain(|row| is_first(row.region));
     let path = dir.join(difference::FILE);
     let replicates = match path.is_file() {
         true => difference::read(&path, rows.len()).map_err(|e| UsageError(format!("{e:#}")))?,
@@ -335,9 +315,14 @@ fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
         folder: folder_name(dir),
         rows,
         episodes,
+        confusion,
         replicates,
-        training: if is_run { read_training(dir)? } else { None },
-        is_run,
+        curves,
+        training: match config {
+            Some(_) => read_training(dir)?,
+            None => None,
+        },
+        config,
         evaluation,
     };
     Ok((model, floors))

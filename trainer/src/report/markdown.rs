@@ -4,13 +4,15 @@ use std::fmt::Write;
 
 use logodex_schemas::evaluation::ComparisonRow;
 
-use crate::eval::PAPER;
+use crate::eval::region_name;
 use crate::report::commands::commands;
+use crate::report::figures::{self, Figure};
 use crate::report::findings::{Finding, code};
 use crate::report::html::thousands;
 use crate::report::load::{Inputs, prefix};
-use crate::report::table::{blocks, threshold_lines};
-use crate::report::{plain, signed, signed_interval};
+use crate::report::protocols::label;
+use crate::report::table::{Table, sections, slices, threshold_lines};
+use crate::report::{is_headline, plain, signed, signed_interval};
 
 /// The report without its figures.
 pub fn render(inputs: &Inputs, comparisons: &[ComparisonRow], findings: &[Finding]) -> String {
@@ -48,59 +50,99 @@ pub fn render(inputs: &Inputs, comparisons: &[ComparisonRow], findings: &[Findin
     }
     differences(&mut out, comparisons);
     thresholds(&mut out, inputs);
+    figures(&mut out, &figures::all(inputs, comparisons));
     out.push_str("\n## To reproduce\n\n```sh\n");
     for command in commands(inputs) {
         let _ = writeln!(out, "{command}");
     }
     out.push_str("```\n");
+    for model in &inputs.models {
+        if let Some(config) = &model.config {
+            let name = &model.name;
+            let _ = writeln!(
+                out,
+                "\n<details><summary>Configuration of {}</summary>\n\n```toml\n{}\n```\n\n</details>",
+                minijinja::HtmlEscape(name),
+                config.trim_end()
+            );
+        }
+    }
     out
 }
 
 fn results(out: &mut String, inputs: &Inputs) {
     out.push_str(
-        "\n## Results\n\nProtocol `paper`, 95 % intervals by bootstrap over brands; the best model of a row in bold; ▾ marks a value below a floor.\n",
+        "\n## Results\n\n95 % intervals by bootstrap over brands; the best model of a row in bold; ▾ marks a value that a floor surpasses.\n",
     );
-    for block in blocks(inputs) {
-        let names: Vec<String> = block.columns.iter().map(|c| cell(&c.name)).collect();
-        let _ = writeln!(out, "\n| {}-shot | {} |", block.shots, names.join(" | "));
-        let _ = writeln!(out, "|---|{}", "---:|".repeat(names.len()));
-        for line in &block.lines {
-            let cells: Vec<String> = line
-                .cells
-                .iter()
-                .map(|value| match value {
-                    None => "–".to_owned(),
-                    Some(v) => {
-                        let mean = match v.best {
-                            true => format!("**{}**", plain(v.mean)),
-                            false => plain(v.mean),
-                        };
-                        let below = if v.below.is_some() { " ▾" } else { "" };
-                        format!("{mean}{below} [{}, {}]", plain(v.low), plain(v.high))
-                    }
-                })
-                .collect();
-            let _ = writeln!(out, "| {} | {} |", line.label, cells.join(" | "));
+    for region in inputs.regions() {
+        let name = region_name(region);
+        for section in sections(inputs, region) {
+            let (title, protocol, text) = (section.title, section.protocol, section.text);
+            let _ = writeln!(out, "\n### {title}: `{protocol}`, {name} rows\n\n{text}");
+            section.tables.iter().for_each(|table| values(out, table));
         }
+    }
+    if let Some(region) = inputs.region() {
+        let tables = slices(inputs, region);
+        if !tables.is_empty() {
+            out.push_str("\n### Categories and slices\n");
+        }
+        tables.iter().for_each(|table| values(out, table));
+    }
+}
+
+fn values(out: &mut String, table: &Table) {
+    let names: Vec<String> = table.columns.iter().map(|c| cell(&c.name)).collect();
+    let _ = writeln!(out, "\n| {} | {} |", table.title, names.join(" | "));
+    let _ = writeln!(out, "|---|{}", "---:|".repeat(names.len()));
+    for line in &table.lines {
+        let cells: Vec<String> = line
+            .cells
+            .iter()
+            .map(|value| match value {
+                None => "–".to_owned(),
+                Some(v) => {
+                    let mean = match v.best {
+                        true => format!("**{}**", plain(v.mean)),
+                        false => plain(v.mean),
+                    };
+                    let below = if v.below.is_some() { " ▾" } else { "" };
+                    format!("{mean}{below} [{}, {}]", plain(v.low), plain(v.high))
+                }
+            })
+            .collect();
+        let label = line.label.replace('|', "\\|");
+        let _ = writeln!(out, "| {label} | {} |", cells.join(" | "));
+    }
+}
+
+/// The figures that hold all models.
+fn figures(out: &mut String, figures: &[Figure]) {
+    out.push_str("\n## Figures\n\nEvery figure of the page is in `figures/`, as SVG and PNG.\n");
+    for figure in figures
+        .iter()
+        .filter(|f| f.legend.len() > 1 || f.name.starts_with("map-"))
+    {
+        let (name, caption) = (&figure.name, figure.caption.replace(['[', ']'], ""));
+        let _ = writeln!(out, "\n![{caption}](figures/{name}.svg)");
     }
 }
 
 fn differences(out: &mut String, comparisons: &[ComparisonRow]) {
-    let rows: Vec<_> = comparisons
-        .iter()
-        .filter(|c| c.protocol == PAPER && c.metric == "map")
-        .collect();
+    let rows: Vec<_> = comparisons.iter().filter(|c| is_headline(c)).collect();
     if rows.is_empty() {
         return;
     }
-    out.push_str("\n## Paired differences in mAP\n\nEvery metric is in `comparisons.csv`.\n\n| model | baseline | shots | difference | 95 % interval |\n|---|---|---:|---:|---:|\n");
+    out.push_str("\n## Paired differences\n\nEvery metric is in `comparisons.csv`.\n\n| model | baseline | protocol | shots | metric | difference | 95 % interval |\n|---|---|---|---:|---|---:|---:|\n");
     for c in rows {
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} |",
             cell(&c.model),
             cell(&c.reference),
+            cell(&c.protocol),
             c.shots,
+            label(&c.metric),
             signed(c.difference),
             signed_interval(c)
         );

@@ -4,29 +4,43 @@
 //! is computed anew but the paired differences of models ([`compare`]). The page is one offline file; the same tables
 //! and findings go to Markdown, CSV and the terminal.
 
+pub mod axis;
 pub mod commands;
+pub mod comparable;
 pub mod compare;
+pub mod confusion;
 pub mod examples;
 pub mod figures;
 pub mod findings;
 pub mod html;
+pub mod latex;
+pub mod lines;
 pub mod load;
+pub mod map;
 pub mod markdown;
 pub mod plot;
+pub mod protocols;
+pub mod raster;
+pub mod retrievals;
 pub mod table;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use logodex_schemas::evaluation::{ALL, ComparisonRow, EvaluationRow};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::durable::write_whole;
 use crate::eval::metrics::Metric;
+use crate::eval::n_way::N_WAY_K_SHOT;
+use crate::eval::open_set::OPEN_SET;
+use crate::eval::paper::PAPER_COSINE;
+use crate::eval::retrieval::RETRIEVAL;
 use crate::eval::{PAPER, PAPER_ORACLE, table as terminal};
 
-/// Writes `evaluation.csv`, `comparisons.csv`, `report.md` and `report.html` into `out` over the directories `runs`,
-/// and prints the paper's Table 5 in shape.
+/// Writes `evaluation.csv`, `comparisons.csv`, `report.md`, `report.html`, `tables.tex` and `figures/*.svg` and `.png`
+/// into `out` over the directories `runs`, and prints the paper's Table 5 in shape.
 ///
 /// A directory is told by what it holds: `evaluation.json` (an evaluated run, or the evaluation of an embedding file)
 /// or `stats.json` (from `logodex-data stats`).
@@ -37,12 +51,12 @@ use crate::eval::{PAPER, PAPER_ORACLE, table as terminal};
 pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
     let inputs = load::load(runs)?;
     let all = compare::comparisons(&inputs.models)?;
-    // The page shows the paper's test on the first region; the file holds everything.
+    // The page shows the paper's test and headlines of the others on the first region; the file holds everything.
     let is_shown = |row: &&ComparisonRow| {
-        [PAPER, PAPER_ORACLE].contains(&row.protocol.as_str())
-            && Metric::from_name(&row.metric).is_ok()
-            && row.slice == ALL
-            && Some(row.region) == inputs.region()
+        let of_paper = [PAPER, PAPER_ORACLE].contains(&row.protocol.as_str())
+            && Metric::from_name(&row.metric).is_ok();
+        let is_first = row.slice == ALL && Some(row.region) == inputs.region();
+        is_first && (of_paper || is_headline(row))
     };
     let comparisons: Vec<ComparisonRow> = all.iter().filter(is_shown).cloned().collect();
     let findings = findings::findings(&inputs, &comparisons);
@@ -56,11 +70,54 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
     write_whole(&out.join("comparisons.csv"), &csv(COMPARISON_HEADER, &all)?)?;
     write_whole(&out.join("report.md"), text.as_bytes())?;
     write_whole(&out.join("report.html"), page.as_bytes())?;
+    let tables = latex::render(&inputs, &comparisons);
+    write_whole(&out.join("tables.tex"), tables.as_bytes())?;
+    write_figures(&out.join("figures"), &inputs, &comparisons)?;
 
     let names: Vec<String> = inputs.models.iter().map(|m| m.name.clone()).collect();
     let rows: Vec<EvaluationRow> = rows.into_iter().cloned().collect();
     print!("{}", terminal::table(&rows, &names));
     Ok(())
+}
+
+/// Each figure as SVG and as PNG.
+fn write_figures(dir: &Path, inputs: &load::Inputs, comparisons: &[ComparisonRow]) -> Result<()> {
+    std::fs::create_dir_all(dir)
+        .with_context(|| format!("{}: cannot make the directory", dir.display()))?;
+    let rasterizer = raster::Rasterizer::new();
+    let figures = figures::all(inputs, comparisons);
+    figures.par_iter().try_for_each(|figure| {
+        // What stands below a model's name on the page names it here.
+        let description = &figure.panel.description;
+        let of_model = description.split_once(": ").is_some_and(|(name, _)| {
+            let mut models = inputs.models.iter();
+            models.any(|model| model.name == name)
+        });
+        let title = if of_model {
+            description
+        } else {
+            &figure.caption
+        };
+        let svg = figure.panel.standalone(title, &figure.legend)?;
+        let png = rasterizer.png(&svg).with_context(|| figure.name.clone())?;
+        write_whole(&dir.join(format!("{}.svg", figure.name)), svg.as_bytes())?;
+        write_whole(&dir.join(format!("{}.png", figure.name)), &png)
+    })
+}
+
+/// The metrics that stand for their protocol where all of them would be too many.
+const HEADLINES: [(&str, &str); 6] = [
+    (PAPER, "map"),
+    (PAPER_COSINE, "f1"),
+    (N_WAY_K_SHOT, "accuracy_5_way"),
+    (RETRIEVAL, "map_at_r"),
+    (OPEN_SET, "auroc"),
+    (OPEN_SET, "dir_at_far_1"),
+];
+
+/// Whether a difference is in one of [`HEADLINES`].
+fn is_headline(row: &ComparisonRow) -> bool {
+    HEADLINES.contains(&(row.protocol.as_str(), row.metric.as_str()))
 }
 
 const EVALUATION_HEADER: &[&str] = &[

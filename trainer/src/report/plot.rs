@@ -9,8 +9,13 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+pub use crate::report::axis::Axis;
+
 /// plotters draws on whole pixels: a panel is drawn this much larger than it is shown.
 const FINE: f64 = 4.0;
+
+/// Height of a line above a panel that stands alone.
+const TITLE: u32 = 20;
 
 /// Text and axes.
 pub const INK: RGBColor = RGBColor(0x1F, 0x23, 0x28);
@@ -61,6 +66,9 @@ pub enum Mark {
     Line(Vec<(f64, f64)>, RGBColor, Dash),
     /// An area between the axis and steps of equal width from x 0 to x 1: a histogram `(x0, x1, heights)`.
     Steps(f64, f64, Vec<f64>, RGBColor),
+    /// A unit square whose lower left corner is at a point, the deeper in colour the larger the share, with a word in
+    /// it: `(x, y, share, word, colour)`.
+    Cell(f64, f64, f64, String, RGBColor),
     /// A dot.
     Dot(f64, f64, RGBColor),
     /// A dot with a horizontal interval `(y, low, mean, high)`.
@@ -69,66 +77,6 @@ pub enum Mark {
     Heading(f64, String),
     /// A dashed vertical line with a word at its top.
     Rule(f64, String, RGBColor),
-}
-
-/// An axis.
-#[derive(Debug, Clone)]
-pub struct Axis {
-    /// Smallest value shown.
-    pub low: f64,
-    /// Largest.
-    pub high: f64,
-    /// Marked values and their words.
-    pub ticks: Vec<(f64, String)>,
-}
-
-impl Axis {
-    /// From `low` to `high` with about `count` round ticks, widened to them where `widen`.
-    pub fn round(low: f64, high: f64, count: usize, widen: bool) -> Self {
-        let (low, mut high) = (low.min(high), low.max(high));
-        if high - low < 1e-9 {
-            high = low + 1.0;
-        }
-        let step = step((high - low) / count.max(1) as f64);
-        let (first, last) = match widen {
-            true => ((low / step).floor(), (high / step - 1e-9).ceil()),
-            false => ((low / step - 1e-9).ceil(), (high / step + 1e-9).floor()),
-        };
-        let ticks = (first as i64..=last as i64)
-            .map(|i| {
-                let value = i as f64 * step;
-                (value, word(value, step))
-            })
-            .collect();
-        match widen {
-            true => Self {
-                low: first * step,
-                high: last * step,
-                ticks,
-            },
-            false => Self { low, high, ticks },
-        }
-    }
-}
-
-/// A tick's word with the places that its step needs; in powers of ten where those would be many.
-fn word(value: f64, step: f64) -> String {
-    let places = (-(1.01 * step).log10()).ceil().max(0.0) as usize;
-    match places {
-        0..=3 => format!("{value:.places$}").replace('-', "−"),
-        _ if value == 0.0 => "0".to_owned(),
-        _ => format!("{value:.1e}").replace('-', "−").replace(".0e", "e"),
-    }
-}
-
-/// 1, 2 or 5 times a power of ten, at least `least`.
-fn step(least: f64) -> f64 {
-    let scale = 10f64.powf(least.max(1e-12).log10().floor());
-    [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|m| m * scale)
-        .find(|s| *s >= least * (1.0 - 1e-9))
-        .unwrap_or(10.0 * scale)
 }
 
 /// A panel. Sizes are pixels as shown.
@@ -200,6 +148,46 @@ impl Panel {
         let fixed = format!("width=\"{}\" height=\"{}\"", size.0, size.1);
         let label = minijinja::HtmlEscape(&self.description);
         Ok(svg.replacen(&fixed, &format!("role=\"img\" aria-label=\"{label}\""), 1))
+    }
+
+    /// The panel as a file of its own: on white, twice as large as on a page, below `title` and the names of `legend`.
+    ///
+    /// # Errors
+    /// None is expected: drawing goes to memory.
+    pub fn standalone(&self, title: &str, legend: &[(RGBColor, String)]) -> Result<String> {
+        let mut words = String::new();
+        let mut say = |line: usize, colour, word: &str| {
+            let y = TITLE * (line as u32 + 1) - 6;
+            words += &format!(
+                "<text x=\"12\" y=\"{y}\" font-family=\"sans-serif\" font-size=\"13\" fill=\"{}\">{}</text>\n",
+                hex(colour),
+                minijinja::HtmlEscape(word)
+            );
+        };
+        // Two lines where one would be too long.
+        let is_long = title.chars().count() as u32 * 7 > self.width;
+        let titles: Vec<&str> = match title.split_once(": ").filter(|_| is_long) {
+            Some((name, rest)) => vec![name, rest],
+            None => vec![title],
+        };
+        for (line, title) in titles.iter().enumerate() {
+            say(line, INK, title);
+        }
+        for (line, (colour, name)) in legend.iter().enumerate() {
+            say(titles.len() + line, *colour, &format!("— {name}"));
+        }
+        let top = TITLE * (titles.len() + legend.len()) as u32;
+        let (width, height) = (self.width, self.height + top);
+        let inner = format!(
+            "<svg y=\"{top}\" width=\"{width}\" height=\"{}\" ",
+            self.height
+        );
+        Ok(format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {width} {height}\">\n<rect width=\"100%\" height=\"100%\" fill=\"#FFFFFF\"/>\n{words}{}</svg>\n",
+            2 * width,
+            2 * height,
+            self.svg()?.replacen("<svg ", &inner, 1)
+        ))
     }
 
     fn draw(&self, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>> {
@@ -297,6 +285,13 @@ fn draw_mark(
             area.draw(&Polygon::new(outline.clone(), colour.mix(0.28).filled()))?;
             line(area, outline, *colour, 1.4)?;
         }
+        Mark::Cell(x, y, share, word, colour) => {
+            let corners = [(f.x(*x), f.y(*y)), (f.x(x + 1.0), f.y(y + 1.0))];
+            let fill = colour.mix(0.08 + 0.72 * share).filled();
+            area.draw(&Rectangle::new(corners, fill))?;
+            let at = (f.x(x + 0.5), f.y(y + 0.5));
+            text(area, word, at, 10.5, INK, HPos::Center, VPos::Center)?;
+        }
         Mark::Dot(x, y, colour) => dot(area, (f.x(*x), f.y(*y)), 4.0, *colour)?,
         Mark::Interval(y, low, mean, high, colour) => {
             let y = f.y(*y);
@@ -375,29 +370,6 @@ fn text(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ticks_are_round_and_words_have_the_places_they_need() {
-        let words = |axis: Axis| -> Vec<String> { axis.ticks.into_iter().map(|t| t.1).collect() };
-        assert_eq!(
-            words(Axis::round(0.0, 1.0, 5, true)),
-            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
-        );
-        assert_eq!(
-            words(Axis::round(0.0, 29.0, 6, false)),
-            ["0", "5", "10", "15", "20", "25"]
-        );
-        assert_eq!(
-            words(Axis::round(-0.07, 0.26, 4, true)),
-            ["−0.1", "0.0", "0.1", "0.2", "0.3"]
-        );
-        assert_eq!(
-            words(Axis::round(0.0, 3e-4, 3, true)),
-            ["0", "1e−4", "2e−4", "3e−4"]
-        );
-        let flat = Axis::round(0.4, 0.4, 4, true);
-        assert!(flat.high > flat.low && flat.ticks.len() >= 2);
-    }
 
     #[test]
     fn a_panel_is_an_element_of_the_page_and_names_are_escaped() {

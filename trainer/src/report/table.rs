@@ -1,22 +1,40 @@
-//! Table 5 as cells: what is best in a row, and what lies below the floor of doing nothing clever.
+//! The tables: for every protocol what each model reached, with its interval, what is best in a row, and what lies below
+//! the floor of doing nothing clever. The page, Markdown and LaTeX each set the same tables.
 
-use logodex_schemas::evaluation::ThresholdKind;
+use logodex_schemas::dataset::Region;
+use logodex_schemas::evaluation::{ALL, EvaluationRow, ThresholdKind};
 use serde::Serialize;
 
 use crate::eval::floors::FLOORS;
-use crate::eval::table::METRICS;
+use crate::eval::retrieval::RETRIEVAL;
 use crate::eval::{PAPER, PAPER_ORACLE};
 use crate::report::load::Inputs;
+use crate::report::protocols::{Better, protocols};
 use crate::report::{is_baseline, plain};
 
-/// A block of the table: one number of shots.
+/// The tables of one protocol on one region.
 #[derive(Debug, Serialize)]
-pub struct Block {
-    /// Supports per episode.
-    pub shots: u32,
+pub struct Section {
+    /// Protocol, as in `evaluation.csv`.
+    pub protocol: &'static str,
+    /// What the page calls it.
+    pub title: &'static str,
+    /// How it asks.
+    pub text: &'static str,
+    /// A table per number of shots.
+    pub tables: Vec<Table>,
+}
+
+/// A table.
+#[derive(Debug, Serialize)]
+pub struct Table {
+    /// A name of letters, digits and hyphens, its own on the page.
+    pub id: String,
+    /// What it is over.
+    pub title: String,
     /// Columns: the models in order, then the floors.
     pub columns: Vec<Column>,
-    /// Rows: the metrics.
+    /// Rows: the metrics or slices.
     pub lines: Vec<Line>,
 }
 
@@ -29,13 +47,11 @@ pub struct Column {
     pub role: &'static str,
 }
 
-/// A metric's row.
+/// A row.
 #[derive(Debug, Serialize)]
 pub struct Line {
-    /// Metric, as in `evaluation.csv`.
-    pub metric: &'static str,
-    /// Metric, as printed.
-    pub label: &'static str,
+    /// Metric or slice, as printed.
+    pub label: String,
     /// One per column; none where it was not computed.
     pub cells: Vec<Option<Cell>>,
 }
@@ -51,22 +67,141 @@ pub struct Cell {
     pub high: f64,
     /// Whether no model is better.
     pub best: bool,
-    /// The floor above it, where one is.
+    /// The floor that is better, where one is.
     pub below: Option<&'static str>,
 }
 
-/// The blocks, by shots. Higher is better for every metric.
-pub fn blocks(inputs: &Inputs) -> Vec<Block> {
-    let columns = columns(inputs);
-    let block = |shots| Block {
-        shots,
-        columns: columns.clone(),
-        lines: METRICS
-            .iter()
-            .map(|&(metric, label)| line(inputs, &columns, shots, metric, label))
-            .collect(),
+/// What a row of a table is about.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    protocol: &'a str,
+    shots: u32,
+    metric: &'a str,
+    better: Better,
+    region: Region,
+    slice: &'a str,
+}
+
+/// Every protocol that was asked on a region.
+pub fn sections(inputs: &Inputs, region: Region) -> Vec<Section> {
+    let mut sections = Vec::new();
+    for (protocol, title, text, metrics) in protocols() {
+        let tables: Vec<Table> = shots(inputs, protocol, region)
+            .into_iter()
+            .map(|shots| {
+                let lines = metrics.iter().map(|&(metric, label, better)| {
+                    let about = About {
+                        protocol,
+                        shots,
+                        metric,
+                        better,
+                        region,
+                        slice: ALL,
+                    };
+                    line(inputs, about, label.to_owned())
+                });
+                Table {
+                    id: id(protocol, shots, region),
+                    title: match shots {
+                        0 => "all queries".to_owned(),
+                        shots => format!("{shots}-shot"),
+                    },
+                    columns: columns(inputs),
+                    lines: lines.filter(has_values).collect(),
+                }
+            })
+            .collect();
+        if !tables.is_empty() {
+            sections.push(Section {
+                protocol,
+                title,
+                text,
+                tables,
+            });
+        }
+    }
+    sections
+}
+
+/// What is shown of every slice: protocol, shots, metric, and a title.
+const OF_SLICES: [(&str, u32, &str, &str); 3] = [
+    (RETRIEVAL, 0, "recall_at_1", "Recall@1 of retrieval"),
+    (RETRIEVAL, 0, "map_at_r", "MAP@R of retrieval"),
+    (PAPER, 1, "map", "1-shot mAP of the paper's test"),
+];
+
+/// A table per metric of [`OF_SLICES`], a line per category and slice.
+pub fn slices(inputs: &Inputs, region: Region) -> Vec<Table> {
+    let mut tables = Vec::new();
+    for (protocol, shots, metric, title) in OF_SLICES {
+        let mut lines = Vec::new();
+        for (slice, brands) in slice_names(inputs, protocol, shots, metric, region) {
+            let about = About {
+                protocol,
+                shots,
+                metric,
+                better: Better::Higher,
+                region,
+                slice: &slice,
+            };
+            lines.push(line(inputs, about, format!("{slice} ({brands} brands)")));
+        }
+        // Everything alone is in the protocol's own table.
+        if lines.len() > 1 {
+            tables.push(Table {
+                id: format!("slices-{}", id(metric, shots, region)),
+                title: title.to_owned(),
+                columns: columns(inputs),
+                lines,
+            });
+        }
+    }
+    tables
+}
+
+/// Everything, then the slices in the order of the rows, each with its number of brands.
+pub fn slice_names(
+    inputs: &Inputs,
+    protocol: &str,
+    shots: u32,
+    metric: &str,
+    region: Region,
+) -> Vec<(String, u32)> {
+    let mut names: Vec<(String, u32)> = Vec::new();
+    for row in inputs.models.iter().flat_map(|model| &model.rows) {
+        let is_of = row.protocol == protocol && row.shots == shots && row.metric == metric;
+        if is_of && row.region == region && !names.iter().any(|(name, _)| *name == row.slice) {
+            names.push((row.slice.clone(), row.brands));
+        }
+    }
+    names
+}
+
+fn has_values(line: &Line) -> bool {
+    line.cells.iter().any(Option::is_some)
+}
+
+fn id(protocol: &str, shots: u32, region: Region) -> String {
+    let shots = if shots == 0 {
+        String::new()
+    } else {
+        format!("-{shots}-shot")
     };
-    inputs.shots().into_iter().map(block).collect()
+    format!(
+        "{}{shots}-{}",
+        protocol.replace('_', "-"),
+        crate::eval::region_name(region)
+    )
+}
+
+/// The numbers of supports of a protocol on a region, ascending.
+fn shots(inputs: &Inputs, protocol: &str, region: Region) -> Vec<u32> {
+    let rows = inputs.models.iter().flat_map(|model| &model.rows);
+    let is_of = |row: &&EvaluationRow| row.protocol == protocol && row.region == region;
+    let mut shots: Vec<u32> = rows.filter(is_of).map(|row| row.shots).collect();
+    shots.sort_unstable();
+    shots.dedup();
+    shots
 }
 
 fn columns(inputs: &Inputs) -> Vec<Column> {
@@ -87,53 +222,74 @@ fn columns(inputs: &Inputs) -> Vec<Column> {
         .collect()
 }
 
-fn line(
-    inputs: &Inputs,
-    columns: &[Column],
-    shots: u32,
-    metric: &'static str,
-    label: &'static str,
-) -> Line {
-    let value = |name: &str| inputs.value(name, PAPER, shots, metric);
-    let best = columns
-        .iter()
-        .filter(|column| column.role != "floor")
+fn line(inputs: &Inputs, about: About, label: String) -> Line {
+    let value = |name: &str| {
+        let About {
+            protocol,
+            shots,
+            metric,
+            region,
+            slice,
+            ..
+        } = about;
+        inputs.find(name, protocol, shots, metric, region, slice)
+    };
+    let columns = columns(inputs);
+    let of_models = columns.iter().filter(|column| column.role != "floor");
+    let means = of_models
         .filter_map(|column| value(&column.name))
-        .map(|row| row.mean)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let cells = columns
-        .iter()
-        .map(|column| {
-            let is_floor = column.role == "floor";
-            value(&column.name).map(|row| Cell {
-                mean: row.mean,
-                low: row.ci_low,
-                high: row.ci_high,
-                best: !is_floor && row.mean == best,
-                below: (!is_floor)
-                    .then(|| floor_above(inputs, shots, metric, row.mean))
-                    .flatten(),
-            })
+        .map(|row| row.mean);
+    let best = match about.better {
+        Better::Higher => means.fold(f64::NEG_INFINITY, f64::max),
+        Better::Lower => means.fold(f64::INFINITY, f64::min),
+        Better::Target => f64::NAN,
+    };
+    let cells = columns.iter().map(|column| {
+        let is_floor = column.role == "floor";
+        value(&column.name).map(|row| Cell {
+            mean: row.mean,
+            low: row.ci_low,
+            high: row.ci_high,
+            best: !is_floor && row.mean == best,
+            below: (!is_floor)
+                .then(|| better_floor(about.better, row.mean, value))
+                .flatten(),
         })
-        .collect();
+    });
     Line {
-        metric,
         label,
-        cells,
+        cells: cells.collect(),
     }
 }
 
-/// The highest floor above a value.
-pub fn floor_above(inputs: &Inputs, shots: u32, metric: &str, mean: f64) -> Option<&'static str> {
-    let value = |floor: &&str| {
-        inputs
-            .value(floor, PAPER, shots, metric)
-            .map_or(f64::NEG_INFINITY, |row| row.mean)
+/// The floor farthest ahead of a value, where one is ahead.
+fn better_floor<'a>(
+    better: Better,
+    mean: f64,
+    value: impl Fn(&str) -> Option<&'a EvaluationRow>,
+) -> Option<&'static str> {
+    let ahead = |floor: &&'static str| {
+        let floor = value(floor)?.mean;
+        Some(match better {
+            Better::Higher => floor - mean,
+            Better::Lower => mean - floor,
+            Better::Target => 0.0,
+        })
     };
-    FLOORS
+    let floors = FLOORS
         .into_iter()
-        .filter(|floor| value(floor) > mean)
-        .max_by(|a, b| value(a).total_cmp(&value(b)))
+        .filter_map(|floor| Some((floor, ahead(&floor)?)));
+    floors
+        .filter(|(_, ahead)| *ahead > 0.0)
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(floor, _)| floor)
+}
+
+/// The highest floor above a value of the paper's test.
+pub fn floor_above(inputs: &Inputs, shots: u32, metric: &str, mean: f64) -> Option<&'static str> {
+    better_floor(Better::Higher, mean, |floor| {
+        inputs.value(floor, PAPER, shots, metric)
+    })
 }
 
 /// A line of the table of thresholds.

@@ -1,8 +1,11 @@
 //! The report over made-up runs. With `LOGODEX_REPORT_DEMO=DIR` the page of [`the_whole_page`] is kept there, to be
 //! looked at in a browser, and with `LOGODEX_STATS_DEMO=DIR` the dataset's figures are taken from there.
 
+mod forms;
 mod made;
+mod shown;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
@@ -15,8 +18,11 @@ use made::{Made, demo, made, write_model, write_stats};
 struct Written {
     html: String,
     markdown: String,
+    latex: String,
     evaluation: String,
     comparisons: String,
+    /// The files of `figures/`, by name.
+    figures: BTreeMap<String, Vec<u8>>,
 }
 
 fn write_report(models: &[Made], stats: bool) -> Written {
@@ -34,8 +40,19 @@ fn write_report(models: &[Made], stats: bool) -> Written {
     Written {
         html: read("report.html"),
         markdown: read("report.md"),
+        latex: read("tables.tex"),
         evaluation: read("evaluation.csv"),
         comparisons: read("comparisons.csv"),
+        figures: fs::read_dir(out.join("figures"))
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|e| {
+                (
+                    e.file_name().into_string().unwrap(),
+                    fs::read(e.path()).unwrap(),
+                )
+            })
+            .collect(),
     }
 }
 
@@ -55,24 +72,30 @@ fn the_whole_page() {
 
     // Offline: nothing is fetched, and the only addresses are names of namespaces.
     let without_namespaces = html.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
-    for forbidden in ["http://", "https://", "<script", "<link", "@import", "url("] {
+    for forbidden in ["http://", "https://", "<link", "@import", "url("] {
         assert!(!without_namespaces.contains(forbidden), "{forbidden}");
     }
 
-    // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6.
+    // The one program, and its data; a brand's name cannot add another.
+    assert_eq!(html.matches("<script>").count(), 1);
+    assert_eq!(html.matches("<script type=\"application/json\"").count(), 1);
+    assert_eq!(html.matches("<script").count(), 2);
+    assert!(html.contains(&format!("script-src {}", crate::report::map::script_hash())));
+
+    // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6, confusion 6, maps 6, curves 4, slices 2.
     assert_eq!(
         html.matches("<svg role=\"img\"").count(),
-        2 + 2 + 12 + 9 + 12
+        2 + 2 + 12 + 9 + 12 + 6 + 6 + 4 + 2
     );
     assert_eq!(
         html.matches("unfreeze\n").count(),
         6,
         "on each panel of two runs"
     );
+    // Three examples once, not once a model; then per model 6 × 7 found, 5 pairs, and the map's 60 rows once.
     assert_eq!(
         html.matches("data:image/jpeg;base64,").count(),
-        9,
-        "each picture once, not once a model"
+        9 + 6 * (42 + 10) + 60
     );
     assert_eq!(html.matches("data:image/svg+xml;base64,").count(), 2);
     assert_eq!(
@@ -84,9 +107,14 @@ fn the_whole_page() {
         "results",
         "findings",
         "thresholds",
+        "curves",
+        "slices",
         "learning",
         "similarities",
         "examples",
+        "retrievals",
+        "confusion",
+        "map",
         "dataset",
         "reproduce",
     ] {
@@ -98,7 +126,7 @@ fn the_whole_page() {
     for (_, label) in METRICS {
         assert_eq!(
             html.matches(&format!("<tr><th>{label}</th>")).count(),
-            2,
+            if label == "mAP" { 3 } else { 2 },
             "{label}"
         );
     }
@@ -146,11 +174,14 @@ fn rows_are_gathered_and_floors_stand_once() {
         Some("model,protocol,shots,metric,mean,ci_low,ci_high,region,slice,brands")
     );
     let lines: Vec<&str> = lines.collect();
-    // A model: (6 + 2 + 4) × 2; random (6 + 2 + 4) × 2 and reject_all 8 × 2.
-    assert_eq!(lines.len(), 6 * 24 + 24 + 16);
+    // A model: (6 + 2 + 4) × 2, then 6 + 7 on two regions and 4 of slices; random (6 + 2 + 4) × 2 and 13, reject_all 8 × 2.
+    assert_eq!(lines.len(), 6 * (24 + 17) + 24 + 16 + 13);
     let mut keys: Vec<_> = lines
         .iter()
-        .map(|l| l.splitn(5, ',').take(4).collect::<Vec<_>>())
+        .map(|l| {
+            let cells: Vec<&str> = l.split(',').collect();
+            (cells[..4].to_vec(), cells[7..9].to_vec())
+        })
         .collect();
     keys.sort();
     keys.dedup();
@@ -161,9 +192,11 @@ fn rows_are_gathered_and_floors_stand_once() {
     );
     assert!(
         lines
-            .last()
-            .unwrap()
-            .starts_with("random,paper,5,distance_ratio,1.0")
+            .iter()
+            .rev()
+            .take(29)
+            .all(|l| l.starts_with("random,") || l.starts_with("reject_all,")),
+        "the floors stand last"
     );
 
     // Three models × three baselines × two shots × (6 + 4).
@@ -235,6 +268,7 @@ fn the_same_inputs_give_the_same_bytes_wherever_they_lie() {
     );
     assert!(a.html == b.html && a.markdown == b.markdown);
     assert!(a.evaluation == b.evaluation && a.comparisons == b.comparisons);
+    assert!(a.latex == b.latex && a.figures == b.figures);
 }
 
 #[test]
@@ -257,6 +291,8 @@ fn what_cannot_be_reported_is_refused_with_its_reason() {
         "evaluation.csv",
         "episodes.csv",
         "metrics.jsonl",
+        "confusion.csv",
+        "curves.csv",
         "pictures/row-101.jpg",
     ] {
         let (path, aside) = (good.join(name), root.path().join("aside"));

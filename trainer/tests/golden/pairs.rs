@@ -1,9 +1,10 @@
 //! Losses over labelled batches and over classes, miners and the cross-batch memory against pytorch-metric-learning.
 
-use logodex_schemas::train::{MemoryConfig, MinerConfig};
+use logodex_schemas::train::{LossConfig, MemoryConfig, MinerConfig, SamplerKind, TrainConfig};
 use logodex_trainer::config;
 use logodex_trainer::learner::Learner;
-use logodex_trainer::loss::{classes, l2_normalize, labelled};
+use logodex_trainer::loss::labelled::{self, Measure};
+use logodex_trainer::loss::{classes, l2_normalize};
 use logodex_trainer::memory::Memory;
 use logodex_trainer::miner::{Labels, Selection, distance_weights, mine};
 use logodex_trainer::model::Parameter;
@@ -33,7 +34,7 @@ fn selected(miner: &MinerConfig, x: &Tensor, labels: &Tensor) -> Selection {
         references: labels,
         own: &own,
     };
-    mine(miner, x, x, labels, (7, 0))
+    mine(miner, |measure| measure.between(x, x), DIM, labels, (7, 0))
 }
 
 const MINERS: [(&str, MinerConfig); 4] = [
@@ -53,7 +54,6 @@ fn pair_loss(name: &str, x: &Tensor, references: &Tensor, selection: &Selection)
         "multi_similarity" => labelled::multi_similarity(&cosines, selection, (2.0, 50.0, 0.5)),
         "sup_con" => labelled::sup_con(&cosines, selection, 0.1),
         "circle" => labelled::circle(&cosines, selection, 0.25, 8.0),
-        "circle_80" => labelled::circle(&cosines, selection, 0.4, 80.0),
         "contrastive_cosine" => labelled::contrastive_cosine(&cosines, selection, 0.2),
         "contrastive_euclidean" => {
             labelled::contrastive_euclidean(&labelled::distances(x, references), selection, 1.0)
@@ -104,28 +104,51 @@ fn miners_select_what_pytorch_metric_learning_selects() {
     assert_eq!(triplets, golden["miner.semi_hard.triplets"]);
 }
 
+/// A learner on the CPU; what it costs embeddings is decided by the configuration that [`Learner::loss`] is given.
+fn learner() -> (Learner, TrainConfig) {
+    let text = "[model]\narch = \"resnet18\"\nhead = \"linear\"\nembedding_dim = 16\n[loss]\nkind = \"sup_con\"\ntemperature = 0.1\n[schedule]\nepochs = 1\n[runtime]\ndevice = \"cpu\"\nthreads = 1\n";
+    let config = config::parse(text.as_bytes()).unwrap();
+    let runtime = Runtime::start(&config.runtime).unwrap();
+    (Learner::new(&config, 8, &runtime).unwrap(), config)
+}
+
+const MULTI_SIMILARITY: LossConfig = LossConfig::MultiSimilarity {
+    alpha: 2.0,
+    beta: 50.0,
+    base: 0.5,
+};
+
 #[test]
 fn pair_losses_equal_pytorch_metric_learning_with_every_miner() {
     let (x, labels) = (l2_normalize(&batch("batch")), Tensor::from_slice(&LABELS));
-    for (miner, config) in MINERS {
-        for name in [
-            "multi_similarity",
-            "sup_con",
-            "circle",
-            "circle_80",
-            "contrastive_euclidean",
-            "contrastive_cosine",
+    let (mut learner, mut config) = learner();
+    let circle = |margin, gamma| LossConfig::Circle { margin, gamma };
+    for (miner, miner_config) in MINERS {
+        for (loss, loss_config) in [
+            ("multi_similarity", MULTI_SIMILARITY),
+            ("sup_con", LossConfig::SupCon { temperature: 0.1 }),
+            ("circle", circle(0.25, 8.0)),
+            ("circle_80", circle(0.4, 80.0)),
+            (
+                "contrastive_euclidean",
+                LossConfig::ContrastiveEuclidean { margin: 1.0 },
+            ),
+            (
+                "contrastive_cosine",
+                LossConfig::ContrastiveCosine { margin: 0.2 },
+            ),
         ] {
+            (config.miner, config.loss) = (miner_config, loss_config);
+            config.data.sampler = Some(SamplerKind::Pk);
             let x = leaf(&x);
-            let loss = pair_loss(name, &x, &x, &selected(&config, &x, &labels));
-            check(&format!("{name}.{miner}"), &loss, &[&x]);
+            let cost = learner.loss(&config, &x, &labels, 0, 0);
+            check(&format!("{loss}.{miner}"), &cost, &[&x]);
         }
-        for margin in ["0.2", "1.0"] {
+        for margin in [0.2, 1.0] {
+            config.loss = LossConfig::Triplet { margin };
             let x = leaf(&x);
-            let selection = selected(&config, &x, &labels);
-            let distance = labelled::distances(&x, &x);
-            let loss = labelled::triplet(&distance, &selection, margin.parse().unwrap());
-            check(&format!("triplet.{miner}.{margin}"), &loss, &[&x]);
+            let cost = learner.loss(&config, &x, &labels, 0, 0);
+            check(&format!("triplet.{miner}.{margin:?}"), &cost, &[&x]);
         }
     }
 }
@@ -155,7 +178,11 @@ fn negatives_are_drawn_with_the_probabilities_of_their_distances() {
     let counts = Tensor::zeros([BATCH, BATCH], (Kind::Double, Device::Cpu));
     let draws = 400;
     for number in 0..draws {
-        let drawn = mine(&miner, &x, &x, places, (7, number));
+        let draw = || {
+            let measured = |measure: Measure| measure.between(&x, &x);
+            mine(&miner, measured, DIM, places, (7, number))
+        };
+        let drawn = draw();
         drawn.for_each(|anchor, positive, negatives| {
             let at = positive.unsqueeze(1);
             let own_label = labels.index_select(0, anchor);
@@ -165,8 +192,7 @@ fn negatives_are_drawn_with_the_probabilities_of_their_distances() {
                 .shallow_clone()
                 .index_add_(0, anchor, &negatives.to_kind(Kind::Double));
         });
-        let again = mine(&miner, &x, &x, places, (7, number)).pairs();
-        assert_eq!(drawn.pairs(), again);
+        assert_eq!(drawn.pairs(), draw().pairs());
     }
     // Row 0 has three positives, so 1,200 draws: within five standard deviations everywhere.
     let (drawn, weights) = (counts.get(0) / 1200.0, weights.get(0).to_kind(Kind::Double));
@@ -230,7 +256,8 @@ fn the_memory_equals_pytorch_metric_learning_while_it_fills_and_turns() {
                     references: &past.labels,
                     own: &past.own,
                 };
-                let selection = mine(config, &x, &past.embeddings, places, (7, 0));
+                let measured = |measure: Measure| measure.between(&x, &past.embeddings);
+                let selection = mine(config, measured, DIM, places, (7, 0));
                 let loss = pair_loss(name, &x, &past.embeddings, &selection);
                 check(&format!("memory.{name}.{miner}.{step}"), &loss, &[&x]);
             }
@@ -342,19 +369,23 @@ fn mining_4096_embeddings_takes_less_than_a_gigabyte() {
     let n = 4096;
     let x = leaf(&l2_normalize(&centred("many", &[n, 128], 1.0)));
     let labels = Tensor::arange(n, (Kind::Int64, Device::Cpu)).divide_scalar_mode(8, "floor");
+    let (mut learner, mut config) = learner();
+    config.data.sampler = Some(SamplerKind::Pk);
     let before = peak_bytes();
-    for miner in [
-        MinerConfig::SemiHard { margin: 0.2 },
-        MinerConfig::DistanceWeighted {
-            cutoff: 0.5,
-            nonzero_loss_cutoff: 1.4,
-        },
+    let triplet = LossConfig::Triplet { margin: 0.2 };
+    let weighted = MinerConfig::DistanceWeighted {
+        cutoff: 0.5,
+        nonzero_loss_cutoff: 1.4,
+    };
+    let similar = MinerConfig::MultiSimilarity { epsilon: 0.1 };
+    for (miner, loss) in [
+        (MinerConfig::SemiHard { margin: 0.2 }, triplet),
+        (weighted, triplet),
+        (similar, MULTI_SIMILARITY),
     ] {
-        let selection = selected(&miner, &x, &labels);
-        labelled::triplet(&labelled::distances(&x, &x), &selection, 0.2).backward();
+        (config.miner, config.loss) = (miner, loss);
+        learner.loss(&config, &x, &labels, 0, 0).backward();
     }
-    let miner = MinerConfig::MultiSimilarity { epsilon: 0.1 };
-    pair_loss("multi_similarity", &x, &x, &selected(&miner, &x, &labels)).backward();
     assert!(x.grad().isfinite().all().int64_value(&[]) == 1);
     let taken = peak_bytes() - before;
     assert!(taken < 1_000_000_000, "{taken} bytes");

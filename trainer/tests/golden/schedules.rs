@@ -2,7 +2,7 @@
 
 use logodex_schemas::train::{LrSchedule, OptimizerConfig, ScheduleConfig, Unfreeze};
 use logodex_trainer::model::Group;
-use logodex_trainer::schedule::{Share, frozen_stages, lr_factor, rate, share, steps_per_epoch};
+use logodex_trainer::schedule::{batches_of_step, frozen_stages, lr_factor, rate, steps_per_epoch};
 
 use crate::golden;
 
@@ -90,22 +90,20 @@ fn each_group_has_its_own_rate() {
 
 #[test]
 fn batches_share_a_step_and_the_last_step_of_an_epoch_takes_what_remains() {
-    let shares: Vec<(u64, bool, bool)> = (0..7)
-        .map(|batch| share(batch, 7, 3))
-        .map(|Share { of, first, last }| (of, first, last))
-        .collect();
-    let whole = [(3, true, false), (3, false, false), (3, false, true)];
-    assert_eq!(shares[..3], whole);
-    assert_eq!(shares[3..6], whole);
-    assert_eq!(shares[6], (1, true, true));
-    assert_eq!(steps_per_epoch(7, 3), 3);
-    assert_eq!(shares.iter().filter(|(_, _, last)| *last).count(), 3);
-    let alone = Share {
-        of: 1,
-        first: true,
-        last: true,
+    let steps = |batches, accumulate| {
+        let (mut done, mut steps) = (0, Vec::new());
+        while done < batches {
+            steps.push(batches_of_step(done, batches, accumulate));
+            done += steps[steps.len() - 1];
+        }
+        assert_eq!(done, batches);
+        assert_eq!(steps.len() as u64, steps_per_epoch(batches, accumulate));
+        steps
     };
-    assert!((0..7).all(|batch| share(batch, 7, 1) == alone));
+    assert_eq!(steps(7, 3), [3, 3, 1]);
+    assert_eq!(steps(6, 3), [3, 3]);
+    assert_eq!(steps(2, 3), [2]);
+    assert_eq!(steps(3, 1), [1, 1, 1]);
 }
 
 #[test]

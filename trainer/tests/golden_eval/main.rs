@@ -1,6 +1,8 @@
 //! The evaluator's arithmetic against numpy and scikit-learn: `golden.json` and `embeddings.safetensors` are written by
 //! `make_golden.py` beside this file, which shares nothing with the code judged here.
 
+mod tsne;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 

@@ -9,7 +9,7 @@ use logodex_schemas::train::{Arch, Head, ModelConfig, OptimizerConfig, Optimizer
 use logodex_trainer::loss;
 use logodex_trainer::model::{EmbeddingNet, Group, Mode, Parameter};
 use logodex_trainer::optimizer::{Optimizer, zero_grad};
-use logodex_trainer::schedule::share;
+use logodex_trainer::schedule::batches_of_step;
 use logodex_trainer::torch::{autocast_bf16, load_tensors, save_tensors, set_threads};
 use tch::{Device, Kind, Tensor};
 
@@ -214,14 +214,11 @@ fn accumulated_batches_give_the_gradient_of_one_large_batch() {
     zero_grad(net.parameters());
     mean_loss(&features).backward();
     let whole = weight.grad().copy();
-    for batch in 0..4 {
-        let share = share(batch, 4, 4);
-        if share.first {
-            zero_grad(net.parameters());
-        }
-        let rows = features.narrow(0, batch as i64 * 3, 3);
-        (mean_loss(&rows) / share.of as f64).backward();
-        assert_eq!(share.last, batch == 3);
+    let size = batches_of_step(0, 4, 4);
+    zero_grad(net.parameters());
+    for batch in 0..size as i64 {
+        let rows = features.narrow(0, batch * 3, 3);
+        (mean_loss(&rows) / size as f64).backward();
     }
     let off = (weight.grad() - &whole).abs().max().double_value(&[]);
     assert!(off <= 1e-5 * whole.abs().max().double_value(&[]), "{off}");

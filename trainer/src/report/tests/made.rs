@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use image::{ImageFormat, Rgb, RgbImage};
 use logodex_schemas::dataset::{Counts, Region};
 use logodex_schemas::evaluation::{
-    EpisodeRow, Evaluation, EvaluationRow, Example, JudgedRegion, RowPicture, SimilarityHistogram,
-    Threshold, ThresholdKind, TooFew, evaluation_header,
+    CurveRow, EpisodeRow, Evaluation, EvaluationRow, Example, JudgedRegion, RowPicture,
+    SimilarityHistogram, Threshold, ThresholdKind, TooFew, evaluation_header,
 };
 use logodex_schemas::run::{LearningRates, MetricsLine};
 use logodex_schemas::stats::{CategoryStats, DatasetStats, SampleRow, stats_header};
 use rand::Rng;
 
+use super::shown;
 use crate::eval::metrics::Metric;
 use crate::random::stream;
 
@@ -182,6 +183,7 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
         rows.push(row("random", "paper", shots, "trace_ratio", 0.09));
         rows.push(row("random", "paper", shots, "distance_ratio", 1.0));
     }
+    others(made, &mut rows);
     let evaluation = Evaluation {
         header: evaluation_header(),
         model: made.name.to_owned(),
@@ -193,13 +195,15 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
         embedding_dim: 256,
         test_brands: 30,
         test_rows: 360,
-        regions: vec![JudgedRegion {
-            region: Region::Object,
-            test_brands: 30,
-            test_rows: 360,
-            val_brands: 10,
-            val_rows: 120,
-        }],
+        regions: [Region::Object, Region::Image]
+            .map(|region| JudgedRegion {
+                region,
+                test_brands: 30,
+                test_rows: 360,
+                val_brands: 10,
+                val_rows: 120,
+            })
+            .into(),
         too_few: vec![TooFew {
             region: Region::Object,
             protocol: "paper".to_owned(),
@@ -211,9 +215,9 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
         open_set_thresholds: vec![],
         histograms,
         examples,
-        retrievals: vec![],
-        confusions: vec![],
-        map: None,
+        retrievals: shown::retrievals(&dir, made),
+        confusions: shown::confusions(&dir),
+        map: Some(shown::map(&dir, made)),
     };
     fs::write(
         dir.join("evaluation.json"),
@@ -222,10 +226,89 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
     .unwrap();
     write_csv(&dir.join("evaluation.csv"), &rows);
     write_csv(&dir.join("episodes.csv"), &episodes);
+    write_csv(&dir.join("confusion.csv"), &shown::confusion());
+    write_csv(&dir.join("curves.csv"), &curves(made));
     if let Some(epochs) = made.epochs {
         write_training(&dir, made, epochs);
     }
     dir
+}
+
+/// The protocols beside the paper's, and the model's slices, on both regions, and what floors there are.
+fn others(made: &Made, rows: &mut Vec<EvaluationRow>) {
+    let own = rows.iter().take_while(|row| row.model == made.name).count();
+    let mut mine = Vec::new();
+    let mut floors = Vec::new();
+    for region in [Region::Object, Region::Image] {
+        let mut push = |protocol: &str, shots: u32, metric: &str, value: f64, floor: f64| {
+            let of = |model: &str, mean| EvaluationRow {
+                region,
+                ..row(model, protocol, shots, metric, mean)
+            };
+            mine.push(of(made.name, value));
+            floors.push(of("random", floor));
+        };
+        let good = made.quality;
+        push("n_way_k_shot", 1, "accuracy_5_way", 0.4 + 0.5 * good, 0.2);
+        push("retrieval", 0, "recall_at_1", good + 0.1, 0.05);
+        push("retrieval", 0, "map_at_r", good - 0.1, 0.02);
+        push("open_set", 1, "auroc", 0.5 + 0.5 * good, 0.5);
+        // Lower is better: the best model has the least, and one above 0.5 lies below the floor.
+        push("open_set", 1, "eer", 0.9 - good, 0.5);
+        push(
+            "open_set",
+            1,
+            "far_error_at_val_far_1",
+            0.01 - 0.02 * good,
+            0.0,
+        );
+        if region == Region::Image {
+            push("paper", 1, "map", good, 0.1);
+        }
+    }
+    for (slice, brands) in [("category: Food & Drink", 11), ("few_images", 9)] {
+        for metric in ["recall_at_1", "map_at_r"] {
+            mine.push(EvaluationRow {
+                slice: slice.to_owned(),
+                brands,
+                ..row(made.name, "retrieval", 0, metric, 0.9 * made.quality)
+            });
+        }
+    }
+    rows.splice(own..own, mine);
+    rows.extend(floors);
+}
+
+fn curves(made: &Made) -> Vec<CurveRow> {
+    let models = [(made.name, made.quality), ("colour_histogram", 0.2)];
+    let kinds = [
+        ("open_set", "roc"),
+        ("open_set", "dir"),
+        ("paper", "precision_recall"),
+    ];
+    let mut rows = Vec::new();
+    for (model, quality) in models {
+        for (protocol, curve) in kinds {
+            for i in 0..=100 {
+                let x = f64::from(i) / 100.0;
+                let y = match curve {
+                    "roc" => x.powf(1.0 - quality),
+                    "dir" => quality * x.powf(1.0 - quality),
+                    _ => 1.0 - x.powf(1.0 + 2.0 * quality),
+                };
+                rows.push(CurveRow {
+                    model: model.to_owned(),
+                    region: Region::Object,
+                    protocol: protocol.to_owned(),
+                    shots: 1,
+                    curve: curve.to_owned(),
+                    x,
+                    y,
+                });
+            }
+        }
+    }
+    rows
 }
 
 fn write_training(dir: &Path, made: &Made, epochs: u32) {
@@ -350,7 +433,7 @@ fn write_csv<T: serde::Serialize>(path: &Path, rows: &[T]) {
 }
 
 /// A picture that differs by number.
-fn jpeg(number: u64) -> Vec<u8> {
+pub fn jpeg(number: u64) -> Vec<u8> {
     let n = number as u32;
     let picture = RgbImage::from_fn(64, 64, |x, y| {
         let ring = (x.abs_diff(32).pow(2) + y.abs_diff(32).pow(2)) / (90 + 30 * n) % 2;

@@ -1,0 +1,111 @@
+//! `[model]`: the network.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The network: a ResNet with torchvision's parameter names whose `fc` is an embedding head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Backbone.
+    ///
+    /// Source: He et al., CVPR 2016; the paper, section 3.1 (`resnet50`).
+    pub arch: Arch,
+    /// A `.safetensors` or `.pth` file with torchvision's names, relative to the working directory: a torchvision ResNet
+    /// or a run's `model.safetensors`. Only its backbone is read. Without it the backbone starts from torchvision's random
+    /// initialisation.
+    ///
+    /// Source: the paper, section 4.1 (torchvision's ImageNet weights V2).
+    #[serde(default)]
+    pub weights: Option<String>,
+    /// How the last feature map `[B, F, h, w]` becomes a feature `[B, F]`.
+    ///
+    /// Source: torchvision (`average`).
+    #[serde(default)]
+    pub pooling: Pooling,
+    /// Stride of `layer4`: 2 as in torchvision, or 1 for a feature map of twice the side.
+    ///
+    /// Unit: positions of the feature map.
+    /// Source: torchvision (2); Luo et al., CVPR workshops 2019 (1).
+    #[serde(default = "two")]
+    pub last_stride: u8,
+    /// What follows the pooled features.
+    ///
+    /// Source: the paper, Table 2 (`linear`), Table 3 (`triplet`), Table 4 (`contrastive`).
+    pub head: Head,
+    /// The BN-neck: BatchNorm1d with its bias fixed at 0 behind the head, before L2 normalisation; with any head, also
+    /// `none`.
+    ///
+    /// Source: Luo et al., CVPR workshops 2019; the paper has none.
+    #[serde(default)]
+    pub bn_neck: bool,
+    /// Embedding size. Not set, it is 128 for `linear` and `triplet`, 256 for `contrastive`; with `none`, whose embedding
+    /// is the pooled feature, it must not be set.
+    ///
+    /// Unit: numbers per embedding.
+    /// Source: the paper, Tables 2 and 3 (128), Table 4 (256).
+    #[serde(default)]
+    pub embedding_dim: Option<u32>,
+    /// Divide each embedding by its Euclidean norm.
+    ///
+    /// Source: the paper, Table 2 (false), Table 4 and section 4.3 (true).
+    #[serde(default = "yes")]
+    pub l2_normalize: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn two() -> u8 {
+    2
+}
+
+/// Pooling of the last feature map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// The mean, as torchvision does.
+    #[default]
+    Average,
+    /// Generalised mean (Radenović et al., TPAMI 2019): (mean of max(x, 1e-6)^p)^(1/p) with one trained p, 3 at first, that
+    /// learns at the head's rate.
+    Gem,
+}
+
+/// Backbone architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// BasicBlock × [2, 2, 2, 2], 512 features.
+    Resnet18,
+    /// BasicBlock × [3, 4, 6, 3], 512 features.
+    Resnet34,
+    /// Bottleneck × [3, 4, 6, 3], 2,048 features.
+    Resnet50,
+}
+
+/// What follows the pooled features `[B, F]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Head {
+    /// Nothing: the embedding is the pooled feature.
+    None,
+    /// Linear F→D (the paper's early runs and its baseline).
+    Linear,
+    /// Linear F→256, BatchNorm1d, ReLU, Dropout 0.3, Linear 256→D (the paper's triplet runs).
+    Triplet,
+    /// Linear F→1024, ReLU, Linear 1024→D (the paper's contrastive runs).
+    Contrastive,
+}
+
+impl Head {
+    /// The embedding size where none is set; none where the embedding is the pooled feature.
+    pub fn embedding_dim(self) -> Option<u32> {
+        match self {
+            Self::None => None,
+            Self::Linear | Self::Triplet => Some(128),
+            Self::Contrastive => Some(256),
+        }
+    }
+}
