@@ -26,7 +26,7 @@ impl Axis {
         let ticks = (first as i64..=last as i64)
             .map(|i| {
                 let value = i as f64 * step;
-                (value, word(value, step))
+                (value, word(value, step, low.abs().max(high.abs())))
             })
             .collect();
         match widen {
@@ -40,13 +40,14 @@ impl Axis {
     }
 }
 
-/// A tick's word with the places that its step needs; in powers of ten where those would be many.
-fn word(value: f64, step: f64) -> String {
+/// A tick's word with the places that its step needs; in powers of ten where those would be many and even the `largest`
+/// value is small.
+fn word(value: f64, step: f64, largest: f64) -> String {
     let places = (-(1.01 * step).log10()).ceil().max(0.0) as usize;
     match places {
-        0..=3 => format!("{value:.places$}").replace('-', "−"),
-        _ if value == 0.0 => "0".to_owned(),
-        _ => format!("{value:.1e}").replace('-', "−").replace(".0e", "e"),
+        4.. if value == 0.0 => "0".to_owned(),
+        4.. if largest < 0.01 => format!("{value:.1e}").replace('-', "−").replace(".0e", "e"),
+        _ => format!("{value:.places$}").replace('-', "−"),
     }
 }
 
@@ -82,6 +83,11 @@ mod tests {
         assert_eq!(
             words(Axis::round(0.0, 3e-4, 3, true)),
             ["0", "1e−4", "2e−4", "3e−4"]
+        );
+        assert_eq!(
+            words(Axis::round(0.6431, 0.6433, 2, true)),
+            ["0.6431", "0.6432", "0.6433"],
+            "a flat curve of large values"
         );
         let flat = Axis::round(0.4, 0.4, 4, true);
         assert!(flat.high > flat.low && flat.ticks.len() >= 2);

@@ -1,4 +1,4 @@
-//! The tables as LaTeX (`\\usepackage{booktabs}`), to be pasted into a paper.
+//! The tables as LaTeX (packages `booktabs` and `graphicx`), to be pasted into a paper.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ use crate::report::{is_headline, plain, signed};
 /// Every table of the page.
 pub fn render(inputs: &Inputs, comparisons: &[ComparisonRow]) -> String {
     let mut out = String::from(
-        "% Needs \\usepackage{booktabs}. Values with 95 % intervals by bootstrap over brands; the best model of a row in bold;\n% a dagger marks a value that a floor surpasses.\n",
+        "% Needs \\usepackage{booktabs,graphicx}; a table wider than a line is shrunk to it. Values with 95 % intervals by bootstrap over brands; the best model of a row in bold;\n% a dagger marks a value that a floor surpasses.\n",
     );
     for region in inputs.regions() {
         let name = region_name(region);
@@ -131,7 +131,7 @@ fn tabular(
 ) {
     let _ = write!(
         out,
-        "\n\\begin{{table}}\n\\centering\n\\caption{{{}}}\n\\label{{tab:{id}}}\n\\begin{{tabular}}{{l{}}}\n\\toprule\n{} \\\\\n\\midrule\n",
+        "\n\\begin{{table}}\n\\centering\n\\caption{{{}}}\n\\label{{tab:{id}}}\n\\resizebox{{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}}{{!}}{{%\n\\begin{{tabular}}{{l{}}}\n\\toprule\n{} \\\\\n\\midrule\n",
         escape(caption),
         "r".repeat(heads.len() - 1),
         heads.join(" & ")
@@ -139,7 +139,7 @@ fn tabular(
     for row in rows {
         let _ = writeln!(out, "{} \\\\", row.join(" & "));
     }
-    out.push_str("\\bottomrule\n\\end{tabular}\n\\end{table}\n");
+    out.push_str("\\bottomrule\n\\end{tabular}}\n\\end{table}\n");
 }
 
 fn number(value: f64) -> String {

@@ -119,6 +119,15 @@ fn curve(inputs: &Inputs, kind: &Kind, shots: u32) -> Figure {
             Dash::Dashed,
         ));
     }
+    if kind.curve == "precision_recall"
+        && let Some(share) = positives(inputs, shots)
+    {
+        marks.push(Mark::Line(
+            vec![(0.0, share), (1.0, share)],
+            MUTED,
+            Dash::Dashed,
+        ));
+    }
     // Every model's file holds the same floor.
     let floor = inputs
         .models
@@ -163,6 +172,18 @@ fn curve(inputs: &Inputs, kind: &Kind, shots: u32) -> Figure {
         caption,
         legend,
     }
+}
+
+/// The share of positives among the queries of the episodes: the precision of accepting everything.
+fn positives(inputs: &Inputs, shots: u32) -> Option<f64> {
+    let model = inputs.models.first()?;
+    let histograms = &model.evaluation.histograms;
+    let found = histograms
+        .iter()
+        .find(|h| h.shots == shots && model.is_shown(h.region))?;
+    let sum = |counts: &[u64]| counts.iter().sum::<u64>() as f64;
+    let (positives, negatives) = (sum(&found.positives), sum(&found.negatives));
+    (positives > 0.0).then(|| positives / (positives + negatives))
 }
 
 /// A figure per table of slices: each slice a line, each model a dot with its interval.
