@@ -140,6 +140,7 @@ pub fn learning(
             Some(Figure {
                 name: short.to_owned(),
                 legend: vec![],
+                title: panel.description.clone(),
                 caption,
                 panel,
             })

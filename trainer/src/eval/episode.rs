@@ -148,25 +148,8 @@ pub fn take<'a>(items: &'a mut [usize], n: usize, rng: &mut ChaCha8Rng) -> &'a [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::embeddings::EmbeddingSet;
+    use crate::eval::roster::of_sizes as roster;
     use std::collections::BTreeSet;
-
-    /// Brand b has `sizes[b]` rows; `per_image` neighbouring rows share a source image.
-    fn roster(sizes: &[usize], per_image: i64) -> Roster {
-        let brand: Vec<i64> = sizes
-            .iter()
-            .enumerate()
-            .flat_map(|(b, &n)| vec![b as i64; n])
-            .collect();
-        let n = brand.len();
-        let set = EmbeddingSet {
-            dim: 1,
-            embeddings: vec![1.0; n],
-            brand,
-            row: (0..n as i64).collect(),
-        };
-        Roster::new(&set, &|row| row / per_image).unwrap()
-    }
 
     fn plan(shots: u32, episodes: u32) -> EpisodePlan {
         EpisodePlan {

@@ -172,6 +172,24 @@ impl UnitVectors {
     }
 }
 
+/// For tests: brand b has `sizes[b]` rows; `per_image` neighbouring rows share a source image.
+#[cfg(test)]
+pub(crate) fn of_sizes(sizes: &[usize], per_image: i64) -> Roster {
+    let brand: Vec<i64> = sizes
+        .iter()
+        .enumerate()
+        .flat_map(|(b, &n)| vec![b as i64; n])
+        .collect();
+    let n = brand.len();
+    let set = EmbeddingSet {
+        dim: 1,
+        embeddings: vec![1.0; n],
+        brand,
+        row: (0..n as i64).collect(),
+    };
+    Roster::new(&set, &|row| row / per_image).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

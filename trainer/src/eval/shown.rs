@@ -162,7 +162,7 @@ pub(super) fn retrievals(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::EmbeddingSet;
+    use crate::eval::roster::of_sizes;
 
     /// Brands of so many rows, each a source image; `found` says the ranks of a row's positives.
     fn chosen(
@@ -170,15 +170,7 @@ mod tests {
         sizes: &[usize],
         found: &dyn Fn(usize) -> Vec<u32>,
     ) -> Vec<ShownRetrieval> {
-        let brand: Vec<i64> = (0..).zip(sizes).flat_map(|(b, &n)| vec![b; n]).collect();
-        let n = brand.len();
-        let set = EmbeddingSet {
-            dim: 1,
-            embeddings: vec![1.0; n],
-            brand,
-            row: (0..n as i64).collect(),
-        };
-        let roster = Roster::new(&set, &|row| row).unwrap();
+        let roster = of_sizes(sizes, 1);
         let plan = &retrieval::plan(seed, &roster).unwrap()[0];
         let nearest: Vec<(usize, f32)> = (0..10).map(|p| (p, 1.0 - p as f32 * 0.125)).collect();
         let found: Vec<Found> = plan

@@ -124,10 +124,15 @@ fn matrix(model: &Model, place: usize) -> Option<Figure> {
         format!("{short}{cut} {}", i + 1)
     };
     let y_ticks = (0..n).map(|i| ((n - 1 - i) as f64 + 0.5, name(i)));
+    let title = format!(
+        "{}: queries by brand and by the brand found, the {n} most often confused",
+        model.name
+    );
     Some(Figure {
         name: format!("confusion-{}", slug(&model.name)),
         legend: vec![],
         caption: model.name.clone(),
+
         panel: Panel {
             width: 540,
             height: 16 + 36 + 22 * n as u32,
@@ -145,10 +150,8 @@ fn matrix(model: &Model, place: usize) -> Option<Figure> {
             x_title: "brand of the nearest picture".to_owned(),
             rules_at_y: false,
             marks: cells.collect(),
-            description: format!(
-                "{}: queries by brand and by the brand found, the {n} most often confused",
-                model.name
-            ),
+            description: title.clone(),
         },
+        title,
     })
 }

@@ -1,11 +1,12 @@
 //! Query, positive and negative pictures (the paper's Figure 9), with what every model says of them.
 
-use logodex_schemas::evaluation::{Example, ThresholdKind};
+use logodex_schemas::evaluation::Example;
 use serde::Serialize;
 
 use crate::report::html::variable;
 use crate::report::load::{Inputs, Model};
 use crate::report::plain;
+use crate::report::retrievals::{Picture, picture, similarity_threshold, threshold_words};
 
 /// A query, a positive and a negative, and what each model says of them.
 #[derive(Debug, Serialize)]
@@ -21,12 +22,9 @@ pub struct Triple {
 pub struct ShownPicture {
     /// `query`, `positive` or `negative`.
     pub role: &'static str,
-    /// The picture itself, as a data URI.
-    pub source: String,
-    /// Its brand.
-    pub brand: String,
-    /// Its row of the dataset.
-    pub row: u64,
+    /// The picture itself.
+    #[serde(flatten)]
+    pub picture: Picture,
 }
 
 /// What a model says.
@@ -88,18 +86,16 @@ fn show_pictures(example: &Example, inputs: &Inputs) -> Vec<ShownPicture> {
     ];
     shown
         .into_iter()
-        .map(|(role, picture)| ShownPicture {
+        .map(|(role, shown)| ShownPicture {
             role,
-            source: inputs.picture(picture.row),
-            brand: picture.brand.clone(),
-            row: picture.row,
+            picture: picture(inputs, shown),
         })
         .collect()
 }
 
 fn verdict(model: &Model, place: usize, example: &Example) -> Verdict {
-    let transferred = model.tau(1, ThresholdKind::Transferred).is_some();
-    let known = transferred || model.tau(1, ThresholdKind::Oracle).is_some();
+    let threshold = similarity_threshold(model);
+    let known = threshold.is_some();
     let judged = |similarity: f64, positive: bool| {
         let accepted = similarity >= example.threshold_similarity;
         Judged {
@@ -112,14 +108,12 @@ fn verdict(model: &Model, place: usize, example: &Example) -> Verdict {
             right: known.then_some(accepted == positive),
         }
     };
-    let threshold = plain(example.threshold_similarity);
     Verdict {
         model: model.name.clone(),
         colour: variable(place),
-        threshold: match (known, transferred) {
-            (false, _) => "–".to_owned(),
-            (true, true) => threshold,
-            (true, false) => format!("{threshold} (oracle)"),
+        threshold: match threshold {
+            None => "–".to_owned(),
+            Some((_, oracle)) => threshold_words(example.threshold_similarity, oracle),
         },
         positive: judged(example.positive_similarity, true),
         negative: judged(example.negative_similarity, false),

@@ -8,6 +8,7 @@ use crate::eval::floors::RANDOM;
 use crate::report::lines::{curve_figures, slice_figures};
 use crate::report::load::{Inputs, Model};
 use crate::report::plot::{Axis, Dash, INK, MUTED, Mark, Panel, colour};
+use crate::report::table::OfRegion;
 use crate::report::{confusion, map};
 use plotters::style::RGBColor;
 
@@ -27,10 +28,81 @@ pub struct Figure {
     pub name: String,
     /// The lines or dots by name, where there are several.
     pub legend: Vec<(RGBColor, String)>,
-    /// What is shown.
+    /// What is shown, where the page names the model or groups several.
     pub caption: String,
+    /// What is shown, where it stands alone.
+    pub title: String,
     /// The panel.
     pub panel: Panel,
+}
+
+/// The figures of a report, by their places on the page.
+#[derive(Debug)]
+pub struct Figures {
+    /// [`overview`].
+    pub overview: Vec<Figure>,
+    /// [`differences`].
+    pub differences: Vec<Figure>,
+    /// [`threshold_curves`] of each number of shots.
+    pub threshold_curves: Vec<(u32, Vec<Figure>)>,
+    /// [`curve_figures`].
+    pub curves: Vec<Figure>,
+    /// [`slice_figures`].
+    pub slices: Vec<Figure>,
+    /// [`learning`] of each model.
+    pub learning: Vec<Vec<Figure>>,
+    /// [`similarities`] of each number of shots.
+    pub similarities: Vec<(u32, Vec<Figure>)>,
+    /// [`confusion::matrices`].
+    pub matrices: Vec<Figure>,
+    /// [`map::figures`].
+    pub maps: Vec<Figure>,
+}
+
+impl Figures {
+    /// All of them over `inputs`.
+    pub fn new(inputs: &Inputs, regions: &[OfRegion], comparisons: &[ComparisonRow]) -> Self {
+        let per_shots = |draw: fn(&Inputs, u32) -> Vec<Figure>| {
+            let shots = inputs.shots().into_iter();
+            let groups = shots.map(|shots| (shots, draw(inputs, shots)));
+            groups.filter(|(_, figures)| !figures.is_empty()).collect()
+        };
+        let models = inputs.models.iter().enumerate();
+        let slices = regions.first().map_or(&[][..], |first| &first.slices);
+        Self {
+            overview: overview(inputs),
+            differences: differences(inputs, comparisons),
+            threshold_curves: per_shots(threshold_curves),
+            curves: curve_figures(inputs),
+            slices: slice_figures(inputs, slices),
+            learning: models
+                .map(|(place, model)| learning(model, place))
+                .collect(),
+            similarities: per_shots(similarities),
+            matrices: confusion::matrices(inputs),
+            maps: map::figures(inputs),
+        }
+    }
+
+    /// Each figure, in the order of the page.
+    pub fn all(&self) -> Vec<&Figure> {
+        let thresholds = self.threshold_curves.iter().flat_map(|(_, group)| group);
+        let similarities = self.similarities.iter().flat_map(|(_, group)| group);
+        let pictures = self.matrices.iter().chain(&self.maps);
+        let first = self
+            .overview
+            .iter()
+            .chain(&self.differences)
+            .chain(thresholds);
+        let middle = self.curves.iter().chain(&self.slices);
+        let learning = self.learning.iter().flatten();
+        first
+            .chain(middle)
+            .chain(learning)
+            .chain(similarities)
+            .chain(pictures)
+            .collect()
+    }
 }
 
 /// mAP of every model with its interval, the random floor as a line; a panel per number of shots.
@@ -65,10 +137,12 @@ pub fn overview(inputs: &Inputs) -> Vec<Figure> {
             .iter()
             .map(|(_, row)| format!("{} {:.3}", row.model, row.mean))
             .collect();
+        let caption = format!("{shots}-shot mAP on unseen brands");
         Some(Figure {
             name: format!("map-{shots}-shot"),
             legend: vec![],
-            caption: format!("{shots}-shot mAP on unseen brands"),
+            title: caption.clone(),
+            caption,
             panel: list(
                 Axis::round(0.0, highest.max(floor.unwrap_or(0.0)), 5, true),
                 ticks,
@@ -128,10 +202,12 @@ pub fn differences(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<Figure
             .filter(|(_, (_, row))| row.is_some())
             .map(|(line, (name, _))| (place(line), name.clone()))
             .collect();
+        let caption = format!("Paired difference in {shots}-shot mAP to each baseline");
         Some(Figure {
             name: format!("difference-in-map-{shots}-shot"),
             legend: vec![],
-            caption: format!("Paired difference in {shots}-shot mAP to each baseline"),
+            title: caption.clone(),
+            caption,
             panel: list(
                 Axis::round(low, high, 5, true),
                 ticks,
@@ -194,10 +270,12 @@ pub fn threshold_curves(inputs: &Inputs, shots: u32) -> Vec<Figure> {
             marks.push(Mark::Line(points, colour, dash));
             marks.push(Mark::Dot(t.tau, best, colour));
         }
+        let title = format!("{}: pooled {shots}-shot F1 over the threshold", model.name);
         (!marks.is_empty()).then(|| Figure {
             name: format!("f1-over-threshold-{shots}-shot-{}", slug(&model.name)),
             legend: vec![],
             caption: model.name.clone(),
+
             panel: Panel {
                 width: SMALL.0,
                 height: SMALL.1,
@@ -207,8 +285,9 @@ pub fn threshold_curves(inputs: &Inputs, shots: u32) -> Vec<Figure> {
                 x_title: "τ, distance to the prototype".to_owned(),
                 rules_at_y: true,
                 marks,
-                description: format!("{}: pooled {shots}-shot F1 over the threshold", model.name),
+                description: title.clone(),
             },
+            title,
         })
     };
     inputs.models.iter().enumerate().filter_map(panel).collect()
@@ -285,10 +364,15 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
             }
         }
         let (x0, x1) = (x0.min(x.low), x1.max(x.high));
+        let title = format!(
+            "{}: {shots}-shot similarities, percent of positives and of negatives",
+            model.name
+        );
         Figure {
             name: format!("similarities-{shots}-shot-{}", slug(&model.name)),
             legend: vec![],
             caption: model.name.clone(),
+
             panel: Panel {
                 width: SMALL.0,
                 height: SMALL.1,
@@ -302,36 +386,12 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
                 x_title: "cosine similarity to the prototype".to_owned(),
                 rules_at_y: true,
                 marks,
-                description: format!(
-                    "{}: {shots}-shot similarities, percent of positives and of negatives",
-                    model.name
-                ),
+                description: title.clone(),
             },
+            title,
         }
     };
     models.into_iter().map(panel).collect()
-}
-
-/// Every figure of the report, in the order of the page.
-pub fn all(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<Figure> {
-    let per_shots = |draw: fn(&Inputs, u32) -> Vec<Figure>| -> Vec<Figure> {
-        let shots = inputs.shots().into_iter();
-        shots.flat_map(|shots| draw(inputs, shots)).collect()
-    };
-    let models = inputs.models.iter().enumerate();
-    let learnt = models.flat_map(|(place, model)| learning(model, place));
-    [
-        overview(inputs),
-        differences(inputs, comparisons),
-        per_shots(threshold_curves),
-        curve_figures(inputs),
-        slice_figures(inputs),
-        learnt.collect(),
-        per_shots(similarities),
-        confusion::matrices(inputs),
-        map::figures(inputs),
-    ]
-    .concat()
 }
 
 /// A name for files: lower case, with a hyphen for whatever is neither letter nor digit.

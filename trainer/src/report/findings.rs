@@ -9,6 +9,7 @@ use crate::eval::floors::{COLOUR_HISTOGRAM, RANDOM, REJECT_ALL};
 use crate::eval::table::METRICS;
 use crate::eval::{PAPER, PAPER_ORACLE};
 use crate::report::load::{Inputs, Model};
+use crate::report::protocols::label;
 use crate::report::table::floor_above;
 use crate::report::{is_baseline, plain, signed, signed_interval};
 
@@ -332,14 +333,6 @@ fn in_words(metric: &str) -> &str {
         "accuracy" | "precision" | "recall" => metric,
         _ => label(metric),
     }
-}
-
-/// A metric as printed.
-pub fn label(metric: &str) -> &str {
-    METRICS
-        .iter()
-        .find(|(name, _)| *name == metric)
-        .map_or(metric, |(_, label)| label)
 }
 
 fn plural(n: u32) -> &'static str {

@@ -9,12 +9,13 @@ use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
 
 use crate::eval::{PAPER, region_name};
-use crate::report::figures::{self, Figure};
+use crate::report::figures::{Figure, Figures};
 use crate::report::findings::Finding;
 use crate::report::load::{Inputs, Model, prefix};
 use crate::report::plot::{DARK, PALETTE, hex};
+use crate::report::table::OfRegion;
 use crate::report::{
-    commands, confusion, examples, is_headline, lines, map, plain, protocols, retrievals, signed,
+    commands, confusion, examples, is_headline, map, plain, protocols, retrievals, signed,
     signed_interval, table,
 };
 
@@ -52,6 +53,8 @@ struct Shots {
 /// None is expected: the template is part of the program.
 pub fn render(
     inputs: &Inputs,
+    regions: &[OfRegion],
+    figures: &Figures,
     comparisons: &[ComparisonRow],
     findings: &[Finding],
 ) -> Result<String> {
@@ -65,25 +68,23 @@ pub fn render(
         .context("the report's template")?;
     env.add_template("pictures", PICTURES)
         .context("the report's template of pictures")?;
-    let per_shots = |draw: fn(&Inputs, u32) -> Vec<Figure>| -> Result<Vec<Shots>> {
-        let mut all = Vec::new();
-        for shots in inputs.shots() {
-            let figures = shown(draw(inputs, shots))?;
-            if !figures.is_empty() {
-                all.push(Shots { shots, figures });
-            }
-        }
-        Ok(all)
+    let per_shots = |groups: &[(u32, Vec<Figure>)]| -> Result<Vec<Shots>> {
+        let group = |(shots, figures): &(u32, Vec<Figure>)| {
+            Ok(Shots {
+                shots: *shots,
+                figures: shown(figures)?,
+            })
+        };
+        groups.iter().map(group).collect()
     };
     let mut learning = Vec::new();
-    for (place, model) in inputs.models.iter().enumerate() {
-        let figures = shown(figures::learning(model, place))?;
+    for (place, (model, figures)) in inputs.models.iter().zip(&figures.learning).enumerate() {
         if !figures.is_empty() {
             learning.push(Learning {
                 name: model.name.clone(),
                 colour: variable(place),
                 facts: facts(model),
-                figures,
+                figures: shown(figures)?,
             });
         }
     }
@@ -104,12 +105,6 @@ pub fn render(
         .enumerate()
         .map(|(i, m)| context! { name => m.name, colour => variable(i), dim => m.evaluation.embedding_dim })
         .collect();
-    let regions: Vec<_> = inputs
-        .regions()
-        .into_iter()
-        .map(|region| context! { name => region_name(region), sections => table::sections(inputs, region) })
-        .collect();
-    let slices = inputs.region().map(|region| table::slices(inputs, region));
     let context = context! {
         colours => colours(),
         evaluation => context! {
@@ -123,30 +118,29 @@ pub fn render(
         },
         stats,
         legend,
-        regions => regions,
-        slices => slices,
-        slice_figures => shown(lines::slice_figures(inputs))?,
-        curves => shown(lines::curve_figures(inputs))?,
+        regions,
+        slice_figures => shown(&figures.slices)?,
+        curves => shown(&figures.curves)?,
         too_few => too_few(first),
         configs => configs(inputs),
         headlines => headlines(comparisons),
         findings,
-        overview => shown(figures::overview(inputs))?,
-        differences => shown(figures::differences(inputs, comparisons))?,
+        overview => shown(&figures.overview)?,
+        differences => shown(&figures.differences)?,
         comparisons => compared(comparisons),
         thresholds => table::threshold_lines(inputs),
         learning,
-        threshold_curves => per_shots(figures::threshold_curves)?,
-        similarities => per_shots(figures::similarities)?,
+        threshold_curves => per_shots(&figures.threshold_curves)?,
+        similarities => per_shots(&figures.similarities)?,
         triples => examples::triples(inputs),
         pictures_style => PICTURES_STYLE,
         retrievals => retrievals::of_models(inputs),
         confusions => confusion::of_models(inputs),
-        matrices => shown(confusion::matrices(inputs))?,
+        matrices => shown(&figures.matrices)?,
         map => map::json(inputs),
         map_script => map::SCRIPT,
         map_script_hash => map::script_hash(),
-        map_figures => shown(map::figures(inputs))?,
+        map_figures => shown(&figures.maps)?,
         commands => commands::commands(inputs),
     };
     env.get_template("report")
@@ -154,16 +148,18 @@ pub fn render(
         .context("the report's template")
 }
 
-fn shown(figures: Vec<Figure>) -> Result<Vec<Shown>> {
-    let svg = |figure: Figure| {
-        let legend = figure.legend.into_iter();
+fn shown(figures: &[Figure]) -> Result<Vec<Shown>> {
+    let svg = |figure: &Figure| {
+        let legend = figure.legend.iter();
         Ok(Shown {
             svg: figure.panel.svg()?,
-            caption: figure.caption,
-            legend: legend.map(|(colour, name)| (hex(colour), name)).collect(),
+            caption: figure.caption.clone(),
+            legend: legend
+                .map(|(colour, name)| (hex(*colour), name.clone()))
+                .collect(),
         })
     };
-    figures.into_iter().map(svg).collect()
+    figures.iter().map(svg).collect()
 }
 
 /// The style sheet's variable of a model's colour.

@@ -4,28 +4,27 @@ use std::fmt::Write;
 
 use logodex_schemas::evaluation::ComparisonRow;
 
-use crate::eval::region_name;
 use crate::report::load::Inputs;
 use crate::report::protocols::label;
-use crate::report::table::{Table, sections, slices, threshold_lines};
+use crate::report::table::{OfRegion, Table, threshold_lines};
 use crate::report::{is_headline, plain, signed};
 
 /// Every table of the page.
-pub fn render(inputs: &Inputs, comparisons: &[ComparisonRow]) -> String {
+pub fn render(inputs: &Inputs, regions: &[OfRegion], comparisons: &[ComparisonRow]) -> String {
     let mut out = String::from(
         "% Needs \\usepackage{booktabs,graphicx}; a table wider than a line is shrunk to it. Values with 95 % intervals by bootstrap over brands; the best model of a row in bold;\n% a dagger marks a value that a floor surpasses.\n",
     );
-    for region in inputs.regions() {
-        let name = region_name(region);
-        for section in sections(inputs, region) {
+    for region in regions {
+        let name = region.name;
+        for section in &region.sections {
             for table in &section.tables {
                 let caption = format!("{}, {}, {name} rows.", section.title, table.title);
                 values(&mut out, table, &caption);
             }
         }
-        for table in slices(inputs, region) {
+        for table in &region.slices {
             let caption = format!("{} by category and slice, {name} rows.", table.title);
-            values(&mut out, &table, &caption);
+            values(&mut out, table, &caption);
         }
     }
     thresholds(&mut out, inputs);
@@ -109,7 +108,7 @@ fn differences(out: &mut String, comparisons: &[ComparisonRow]) {
             escape(&c.reference),
             escape(&c.protocol),
             c.shots.to_string(),
-            escape(&label(&c.metric)),
+            escape(label(&c.metric)),
             format!(
                 "{} {{\\scriptsize[{}, {}]}}",
                 escape(&signed(c.difference)),

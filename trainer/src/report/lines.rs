@@ -9,7 +9,7 @@ use crate::eval::{PAPER, region_name};
 use crate::report::figures::{Figure, list, short, slug};
 use crate::report::load::Inputs;
 use crate::report::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
-use crate::report::table::slices;
+use crate::report::table::Table;
 
 /// Two in a row.
 const SIZE: (u32, u32) = (540, 300);
@@ -27,8 +27,17 @@ struct Kind {
     /// The area under it, where the table states it.
     area: Option<&'static str>,
     logarithmic: bool,
-    /// Whether knowing nothing is the diagonal.
-    diagonal: bool,
+    chance: Chance,
+}
+
+/// What knowing nothing comes to.
+enum Chance {
+    /// Nothing that is drawn.
+    None,
+    /// As many of the one as of the other.
+    Diagonal,
+    /// The share of positives.
+    Positives,
 }
 
 const KINDS: [Kind; 4] = [
@@ -40,7 +49,7 @@ const KINDS: [Kind; 4] = [
         x_title: "share of strangers accepted",
         area: Some("auroc"),
         logarithmic: false,
-        diagonal: true,
+        chance: Chance::Diagonal,
     },
     Kind {
         curve: "dir",
@@ -50,7 +59,7 @@ const KINDS: [Kind; 4] = [
         x_title: "percent of strangers accepted, logarithmic",
         area: None,
         logarithmic: true,
-        diagonal: false,
+        chance: Chance::None,
     },
     Kind {
         curve: "dir",
@@ -60,7 +69,7 @@ const KINDS: [Kind; 4] = [
         x_title: "share of strangers accepted",
         area: Some("oscr"),
         logarithmic: false,
-        diagonal: false,
+        chance: Chance::None,
     },
     Kind {
         curve: "precision_recall",
@@ -70,11 +79,11 @@ const KINDS: [Kind; 4] = [
         x_title: "recall",
         area: None,
         logarithmic: false,
-        diagonal: false,
+        chance: Chance::Positives,
     },
 ];
 
-/// A figure per kind of curve and number of shots: all models, and the colour histogram dashed.
+/// A figure per kind of curve and number of shots: all models and the colour histogram, and chance dashed.
 pub fn curve_figures(inputs: &Inputs) -> Vec<Figure> {
     let mut figures = Vec::new();
     for kind in &KINDS {
@@ -94,7 +103,7 @@ fn is_of(row: &CurveRow, kind: &Kind) -> bool {
 
 fn curve(inputs: &Inputs, kind: &Kind, shots: u32) -> Figure {
     let x = |x: f64| match kind.logarithmic {
-        true => x.max(LOWEST).log10(),
+        true => x.log10(),
         false => x,
     };
     let points = |rows: &[CurveRow], name: &str| -> Vec<(f64, f64)> {
@@ -112,21 +121,14 @@ fn curve(inputs: &Inputs, kind: &Kind, shots: u32) -> Figure {
     };
     let mut marks = Vec::new();
     let mut legend: Vec<(RGBColor, String)> = Vec::new();
-    if kind.diagonal {
-        marks.push(Mark::Line(
-            vec![(0.0, 0.0), (1.0, 1.0)],
-            MUTED,
-            Dash::Dashed,
-        ));
-    }
-    if kind.curve == "precision_recall"
-        && let Some(share) = positives(inputs, shots)
-    {
-        marks.push(Mark::Line(
-            vec![(0.0, share), (1.0, share)],
-            MUTED,
-            Dash::Dashed,
-        ));
+    let chance = match kind.chance {
+        Chance::None => None,
+        Chance::Diagonal => Some((0.0, 1.0)),
+        Chance::Positives => positives(inputs, shots).map(|share| (share, share)),
+    };
+    if let Some((from, to)) = chance {
+        let ends = vec![(0.0, from), (1.0, to)];
+        marks.push(Mark::Line(ends, MUTED, Dash::Dashed));
     }
     // Every model's file holds the same floor.
     let floor = inputs
@@ -169,6 +171,7 @@ fn curve(inputs: &Inputs, kind: &Kind, shots: u32) -> Figure {
             marks,
             description: format!("{caption}, over {}", kind.x_title),
         },
+        title: caption.clone(),
         caption,
         legend,
     }
@@ -187,13 +190,10 @@ fn positives(inputs: &Inputs, shots: u32) -> Option<f64> {
 }
 
 /// A figure per table of slices: each slice a line, each model a dot with its interval.
-pub fn slice_figures(inputs: &Inputs) -> Vec<Figure> {
-    let Some(region) = inputs.region() else {
-        return Vec::new();
-    };
+pub fn slice_figures(inputs: &Inputs, slices: &[Table]) -> Vec<Figure> {
+    let region = inputs.region().map_or("", region_name);
     let models = inputs.models.len();
-    let tables = slices(inputs, region).into_iter();
-    let figure = |table: crate::report::table::Table| {
+    let figure = |table: &Table| {
         let n = table.lines.len();
         let highest = table
             .lines
@@ -223,24 +223,22 @@ pub fn slice_figures(inputs: &Inputs) -> Vec<Figure> {
             ticks.collect(),
             n,
             marks,
-            format!(
-                "{} by slice, with 95 % intervals, {}",
-                table.title,
-                region_name(region)
-            ),
+            format!("{} by slice, with 95 % intervals, {}", table.title, region),
         );
         panel.height = 38 + n as u32 * (10 * models as u32).max(24);
         let names = inputs.models.iter().enumerate();
+        let caption = format!("{}, by slice (and its brands)", table.title);
         Figure {
             name: slug(&table.id),
-            caption: format!("{}, by slice (and its brands)", table.title),
+            title: caption.clone(),
+            caption,
             legend: names
                 .map(|(place, model)| (colour(place), model.name.clone()))
                 .collect(),
             panel,
         }
     };
-    tables.map(figure).collect()
+    slices.iter().map(figure).collect()
 }
 
 /// A slice's label where room is scarce: `category: Food (12 brands)` is `Food (12)`.

@@ -155,10 +155,15 @@ fn figure(name: &str, map: &EmbeddingMap) -> Figure {
         high: 1.05,
         ticks: vec![],
     };
+    let title = format!(
+        "{name}: t-SNE of {} brands in three dimensions, from one side",
+        brands.len()
+    );
     Figure {
         name: format!("tsne-{}", slug(name)),
         legend: legend.collect(),
         caption: name.to_owned(),
+
         panel: Panel {
             width: 350,
             height: 330,
@@ -168,11 +173,9 @@ fn figure(name: &str, map: &EmbeddingMap) -> Figure {
             x_title: String::new(),
             rules_at_y: false,
             marks: dots.collect(),
-            description: format!(
-                "{name}: t-SNE of {} brands in three dimensions, from one side",
-                brands.len()
-            ),
+            description: title.clone(),
         },
+        title,
     }
 }
 

@@ -4,18 +4,23 @@ use std::fmt::Write;
 
 use logodex_schemas::evaluation::ComparisonRow;
 
-use crate::eval::region_name;
 use crate::report::commands::commands;
-use crate::report::figures::{self, Figure};
+use crate::report::figures::Figures;
 use crate::report::findings::{Finding, code};
 use crate::report::html::thousands;
 use crate::report::load::{Inputs, prefix};
 use crate::report::protocols::label;
-use crate::report::table::{Table, sections, slices, threshold_lines};
+use crate::report::table::{OfRegion, Table, threshold_lines};
 use crate::report::{is_headline, plain, signed, signed_interval};
 
 /// The report without its figures.
-pub fn render(inputs: &Inputs, comparisons: &[ComparisonRow], findings: &[Finding]) -> String {
+pub fn render(
+    inputs: &Inputs,
+    regions: &[OfRegion],
+    drawn: &Figures,
+    comparisons: &[ComparisonRow],
+    findings: &[Finding],
+) -> String {
     let mut out = String::from("# Brands never seen in training\n\n");
     if let Some(first) = inputs.models.first() {
         let e = &first.evaluation;
@@ -42,7 +47,7 @@ pub fn render(inputs: &Inputs, comparisons: &[ComparisonRow], findings: &[Findin
             thousands(c.rows)
         );
     }
-    results(&mut out, inputs);
+    results(&mut out, regions);
     out.push_str("\n## Findings\n\n");
     for finding in findings {
         let mark = if finding.warning { "**!** " } else { "" };
@@ -50,7 +55,7 @@ pub fn render(inputs: &Inputs, comparisons: &[ComparisonRow], findings: &[Findin
     }
     differences(&mut out, comparisons);
     thresholds(&mut out, inputs);
-    figures(&mut out, &figures::all(inputs, comparisons));
+    figures(&mut out, drawn);
     out.push_str("\n## To reproduce\n\n```sh\n");
     for command in commands(inputs) {
         let _ = writeln!(out, "{command}");
@@ -70,25 +75,23 @@ pub fn render(inputs: &Inputs, comparisons: &[ComparisonRow], findings: &[Findin
     out
 }
 
-fn results(out: &mut String, inputs: &Inputs) {
+fn results(out: &mut String, regions: &[OfRegion]) {
     out.push_str(
         "\n## Results\n\n95 % intervals by bootstrap over brands; the best model of a row in bold; ▾ marks a value that a floor surpasses.\n",
     );
-    for region in inputs.regions() {
-        let name = region_name(region);
-        for section in sections(inputs, region) {
+    for region in regions {
+        let name = region.name;
+        for section in &region.sections {
             let (title, protocol, text) = (section.title, section.protocol, section.text);
             let _ = writeln!(out, "\n### {title}: `{protocol}`, {name} rows\n\n{text}");
             section.tables.iter().for_each(|table| values(out, table));
         }
     }
-    if let Some(region) = inputs.region() {
-        let tables = slices(inputs, region);
-        if !tables.is_empty() {
-            out.push_str("\n### Categories and slices\n");
-        }
-        tables.iter().for_each(|table| values(out, table));
+    let slices = regions.first().map_or(&[][..], |first| &first.slices);
+    if !slices.is_empty() {
+        out.push_str("\n### Categories and slices\n");
     }
+    slices.iter().for_each(|table| values(out, table));
 }
 
 fn values(out: &mut String, table: &Table) {
@@ -117,9 +120,10 @@ fn values(out: &mut String, table: &Table) {
 }
 
 /// The figures that hold all models.
-fn figures(out: &mut String, figures: &[Figure]) {
+fn figures(out: &mut String, drawn: &Figures) {
     out.push_str("\n## Figures\n\nEvery figure of the page is in `figures/`, as SVG and PNG.\n");
-    for figure in figures
+    for figure in drawn
+        .all()
         .iter()
         .filter(|f| f.legend.len() > 1 || f.name.starts_with("map-"))
     {

@@ -38,6 +38,7 @@ use crate::eval::open_set::OPEN_SET;
 use crate::eval::paper::PAPER_COSINE;
 use crate::eval::retrieval::RETRIEVAL;
 use crate::eval::{PAPER, PAPER_ORACLE, table as terminal};
+use crate::report::figures::{Figure, Figures};
 
 /// Writes `evaluation.csv`, `comparisons.csv`, `report.md`, `report.html`, `tables.tex` and `figures/*.svg` and `.png`
 /// into `out` over the directories `runs`, and prints the paper's Table 5 in shape.
@@ -60,8 +61,11 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
     };
     let comparisons: Vec<ComparisonRow> = all.iter().filter(is_shown).cloned().collect();
     let findings = findings::findings(&inputs, &comparisons);
-    let page = html::render(&inputs, &comparisons, &findings)?;
-    let text = markdown::render(&inputs, &comparisons, &findings);
+    let regions = table::of_regions(&inputs);
+    let figures = Figures::new(&inputs, &regions, &comparisons);
+    let page = html::render(&inputs, &regions, &figures, &comparisons, &findings)?;
+    let text = markdown::render(&inputs, &regions, &figures, &comparisons, &findings);
+    let tables = latex::render(&inputs, &regions, &comparisons);
 
     std::fs::create_dir_all(out)
         .with_context(|| format!("{}: cannot make the directory", out.display()))?;
@@ -70,9 +74,8 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
     write_whole(&out.join("comparisons.csv"), &csv(COMPARISON_HEADER, &all)?)?;
     write_whole(&out.join("report.md"), text.as_bytes())?;
     write_whole(&out.join("report.html"), page.as_bytes())?;
-    let tables = latex::render(&inputs, &comparisons);
     write_whole(&out.join("tables.tex"), tables.as_bytes())?;
-    write_figures(&out.join("figures"), &inputs, &comparisons)?;
+    write_figures(&out.join("figures"), &figures.all())?;
 
     let names: Vec<String> = inputs.models.iter().map(|m| m.name.clone()).collect();
     let rows: Vec<EvaluationRow> = rows.into_iter().cloned().collect();
@@ -81,24 +84,12 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
 }
 
 /// Each figure as SVG and as PNG.
-fn write_figures(dir: &Path, inputs: &load::Inputs, comparisons: &[ComparisonRow]) -> Result<()> {
+fn write_figures(dir: &Path, figures: &[&Figure]) -> Result<()> {
     std::fs::create_dir_all(dir)
         .with_context(|| format!("{}: cannot make the directory", dir.display()))?;
     let rasterizer = raster::Rasterizer::new();
-    let figures = figures::all(inputs, comparisons);
     figures.par_iter().try_for_each(|figure| {
-        // What stands below a model's name on the page names it here.
-        let description = &figure.panel.description;
-        let of_model = description.split_once(": ").is_some_and(|(name, _)| {
-            let mut models = inputs.models.iter();
-            models.any(|model| model.name == name)
-        });
-        let title = if of_model {
-            description
-        } else {
-            &figure.caption
-        };
-        let svg = figure.panel.standalone(title, &figure.legend)?;
+        let svg = figure.panel.standalone(&figure.title, &figure.legend)?;
         let png = rasterizer.png(&svg).with_context(|| figure.name.clone())?;
         write_whole(&dir.join(format!("{}.svg", figure.name)), svg.as_bytes())?;
         write_whole(&dir.join(format!("{}.png", figure.name)), &png)

@@ -135,10 +135,10 @@ pub fn protocols() -> Vec<(&'static str, &'static str, &'static str, Vec<Shown>)
 }
 
 /// How a metric is printed, of whatever protocol.
-pub fn label(metric: &str) -> String {
+pub fn label(metric: &str) -> &str {
     protocols()
         .into_iter()
         .flat_map(|(_, _, _, metrics)| metrics)
         .find(|(name, _, _)| *name == metric)
-        .map_or_else(|| metric.to_owned(), |(_, label, _)| label.to_owned())
+        .map_or(metric, |(_, label, _)| label)
 }

@@ -94,10 +94,7 @@ fn of_model(inputs: &Inputs, model: &Model, place: usize) -> OfModel {
     OfModel {
         model: model.name.clone(),
         colour: variable(place),
-        threshold: threshold.map(|(at, oracle)| match oracle {
-            true => format!("{} (oracle)", plain(at)),
-            false => plain(at),
-        }),
+        threshold: threshold.map(|(at, oracle)| threshold_words(at, oracle)),
         choices: choices
             .into_iter()
             .map(|(name, choice)| OfChoice {
@@ -116,6 +113,14 @@ pub fn similarity_threshold(model: &Model) -> Option<(f64, bool)> {
     let (tau, oracle) =
         transferred.or_else(|| tau(ThresholdKind::Oracle).map(|tau| (tau, true)))?;
     Some((1.0 - tau * tau / 2.0, oracle))
+}
+
+/// A threshold in words, which name the oracle's as what it is.
+pub fn threshold_words(at: f64, oracle: bool) -> String {
+    match oracle {
+        true => format!("{} (oracle)", plain(at)),
+        false => plain(at),
+    }
 }
 
 fn row(inputs: &Inputs, shown: &ShownRetrieval, threshold: Option<f64>) -> Row {

@@ -7,10 +7,21 @@ use serde::Serialize;
 
 use crate::eval::floors::FLOORS;
 use crate::eval::retrieval::RETRIEVAL;
-use crate::eval::{PAPER, PAPER_ORACLE};
+use crate::eval::{PAPER, PAPER_ORACLE, region_name};
 use crate::report::load::Inputs;
 use crate::report::protocols::{Better, protocols};
 use crate::report::{is_baseline, plain};
+
+/// The tables of one region.
+#[derive(Debug, Serialize)]
+pub struct OfRegion {
+    /// `image` or `object`.
+    pub name: &'static str,
+    /// Every protocol that was asked.
+    pub sections: Vec<Section>,
+    /// A table per metric of [`OF_SLICES`], a line per category and slice.
+    pub slices: Vec<Table>,
+}
 
 /// The tables of one protocol on one region.
 #[derive(Debug, Serialize)]
@@ -82,8 +93,18 @@ struct About<'a> {
     slice: &'a str,
 }
 
-/// Every protocol that was asked on a region.
-pub fn sections(inputs: &Inputs, region: Region) -> Vec<Section> {
+/// All tables, region by region, the one that is shown first.
+pub fn of_regions(inputs: &Inputs) -> Vec<OfRegion> {
+    let columns = columns(inputs);
+    let of_region = |region| OfRegion {
+        name: region_name(region),
+        sections: sections(inputs, &columns, region),
+        slices: slices(inputs, &columns, region),
+    };
+    inputs.regions().into_iter().map(of_region).collect()
+}
+
+fn sections(inputs: &Inputs, columns: &[Column], region: Region) -> Vec<Section> {
     let mut sections = Vec::new();
     for (protocol, title, text, metrics) in protocols() {
         let tables: Vec<Table> = shots(inputs, protocol, region)
@@ -98,7 +119,7 @@ pub fn sections(inputs: &Inputs, region: Region) -> Vec<Section> {
                         region,
                         slice: ALL,
                     };
-                    line(inputs, about, label.to_owned())
+                    line(inputs, columns, about, label.to_owned())
                 });
                 Table {
                     id: id(protocol, shots, region),
@@ -106,7 +127,7 @@ pub fn sections(inputs: &Inputs, region: Region) -> Vec<Section> {
                         0 => "all queries".to_owned(),
                         shots => format!("{shots}-shot"),
                     },
-                    columns: columns(inputs),
+                    columns: columns.to_vec(),
                     lines: lines.filter(has_values).collect(),
                 }
             })
@@ -130,8 +151,7 @@ const OF_SLICES: [(&str, u32, &str, &str); 3] = [
     (PAPER, 1, "map", "1-shot mAP of the paper's test"),
 ];
 
-/// A table per metric of [`OF_SLICES`], a line per category and slice.
-pub fn slices(inputs: &Inputs, region: Region) -> Vec<Table> {
+fn slices(inputs: &Inputs, columns: &[Column], region: Region) -> Vec<Table> {
     let mut tables = Vec::new();
     for (protocol, shots, metric, title) in OF_SLICES {
         let mut lines = Vec::new();
@@ -144,14 +164,15 @@ pub fn slices(inputs: &Inputs, region: Region) -> Vec<Table> {
                 region,
                 slice: &slice,
             };
-            lines.push(line(inputs, about, format!("{slice} ({brands} brands)")));
+            let label = format!("{slice} ({brands} brands)");
+            lines.push(line(inputs, columns, about, label));
         }
         // Everything alone is in the protocol's own table.
         if lines.len() > 1 {
             tables.push(Table {
                 id: format!("slices-{}", id(metric, shots, region)),
                 title: title.to_owned(),
-                columns: columns(inputs),
+                columns: columns.to_vec(),
                 lines,
             });
         }
@@ -160,7 +181,7 @@ pub fn slices(inputs: &Inputs, region: Region) -> Vec<Table> {
 }
 
 /// Everything, then the slices in the order of the rows, each with its number of brands.
-pub fn slice_names(
+fn slice_names(
     inputs: &Inputs,
     protocol: &str,
     shots: u32,
@@ -190,7 +211,7 @@ fn id(protocol: &str, shots: u32, region: Region) -> String {
     format!(
         "{}{shots}-{}",
         protocol.replace('_', "-"),
-        crate::eval::region_name(region)
+        region_name(region)
     )
 }
 
@@ -222,7 +243,7 @@ fn columns(inputs: &Inputs) -> Vec<Column> {
         .collect()
 }
 
-fn line(inputs: &Inputs, about: About, label: String) -> Line {
+fn line(inputs: &Inputs, columns: &[Column], about: About, label: String) -> Line {
     let value = |name: &str| {
         let About {
             protocol,
@@ -234,7 +255,6 @@ fn line(inputs: &Inputs, about: About, label: String) -> Line {
         } = about;
         inputs.find(name, protocol, shots, metric, region, slice)
     };
-    let columns = columns(inputs);
     let of_models = columns.iter().filter(|column| column.role != "floor");
     let means = of_models
         .filter_map(|column| value(&column.name))
