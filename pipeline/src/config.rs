@@ -123,7 +123,7 @@ mod tests {
         let demo = build_config(Some(&dir.join("demo.toml"))).unwrap();
         assert_eq!(
             (demo.side, demo.region, demo.context),
-            (64, Region::Object, 0.1)
+            (64, Region::Both, 0.1)
         );
     }
 

@@ -3,7 +3,7 @@
     check_evaluation.py DATASET OUT EMBEDDINGS.safetensors...
 
 OUT is what `logodex-train evaluate` wrote for the embeddings. Every number of the model over all queries must agree to
-1e-6, and under `paper` every episode's; confusion.csv, and the retrievals, confusions and map that are shown, must be
+1e-6, and under `paper` every episode's; curves.csv, confusion.csv, and the retrievals, confusions and map that are shown, must be
 those that the documentation describes. Nothing is shared with the code that is checked but the files.
 
 Unit vectors are float32, and so are similarities in retrieval and open-set identification, summed over the dimensions in
@@ -56,6 +56,22 @@ def agree(key, value):
     global checked
     checked += 1
     assert abs(expected[key] - value) <= 1e-6, (key, expected[key], value)
+
+
+curves = defaultdict(list)
+for line in lines(out / "curves.csv"):
+    if line["model"] == model:
+        key = line["region"], line["protocol"], int(line["shots"]), line["curve"]
+        curves[key].append((float(line["x"]), float(line["y"])))
+
+
+def follows(key, points):
+    """That curve has these points."""
+    global checked
+    checked += 1
+    said, points = np.array(curves.pop(key)), np.array(points)
+    assert said.shape == points.shape, (key, said.shape, points.shape)
+    assert np.abs(said - points).max() <= 1e-6, (key, np.abs(said - points).max())
 
 
 def similarities(a, b):
@@ -122,6 +138,22 @@ def paper(region, shots, path):
             for metric in found[0]:
                 if (region, protocol, shots, metric) in expected:
                     agree((region, protocol, shots, metric), np.mean([f[metric] for f in found]))
+    if (region, "paper", shots, "map") in expected:
+        precision_recall(region, shots, sets["test"])
+
+
+def precision_recall(region, shots, episodes):
+    """Over the queries of all episodes together: precision at the first distance that reaches each percent of recall."""
+    d = np.concatenate([scores(s, q, "paper") for s, q in episodes])
+    y = np.concatenate([brand[q] == brand[s[0]] for s, q in episodes])
+    order = np.argsort(d, kind="stable")
+    d, y = d[order], y[order]
+    # Queries whose distances differ by rounding are taken together.
+    ends = np.append(np.flatnonzero(np.diff(d) > 1e-9), len(d) - 1)
+    hits = np.cumsum(y)[ends]
+    precision = hits / (ends + 1)
+    at = [int(np.argmax(hits * 100 >= percent * y.sum())) for percent in range(1, 101)]
+    follows((region, "paper", shots, "precision_recall"), [((i + 1) / 100, precision[e]) for i, e in enumerate(at)])
 
 
 def n_way(region, ways, shots, path):
@@ -295,6 +327,8 @@ def trapezoid(y, x):
 def open_set(region, shots, path, folds):
     fars = {"10": 0.1, "1": 0.01, "01": 0.001}
     found = defaultdict(list)
+    grid = np.concatenate([[0, 0.001, 0.002, 0.005], np.arange(1, 101) / 100])
+    staircases = defaultdict(list)
     taus = {t["far"]: t["similarity"] for t in evaluation["open_set_thresholds"] if (t["region"], t["shots"]) == (region, shots)}
     for gallery in draws_of("test", path).values():
         score, known, named = probes(gallery, folds["test"])
@@ -304,6 +338,9 @@ def open_set(region, shots, path, folds):
         right = np.array([((score >= t) & named)[known].mean() for t in edges])
         found["auroc"].append(trapezoid(tar, far))
         found["oscr"].append(trapezoid(right, far))
+        last = [np.flatnonzero(far <= x)[-1] for x in grid]
+        staircases["roc"].append(tar[last])
+        staircases["dir"].append(right[last])
         i = int(np.argmax(far >= 1 - tar))
         a, b = far[i - 1] + tar[i - 1] - 1, far[i] + tar[i] - 1
         found["eer"].append(far[i - 1] + (far[i] - far[i - 1]) * -a / (b - a))
@@ -319,6 +356,8 @@ def open_set(region, shots, path, folds):
                 found[f"dir_at_val_far_{name}"].append((accepted & named)[known].mean())
     for metric, values in found.items():
         agree((region, "open_set", shots, metric), np.mean(values))
+    for curve, draws in staircases.items():
+        follows((region, "open_set", shots, curve), list(zip(grid, np.mean(draws, axis=0))))
 
 
 for region in [judged["region"] for judged in evaluation["regions"]]:
@@ -336,5 +375,6 @@ for region in [judged["region"] for judged in evaluation["regions"]]:
             open_set(region, int(number), path, {"test": test})
     if region == evaluation["regions"][0]["region"]:
         shown_map(test)
+assert not curves, list(curves)
 assert checked >= 20, checked
 print(f"{checked} numbers agree")

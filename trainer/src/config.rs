@@ -207,7 +207,8 @@ batch = 8
 [augment]
 "#;
 
-    fn error(text: &str) -> String {
+    /// What is said of a configuration that is refused.
+    pub(super) fn error(text: &str) -> String {
         parse(text.as_bytes()).expect_err(text).to_string()
     }
 

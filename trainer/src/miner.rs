@@ -2,8 +2,9 @@
 //!
 //! Embeddings are anchors `[B, D]`; references `[R, D]` are the batch itself or the cross-batch memory. A reference is a
 //! positive of an anchor when it has its label and is not the anchor itself, a negative when it has another. Two pictures
-//! cut from one photograph are positives like any two of a brand (the P×K sampler avoids them while it can). Memory is
-//! O(B·R) for every miner: triplets that are not one by one in memory are walked a piece at a time.
+//! cut from one photograph are positives like any two of a brand: the P×K sampler keeps them out of one batch where the
+//! brand has photographs enough, the cross-batch memory does not. Memory is O(B·R) for every miner: triplets are not all
+//! in memory at once but walked a piece at a time.
 
 use logodex_schemas::train::MinerConfig;
 use rand::Rng;

@@ -413,4 +413,47 @@ fn examples_show_six_brands_and_lie_on_disk_beside_the_numbers() {
     assert!(
         format!("{:#}", write_outcome(&out, &outcome, &lies).unwrap_err()).contains("47 bytes")
     );
+    assert!(
+        out.join("evaluation.json").is_file(),
+        "what was there stays where the next one fails"
+    );
+}
+
+#[test]
+fn an_evaluation_leaves_nothing_of_the_one_before_it_and_nobody_elses_file_is_touched() {
+    let outcome = run(&set(0, 20, 8, 0.6), Some(&set(20, 12, 8, 0.6)), &settings()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path();
+    let old = [
+        "pictures/row-99999.jpg",
+        "episodes/object/paper_1.csv",
+        "episodes/image/n_way_k_shot_all_10.csv",
+    ];
+    let others = [
+        "pictures/row-1b.jpg",
+        "pictures/row-.jpg",
+        "pictures/mine.png",
+        "episodes/image/notes.txt",
+        "episodes/notes.csv",
+        "notes.csv",
+    ];
+    for name in old.iter().chain(&others) {
+        let path = out.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "before").unwrap();
+    }
+    let picture = |_| {
+        Ok(Picture {
+            side_px: 4,
+            rgb: vec![0; 48],
+        })
+    };
+    write_outcome(out, &outcome, &picture).unwrap();
+    assert!(out.join("episodes/image/paper_1.csv").is_file());
+    for name in old {
+        assert!(!out.join(name).exists(), "{name}");
+    }
+    for name in others {
+        assert_eq!(std::fs::read(out.join(name)).unwrap(), b"before", "{name}");
+    }
 }

@@ -65,7 +65,8 @@ pub enum SamplerKind {
     /// Each image once.
     Images,
     /// P brands with K images each, P·K = `batch`. Over an epoch, which has about as many images as the fold, every brand is
-    /// drawn equally often, give or take one, and never twice in a batch; so are the images of a brand. A brand with fewer
-    /// than K images repeats them within a batch.
+    /// drawn equally often, give or take one, and never twice in a batch; so are the photographs of a brand, of which a
+    /// batch shows one crop each. A brand with fewer than K photographs shows several crops of one, with fewer crops, too,
+    /// it repeats them.
     Pk,
 }

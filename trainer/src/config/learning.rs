@@ -150,6 +150,7 @@ pub(super) fn check_something_learns(config: &TrainConfig) -> Result<(), String>
 #[cfg(test)]
 mod tests {
     use crate::config::parse;
+    use crate::config::tests::error;
 
     const GOOD: &str = r#"
 [model]
@@ -165,10 +166,6 @@ epochs = 3
 freeze = 4
 unfreeze = [{ epoch = 1, freeze = 3 }, { epoch = 2, freeze = 0 }]
 "#;
-
-    fn error(text: &str) -> String {
-        parse(text.as_bytes()).expect_err(text).to_string()
-    }
 
     #[test]
     fn every_rule_of_model_optimizer_and_schedule_names_its_key() {

@@ -120,18 +120,13 @@ pub fn answers(vectors: &UnitVectors, episode: &[Shown]) -> Vec<bool> {
         .enumerate()
         .flat_map(|(place, shown)| std::iter::repeat_n(place, shown.queries.len()));
     let mut right = Vec::with_capacity(queries.len());
-    let mut owners = owners.into_iter();
+    let mut asked = queries.iter().zip(owners);
     prototypes.each(vectors, &queries, |similarities| {
-        let mut best = (0, f64::INFINITY);
-        for (place, (&similarity, &norm)) in similarities.iter().zip(&prototypes.norms).enumerate()
-        {
-            // ‖q − p‖² less the 1 that all have in common.
-            let distance = norm * (norm - 2.0 * f64::from(similarity));
-            if distance < best.1 {
-                best = (place, distance);
-            }
-        }
-        right.push(owners.next() == Some(best.0));
+        right.extend(
+            asked.next().map(|(&query, owner)| {
+                owner == prototypes.nearest(vectors.get(query), similarities)
+            }),
+        );
     });
     right
 }

@@ -104,7 +104,7 @@ pub fn protocols_table(rows: &[EvaluationRow], model: &str) -> String {
             let region = crate::eval::region_name(row.region);
             let _ = writeln!(
                 out,
-                "{}{:<28}{:<24}{:<24}{}",
+                "{}{:<34}{:<24}{:<24}{}",
                 if heading.is_some() { "\n" } else { "" },
                 format!("{name}, {region}"),
                 model,
@@ -114,7 +114,7 @@ pub fn protocols_table(rows: &[EvaluationRow], model: &str) -> String {
             heading = Some(of);
         }
         let line = format!(
-            "  {:<26}{:<24}{:<24}{}",
+            "  {:<32}{:<24}{:<24}{}",
             row.metric,
             cell(row),
             floor(FLOORS[0]),

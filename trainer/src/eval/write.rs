@@ -1,15 +1,16 @@
 //! What an evaluation leaves on disk. `evaluation.json` comes last: where it is, the rest is complete.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use image::codecs::jpeg::JpegEncoder;
 use image::{RgbImage, imageops};
+use logodex_schemas::dataset::Region;
 use serde::Serialize;
 
 use crate::durable::{sync_all, write_one_of_many, write_whole};
-use crate::eval::{Outcome, difference};
+use crate::eval::{Outcome, difference, region_name};
 
 /// A square picture of a dataset row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,8 @@ const QUALITY: u8 = 90;
 
 /// Writes `pictures/` of the rows that are shown, `episodes/`, `episodes.csv`, `retrieval.csv`, `confusion.csv`,
 /// `curves.csv`, `bootstrap.safetensors`, `evaluation.csv` and `evaluation.json` into `out`, each to a temporary name and then by
-/// rename. `picture` gives the picture of a dataset row.
+/// rename. `picture` gives the picture of a dataset row. What an evaluation of before left in `out` goes first, its
+/// `evaluation.json` before the rest.
 ///
 /// # Errors
 /// A picture cannot be had, or a file cannot be written.
@@ -40,15 +42,22 @@ pub fn write_outcome(
         std::fs::create_dir_all(path)
             .with_context(|| format!("{}: cannot make the directory", path.display()))
     };
-    folder(&out.join("pictures"))?;
     let shown: BTreeMap<u64, &str> = outcome
         .evaluation
         .pictures()
         .map(|shown| (shown.row, shown.picture.as_str()))
         .collect();
-    for (row, path) in shown {
-        let jpeg = jpeg(picture(row)?).with_context(|| format!("picture of row {row}"))?;
-        write_one_of_many(&out.join(path), &jpeg)?;
+    let pictures: Vec<(&str, Vec<u8>)> = shown
+        .into_iter()
+        .map(|(row, path)| {
+            let jpeg = jpeg(picture(row)?).with_context(|| format!("picture of row {row}"))?;
+            Ok((path, jpeg))
+        })
+        .collect::<Result<_>>()?;
+    clear(out)?;
+    folder(&out.join("pictures"))?;
+    for (path, jpeg) in &pictures {
+        write_one_of_many(&out.join(path), jpeg)?;
     }
     sync_all(&out.join("pictures"))?;
     for (name, bytes) in &outcome.lists {
@@ -65,6 +74,49 @@ pub fn write_outcome(
     let mut json = serde_json::to_vec_pretty(&outcome.evaluation)?;
     json.push(b'\n');
     write_whole(&out.join("evaluation.json"), &json)
+}
+
+/// Takes away `evaluation.json`, then the pictures and the lists, whose names differ from one evaluation to the next.
+/// What is not named as ours is left alone.
+fn clear(out: &Path) -> Result<()> {
+    let is_picture = |name: &str| {
+        let row = name
+            .strip_prefix("row-")
+            .and_then(|rest| rest.strip_suffix(".jpg"));
+        row.is_some_and(|row| row.parse::<u64>().is_ok())
+    };
+    let mut ours = vec![out.join("evaluation.json")];
+    ours.extend(files(&out.join("pictures"), is_picture)?);
+    for region in [Region::Image, Region::Object] {
+        let lists = out.join("episodes").join(region_name(region));
+        ours.extend(files(&lists, |name| name.ends_with(".csv"))?);
+    }
+    for path in ours {
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(e).with_context(|| format!("{}: cannot be removed", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The files of a folder with such a name; none where there is no folder.
+fn files(folder: &Path, of: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
+    let unreadable = || format!("{}: cannot be read", folder.display());
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(unreadable)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(unreadable)?;
+        if entry.file_name().to_str().is_some_and(&of) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }
 
 fn csv<T: Serialize>(rows: &[T]) -> Result<Vec<u8>> {

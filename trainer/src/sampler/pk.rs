@@ -1,16 +1,18 @@
 //! P×K batches with coverage: P brands with K pictures each, for losses that look at all pairs of a batch.
 //!
-//! Brands and a brand's rows are both dealt like cards: shuffle, deal without replacement, shuffle again when the pack
-//! is used up, and never the same card twice in one hand. So over an epoch every brand is drawn equally often, give or
-//! take one, and so is every row of a brand.
+//! Brands and a brand's source images are both dealt like cards: shuffle, deal without replacement, shuffle again when
+//! the pack is used up, and never the same card twice in one hand. So over an epoch every brand is drawn equally often,
+//! give or take one, and so is every source image of a brand. Of a source image, which with object crops has several
+//! rows, a batch shows one: two crops of one photograph share light, grain and background, and as a positive pair would
+//! teach the network to recognise the photograph. The evaluation never lets them meet either.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use logodex_schemas::train::DataConfig;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::{FoldRows, Labelled};
+use super::{BrandRows, FoldRows, Labelled};
 use crate::config::UsageError;
 use crate::random::stream;
 
@@ -24,9 +26,9 @@ fn n_pk_batches(n_rows: usize, batch: usize) -> usize {
 /// pictures side by side. No brand is twice in a batch; over the epoch the numbers of batches that two brands are in
 /// differ by one at most.
 ///
-/// Within its brand, a batch's pictures are different rows, of different source images where the rows not yet shown in
-/// this round of the brand allow it. A brand with fewer than `per_brand` rows repeats them, each about equally often: the
-/// copies are augmented each in its own way.
+/// Within its brand, a batch's pictures are of different source images. A brand with fewer than `per_brand` source
+/// images shows several rows of one; with fewer rows, too, it repeats them, each about equally often: the copies are
+/// augmented each in its own way.
 ///
 /// # Panics
 /// If the fold has fewer brands than a batch holds; [`check_pk`] finds that earlier.
@@ -52,7 +54,7 @@ pub fn pk(fold: &FoldRows, batch: usize, per_brand: usize, seed: u64, epoch: u64
         .zip(turns)
         .map(|(brand, turns)| {
             let rng = &mut stream(seed, "pk rows", &[epoch, u64::from(brand.brand)]);
-            deal(&brand.images, per_brand, turns, rng).into_iter()
+            deal_rows(&brand.images, per_brand, turns, rng).into_iter()
         })
         .collect();
     brands
@@ -65,6 +67,32 @@ pub fn pk(fold: &FoldRows, batch: usize, per_brand: usize, seed: u64, epoch: u64
                 class: brand as i64,
             })
         })
+        .collect()
+}
+
+/// Rows of a brand for `hands` batches, `size` for each, one after the other; `images` are the rows' source images.
+///
+/// With `size` source images or more, these are dealt, and of each its rows in turn; with fewer, the rows are.
+fn deal_rows(images: &[i64], size: usize, hands: usize, rng: &mut impl Rng) -> Vec<usize> {
+    let mut rows_of: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+    for (row, image) in images.iter().enumerate() {
+        rows_of.entry(*image).or_default().push(row);
+    }
+    if rows_of.len() < size {
+        return deal(images, size, hands, rng);
+    }
+    let different: Vec<i64> = rows_of.keys().copied().collect();
+    let dealt = deal(&different, size, hands, rng);
+    let mut turns: Vec<_> = rows_of
+        .into_values()
+        .map(|mut rows| {
+            rows.shuffle(rng);
+            rows.into_iter().cycle()
+        })
+        .collect();
+    dealt
+        .into_iter()
+        .filter_map(|image| turns[image].next())
         .collect()
 }
 
@@ -118,24 +146,31 @@ pub fn check_pk(data: &DataConfig, n_brands: usize) -> Result<(), UsageError> {
     )))
 }
 
-/// Warns, once and with their number, of brands that have too few rows for a batch without repetition.
+/// Warns, once and with their numbers, of brands that cannot fill their part of a batch without meeting a photograph
+/// again.
 pub(super) fn warn_of_short_brands(fold: &FoldRows, per_brand: usize) {
-    let sizes = fold.brands.iter().map(|brand| brand.rows.len());
-    let short = sizes.filter(|&rows| rows < per_brand).count();
+    let (short, repeating) = n_short(fold, per_brand);
     if short > 0 {
         tracing::warn!(
             short_brands = short,
-            "{short} of {} training brands have fewer than data.images_per_brand = {per_brand} images: theirs are repeated within a batch, each copy with an augmentation of its own",
+            repeating_brands = repeating,
+            "{short} of {} training brands have fewer than data.images_per_brand = {per_brand} source images, so that a batch shows one of theirs again: in another crop or, in the {repeating} brands with too few crops, too, as a copy with an augmentation of its own",
             fold.brands.len()
         );
     }
 }
 
+/// Brands with fewer than `per_brand` source images, and those of them with fewer rows, too.
+fn n_short(fold: &FoldRows, per_brand: usize) -> (usize, usize) {
+    let n_images = |brand: &BrandRows| brand.images.iter().collect::<BTreeSet<_>>().len();
+    let short = fold.brands.iter().filter(|b| n_images(b) < per_brand);
+    let repeating = short.clone().filter(|b| b.rows.len() < per_brand);
+    (short.count(), repeating.count())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::BrandRows;
     use super::*;
-    use std::collections::BTreeMap;
 
     /// Brands with these numbers of rows, of which `per_image` neighbours are cut from one source image.
     fn fold(sizes: &[u64], per_image: u64) -> FoldRows {
@@ -171,6 +206,12 @@ mod tests {
         let n_brands = fold.brands.len();
         assert_eq!(drawn.len(), n_pk_batches(fold.n_rows(), batch) * batch);
 
+        let rows_and_images = fold
+            .brands
+            .iter()
+            .flat_map(|b| b.rows.iter().zip(&b.images));
+        let image_of: BTreeMap<u64, i64> = rows_and_images.map(|(&r, &i)| (r, i)).collect();
+        let n_images = |class: usize| counts(fold.brands[class].images.iter()).len();
         let mut times = vec![0; n_brands];
         for pictures in drawn.chunks(batch) {
             for group in pictures.chunks(per_brand) {
@@ -182,6 +223,8 @@ mod tests {
                 let repeats = counts(group.iter().map(|l| l.row));
                 let most = per_brand.div_ceil(rows.len());
                 assert!(repeats.values().all(|&n| n <= most), "{repeats:?}");
+                let met = counts(group.iter().map(|l| image_of[&l.row]));
+                assert!(n_images(class) < per_brand || met.len() == per_brand);
             }
             let brands = counts(pictures.iter().map(|l| l.class));
             assert_eq!(
@@ -193,12 +236,21 @@ mod tests {
         assert!(spread(times.iter().copied()) <= 1, "brands: {times:?}");
 
         let shown = counts(drawn.iter().map(|l| l.row));
-        for brand in &fold.brands {
-            let of_brand = brand
-                .rows
-                .iter()
-                .map(|row| shown.get(row).copied().unwrap_or(0));
-            assert!(spread(of_brand) <= 1, "rows of brand {}", brand.brand);
+        let times = |row: &u64| shown.get(row).copied().unwrap_or(0);
+        for (class, brand) in fold.brands.iter().enumerate() {
+            let mut by_image: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+            for (row, image) in brand.rows.iter().zip(&brand.images) {
+                by_image.entry(*image).or_default().push(times(row));
+            }
+            if n_images(class) < per_brand {
+                assert!(spread(brand.rows.iter().map(times)) <= 1, "rows of {class}");
+                continue;
+            }
+            let of_images = by_image.values().map(|times| times.iter().sum());
+            assert!(spread(of_images) <= 1, "images of {class}");
+            for times in by_image.values() {
+                assert!(spread(times.iter().copied()) <= 1, "rows of {class}");
+            }
         }
     }
 
@@ -241,21 +293,24 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_shows_a_brand_in_different_source_images_where_it_can() {
-        // Four images with three crops each; the first two hands of a pack of 12 can always choose among all of them.
-        let fold = fold(&[12, 12], 3);
-        for epoch in 0..50 {
-            let drawn = pk(&fold, 6, 3, 3, epoch);
-            let mut hands = [0; 2];
-            for group in drawn.chunks(3) {
-                let class = group[0].class as usize;
-                hands[class] += 1;
-                if hands[class] <= 2 {
-                    let images = counts(group.iter().map(|l| l.row / 3));
-                    assert_eq!(images.len(), 3, "epoch {epoch}: {group:?}");
-                }
-            }
+    fn a_photograph_with_many_crops_is_shown_once_in_a_batch_and_no_oftener_than_others() {
+        // Of the brand's 40 rows, 37 are crops of one photograph.
+        let mut fold = fold(&[40, 40], 1);
+        fold.brands[0].images[3..].fill(3);
+        for epoch in 0..20 {
+            check_epoch(&fold, 8, 4, 3, epoch);
         }
+        // Over epochs all its crops are seen.
+        let drawn = (0..40).flat_map(|epoch| pk(&fold, 8, 4, 3, epoch));
+        assert_eq!(counts(drawn.map(|l| l.row)).len(), 80);
+    }
+
+    #[test]
+    fn brands_that_must_meet_a_photograph_again_are_counted() {
+        // Two crops of each photograph: 5, 2, 2 and 1 of them.
+        let fold = fold(&[10, 4, 3, 1], 2);
+        assert_eq!(n_short(&fold, 4), (3, 2));
+        assert_eq!(n_short(&fold, 1), (0, 0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use logodex_schemas::evaluation::{Evaluation, EvaluationRow, evaluation_header};
+use logodex_schemas::evaluation::{ALL, Evaluation, EvaluationRow, evaluation_header};
 use logodex_schemas::run::MetricsLine;
 use logodex_schemas::train::TrainConfig;
 
@@ -84,8 +84,11 @@ pub fn line(name: &str, dir: &Path, images_per_epoch: u64, outcome: &Outcome) ->
     line.images_per_sec = (line.epochs > 0).then(|| f64::from(line.epochs) / secs_per_image);
     let json = std::fs::read(dir.join("evaluation.json")).unwrap_or_default();
     if let Ok(evaluation) = evaluation_header().parse::<Evaluation>(&json) {
+        let first = evaluation.regions.first().map(|judged| judged.region);
         let is_map = |row: &&EvaluationRow| {
-            row.model == evaluation.model && row.protocol == PAPER && row.metric == "map"
+            row.model == evaluation.model
+                && (row.protocol.as_str(), row.metric.as_str()) == (PAPER, "map")
+                && (Some(row.region), row.slice.as_str()) == (first, ALL)
         };
         line.map = SHOTS.map(|shots| {
             let row = evaluation

@@ -120,8 +120,12 @@ fn a_run_is_the_same_with_its_pictures_on_the_device() {
         let config = w.config(&format!("{run_name}.toml"), &text);
         let (code, stderr) = run(&mut w.fit(&config, run_name));
         assert_eq!(code, 0, "{stderr}");
-        // Six training brands of four images: none is short.
-        assert!(!stderr.contains("images_per_brand"), "{stderr}");
+        // Six training brands with two crops of each of two source images.
+        assert!(
+            stderr.contains("6 of 6 training brands")
+                && stderr.contains("in the 0 brands with too few crops"),
+            "{stderr}"
+        );
     }
     let model = |run: &str| fs::read(w.path(run).join("checkpoints/last/model.safetensors"));
     assert!(model("host").expect("model") == model("device").expect("model"));
@@ -130,6 +134,7 @@ fn a_run_is_the_same_with_its_pictures_on_the_device() {
 #[test]
 fn short_brands_are_counted_and_told_once() {
     use Fold::{Train, Val};
+    // Two rows share a source image: of the brands' four rows and fewer, two images and fewer; of the six, four.
     let w = Workspace::new(
         32,
         &[
@@ -146,8 +151,12 @@ fn short_brands_are_counted_and_told_once() {
     let (code, stderr) = run(&mut w.fit(&config, "run"));
     assert_eq!(code, 0, "{stderr}");
     assert_eq!(
-        stderr.matches("2 of 4 training brands").count(),
+        stderr.matches("3 of 4 training brands").count(),
         1,
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("in the 2 brands with too few crops"),
         "{stderr}"
     );
 }

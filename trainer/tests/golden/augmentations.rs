@@ -145,17 +145,21 @@ fn interpolations((crop, corners, _, degrees): Geometry) -> usize {
 
 fn compare(prepare: fn(&Tensor, Option<&AugmentParams>) -> Tensor) {
     let golden = golden("augmentations");
-    for (height, width) in [(48, 48), (40, 56)] {
+    for (height, width, rows, overall) in [
+        (48, 48, &ROWS[..], OVERALL_SMALL),
+        (40, 56, &ROWS[..], OVERALL_SMALL),
+        (224, 224, &ROWS[ROWS.len() - 1..], OVERALL),
+    ] {
         let picture = picture(height, width);
-        let pictures = Tensor::stack(&[&picture; ROWS.len()], 0);
+        let pictures = Tensor::stack(&vec![&picture; rows.len()], 0);
         let params = AugmentParams {
-            images: ROWS
+            images: rows
                 .iter()
                 .map(|row| parameters(row, height, width))
                 .collect(),
         };
         let augmented = bytes_again(&prepare(&pictures, Some(&params)));
-        for (index, row) in (0..).zip(&ROWS) {
+        for (index, row) in (0..).zip(rows) {
             let (name, geometry, ..) = *row;
             let expected = &golden[&format!("{height}x{width}.{name}")];
             let difference = (augmented.get(index) - expected).abs();
@@ -175,7 +179,7 @@ fn compare(prepare: fn(&Tensor, Option<&AugmentParams>) -> Tensor) {
                     let within = (difference * &inside).sum(Kind::Float).double_value(&[]);
                     let within = within / (3.0 * n_inside);
                     assert!(within < WITHIN, "{name}: {within} of 255 within");
-                    assert!(mean < OVERALL, "{name}: {mean} of 255");
+                    assert!(mean < overall, "{name}: {mean} of 255");
                 }
             }
             // The picture was moved or coloured at all.
@@ -186,10 +190,16 @@ fn compare(prepare: fn(&Tensor, Option<&AugmentParams>) -> Tensor) {
     }
 }
 
-/// Mean difference that composing interpolations may make, of 255: away from the outline, and overall, of which nearly all
-/// is the outline's: torchvision counts a rim pixel's coverage once per interpolation, and these pictures are small.
+/// Mean difference that composing interpolations may make, of 255: away from the outline, and overall.
+///
+/// Nearly all of it is the outline's. torchvision first draws the warped picture into a frame of whole pixels, which makes
+/// its outline a ragged staircase, and then turns the staircase; one pass draws the turned outline itself. Interpolating
+/// the coverage of the frame's pixels as torchvision does would bring `everything` from 2.0 to 0.5 at 48 pixels, at four
+/// times the coverage's cost and with the staircase. The outline's part of a picture falls with its side: at 224 pixels,
+/// where networks are trained, the difference is 0.5 as it is, which [`OVERALL`] holds.
 const WITHIN: f64 = 0.75;
-const OVERALL: f64 = 2.5;
+const OVERALL: f64 = 1.5;
+const OVERALL_SMALL: f64 = 2.5;
 
 #[test]
 fn fixed_augmentations_by_tensor_operations_equal_torchvision() {

@@ -340,8 +340,10 @@ def picture(height: int, width: int) -> torch.Tensor:
 
 def augmentations() -> dict[str, torch.Tensor]:
     out = {}
-    for height, width in ((48, 48), (40, 56)):
-        for name, (crop, corners, flip, degrees, gray, order, b, c, s, h) in AUGMENTATIONS.items():
+    # At the size that networks are trained at, what differs most: all of it together.
+    for height, width, names in ((48, 48, AUGMENTATIONS), (40, 56, AUGMENTATIONS), (224, 224, ["everything"])):
+        for name in names:
+            crop, corners, flip, degrees, gray, order, b, c, s, h = AUGMENTATIONS[name]
             # Both sides begin with bytes.
             image = (picture(height, width) * 255).round() / 255
             if crop:

@@ -104,13 +104,19 @@ fn miners_select_what_pytorch_metric_learning_selects() {
     assert_eq!(triplets, golden["miner.semi_hard.triplets"]);
 }
 
-/// A learner on the CPU; what it costs embeddings is decided by the configuration that [`Learner::loss`] is given.
-fn learner() -> (Learner, TrainConfig) {
-    let text = "[model]\narch = \"resnet18\"\nhead = \"linear\"\nembedding_dim = 16\n[loss]\nkind = \"sup_con\"\ntemperature = 0.1\n[schedule]\nepochs = 1\n[runtime]\ndevice = \"cpu\"\nthreads = 1\n";
+/// A learner on the CPU with the configuration of its loss, given as TOML, and of these further lines. Without weights of
+/// the loss, what embeddings cost is decided by the configuration that [`Learner::loss`] is given.
+fn learner(loss: &str, more: &str) -> (Learner, TrainConfig) {
+    let text = format!(
+        "[model]\narch = \"resnet18\"\nhead = \"linear\"\nembedding_dim = {DIM}\n[loss]\n{loss}\n[schedule]\nepochs = 1\n[runtime]\ndevice = \"cpu\"\nthreads = 1\n{more}"
+    );
     let config = config::parse(text.as_bytes()).unwrap();
     let runtime = Runtime::start(&config.runtime).unwrap();
-    (Learner::new(&config, 8, &runtime).unwrap(), config)
+    let learner = Learner::new(&config, CLASSES as usize, &runtime).unwrap();
+    (learner, config)
 }
+
+const SUP_CON: &str = "kind = \"sup_con\"\ntemperature = 0.1";
 
 const MULTI_SIMILARITY: LossConfig = LossConfig::MultiSimilarity {
     alpha: 2.0,
@@ -121,7 +127,7 @@ const MULTI_SIMILARITY: LossConfig = LossConfig::MultiSimilarity {
 #[test]
 fn pair_losses_equal_pytorch_metric_learning_with_every_miner() {
     let (x, labels) = (l2_normalize(&batch("batch")), Tensor::from_slice(&LABELS));
-    let (mut learner, mut config) = learner();
+    let (mut learner, mut config) = learner(SUP_CON, "");
     let circle = |margin, gamma| LossConfig::Circle { margin, gamma };
     for (miner, miner_config) in MINERS {
         for (loss, loss_config) in [
@@ -369,7 +375,7 @@ fn mining_4096_embeddings_takes_less_than_a_gigabyte() {
     let n = 4096;
     let x = leaf(&l2_normalize(&centred("many", &[n, 128], 1.0)));
     let labels = Tensor::arange(n, (Kind::Int64, Device::Cpu)).divide_scalar_mode(8, "floor");
-    let (mut learner, mut config) = learner();
+    let (mut learner, mut config) = learner(SUP_CON, "");
     config.data.sampler = Some(SamplerKind::Pk);
     let before = peak_bytes();
     let triplet = LossConfig::Triplet { margin: 0.2 };
@@ -400,12 +406,10 @@ fn a_loss_s_own_weights_are_trained_at_their_own_rate() {
         "kind = \"proxy_anchor\"\nmargin = 0.1\nalpha = 32.0",
     ] {
         let moved = |loss_factor: f64| {
-            let text = format!(
-                "[model]\narch = \"resnet18\"\nhead = \"linear\"\nembedding_dim = {DIM}\n[loss]\n{loss}\n[schedule]\nepochs = 1\n[optimizer]\nkind = \"sgd\"\nmomentum = 0.0\nlr = 0.1\nloss_factor = {loss_factor:?}\n[runtime]\ndevice = \"cpu\"\nthreads = 1\n"
+            let sgd = format!(
+                "[optimizer]\nkind = \"sgd\"\nmomentum = 0.0\nlr = 0.1\nloss_factor = {loss_factor:?}\n"
             );
-            let config = config::parse(text.as_bytes()).unwrap();
-            let runtime = Runtime::start(&config.runtime).unwrap();
-            let mut learner = Learner::new(&config, CLASSES as usize, &runtime).unwrap();
+            let (mut learner, config) = learner(loss, &sgd);
             let before = learner.model_state().remove("loss.weight").unwrap().copy();
             let labels = Tensor::from_slice(&LABELS);
             learner
