@@ -3,7 +3,7 @@
 set -euo pipefail
 bin=$1 data=$2 runs=$3
 configs=trainer/configs/demo
-trained="norm_softmax contrastive triplet"
+trained="norm_softmax contrastive triplet multi_similarity"
 baselines="baseline_untrained baseline_features baseline_projection"
 
 began=$SECONDS

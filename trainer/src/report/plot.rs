@@ -17,6 +17,9 @@ const FINE: f64 = 4.0;
 /// Height of a line above a panel that stands alone.
 const TITLE: u32 = 20;
 
+/// Width of a digit of a tick, pixels as shown.
+const DIGIT: f64 = 7.0;
+
 /// Text and axes.
 pub const INK: RGBColor = RGBColor(0x1F, 0x23, 0x28);
 /// What is said more quietly.
@@ -86,7 +89,7 @@ pub struct Panel {
     pub width: u32,
     /// Height.
     pub height: u32,
-    /// Room for the words at the left.
+    /// Room for the words at the left, at least; ticks that are longer get theirs.
     pub left: u32,
     /// Horizontal axis.
     pub x: Axis,
@@ -192,9 +195,11 @@ impl Panel {
 
     fn draw(&self, area: &Area<'_>) -> Result<(), Box<dyn std::error::Error>> {
         let (width, height) = (f64::from(self.width), f64::from(self.height));
+        let longest = self.y.ticks.iter().map(|(_, word)| word.chars().count());
+        let ticks = longest.max().unwrap_or(0) as f64 * DIGIT + 8.0;
         let frame = Frame {
             panel: self,
-            left: f64::from(self.left),
+            left: f64::from(self.left).max(ticks),
             right: width - 12.0,
             top: 16.0,
             bottom: height - if self.x_title.is_empty() { 22.0 } else { 36.0 },
