@@ -13,7 +13,7 @@ pub struct Rasterizer {
 }
 
 impl Rasterizer {
-    /// With Ubuntu Light for all text.
+    /// With Ubuntu Light for all text: Latin, Greek and Cyrillic. The SVG shows every script that its reader has a font for.
     pub fn new() -> Self {
         let mut fonts = fontdb::Database::new();
         fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
