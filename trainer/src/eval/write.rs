@@ -141,3 +141,41 @@ fn jpeg(picture: Picture) -> Result<Vec<u8>> {
     image.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, QUALITY))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_evaluation_of_before_left_goes_and_nobody_elses_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = [
+            "evaluation.json",
+            "pictures/row-0.jpg",
+            "pictures/row-99999.jpg",
+            "episodes/object/paper_1.csv",
+            "episodes/image/n_way_k_shot_all_10.csv",
+        ];
+        let others = [
+            "pictures/row-1b.jpg",
+            "pictures/row-.jpg",
+            "pictures/mine.png",
+            "episodes/image/notes.txt",
+            "episodes/notes.csv",
+            "notes.csv",
+        ];
+        clear(dir.path()).unwrap();
+        for name in ours.iter().chain(&others) {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "before").unwrap();
+        }
+        clear(dir.path()).unwrap();
+        for name in ours {
+            assert!(!dir.path().join(name).exists(), "{name}");
+        }
+        for name in others {
+            assert!(dir.path().join(name).is_file(), "{name}");
+        }
+    }
+}

@@ -92,7 +92,7 @@ pub fn protocols() -> Vec<(&'static str, &'static str, &'static str, Vec<Shown>)
         (
             OPEN_SET,
             "Open set",
-            "Half of the test brands are enrolled, the others are strangers. At a false-accept rate (FAR): the threshold is read off the test brands; “from validation”: it is carried over from validation brands, with the rate it then has and how far that lies from its target. Validation has fewer brands to enrol, and strangers lie nearer to one of many: how much of the error that is, `random` shows.",
+            "Half of the test brands are enrolled, the others are strangers. At a false-accept rate (FAR): the threshold is read off the test brands; “from validation”: it is carried over from validation brands, with the rate it then has and how far that lies from its target. Validation has fewer brands to enrol, and the nearest of few is farther: the floor of random embeddings shows how much of the error that alone makes.",
             vec![
                 ("auroc", "AUROC", Better::Higher),
                 ("eer", "EER", Better::Lower),
