@@ -47,7 +47,7 @@ train: build ## CONFIG=trainer/configs/….toml [SPLIT=… RUN=runs/…]: train,
 evaluate: build ## [RUN=runs/…]: judge a run on the test brands
 	$(BIN)/logodex-train evaluate --dataset "$(DATASET)" --split $(SPLIT) --run $(RUN) --out $(RUN)
 
-sweep-demo: build ## the paper's section 4 at demo scale: every experiment, judged, in runs/section4/sweep.md (about 11 minutes on 2 cores)
+sweep-demo: build ## the paper's section 4 at demo scale: every experiment, judged, in runs/section4/sweep.md (6 to 11 minutes on 2 cores)
 	scripts/demo_data.sh $(BIN) $(DEMO)
 	$(BIN)/logodex-train sweep --dataset $(DEMO)/dataset --split demo --out runs/section4 --evaluate --configs trainer/configs/sweep/demo_section4/*.toml
 
