@@ -190,7 +190,10 @@ def decode(name, paths):
 
 def read(name, batches):
     def make():
-        run, batch = READ[name](), np.empty((64, *ROW), np.uint8)
+        size = 64 * int(np.prod(ROW))
+        space = np.empty(size + 64, np.uint8)
+        aligned = -space.ctypes.data % 64  # as ours
+        run, batch = READ[name](), space[aligned : aligned + size].reshape(64, *ROW)
         got = run(np.array(batches[0]), batch)
         assert (got == memmap_rows()[batches[0]]).all(), f"{name} reads other bytes"
         return run, batch, [np.array(indices) for indices in batches]
