@@ -1,7 +1,8 @@
 //! Which evaluations may stand in one table.
 
-use logodex_schemas::evaluation::EvaluationRow;
+use logodex_schemas::evaluation::{Evaluation, EvaluationRow};
 
+use crate::eval::region_name;
 use crate::report::load::{Model, prefix};
 
 /// What must agree before two evaluations stand in one table.
@@ -25,6 +26,15 @@ pub fn check_comparable(a: &Model, b: &Model) -> Result<(), String> {
         &a.split_blake3,
         &b.split_blake3,
     )?;
+    let first = |e: &Evaluation| e.regions.first().map_or("no", |j| region_name(j.region));
+    if first(a) != first(b) {
+        return Err(format!(
+            "{} rows are its first, not {}; judge both models anew with --region {}",
+            first(b),
+            first(a),
+            first(a)
+        ));
+    }
     differ_number("another seed of the episodes", a.seed, b.seed)?;
     differ_number(
         "another number of episodes",

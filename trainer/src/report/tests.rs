@@ -316,6 +316,11 @@ fn what_cannot_be_reported_is_refused_with_its_reason() {
         ("3f9c", "0000", "another dataset"),
         ("b71e", "0000", "another split"),
         ("\"seed\":42", "\"seed\":43", "another seed"),
+        (
+            "\"regions\":[{\"region\":\"object\"",
+            "\"regions\":[{\"region\":\"image\"",
+            "--region object",
+        ),
         ("\"version\":3", "\"version\":4", "version 4"),
         (
             "pictures/row-0.jpg",
