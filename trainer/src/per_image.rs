@@ -43,7 +43,8 @@ pub struct CurveArgs {
     /// Seed of episodes and bootstrap.
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
-    /// Directories of runs; what the first one ends with is what the others are measured by.
+    /// Directories of runs; what the first one ends with is what the others are measured by, on the rows that it was
+    /// trained on: whole images or, where it had none, objects.
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
 }
@@ -75,9 +76,15 @@ pub struct Point {
 pub fn curve_command(args: &CurveArgs) -> Result<()> {
     let dataset = Dataset::open(&args.dataset)?;
     let split = dataset.split(&args.split)?;
+    // All are judged on the rows that the first run shows: whole images where it has any.
+    let (first, _) = run::open(&args.runs[0], Which::Last)?;
+    let region = match first.data.region.images() && dataset.manifest().config.region.images() {
+        true => Region::Image,
+        false => Region::Object,
+    };
     let mut curves: Vec<Vec<Point>> = Vec::new();
     for dir in &args.runs {
-        let curve = curve(dir, &dataset, &split, args)?;
+        let curve = curve(dir, &dataset, &split, region, args)?;
         if curves.iter().any(|other| other[0].run == curve[0].run) {
             return Err(UsageError(format!(
                 "{}: a second run in a folder named {:?}",
@@ -107,7 +114,13 @@ pub fn curve_command(args: &CurveArgs) -> Result<()> {
 }
 
 /// The points of a run, by epochs; at least one.
-fn curve(dir: &Path, dataset: &Dataset, split: &Split, args: &CurveArgs) -> Result<Vec<Point>> {
+fn curve(
+    dir: &Path,
+    dataset: &Dataset,
+    split: &Split,
+    region: Region,
+    args: &CurveArgs,
+) -> Result<Vec<Point>> {
     let (config, _) = run::open(dir, Which::Last)?;
     let images_per_epoch = images_per_epoch(dataset, split, &config)?;
     let full = dir
@@ -118,12 +131,7 @@ fn curve(dir: &Path, dataset: &Dataset, split: &Split, args: &CurveArgs) -> Resu
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut points = Vec::new();
     for epochs in kept(&dir.join("checkpoints"))? {
-        let (net, runtime, region) = open_network(dir, Which::Epoch(epochs), dataset, split)?;
-        // Each point judges one region: whole images where the run has any.
-        let region = match region.images() && dataset.manifest().config.region.images() {
-            true => Region::Image,
-            false => Region::Object,
-        };
+        let (net, runtime, _) = open_network(dir, Which::Epoch(epochs), dataset, split)?;
         let set = embed_fold(&net, &runtime, dataset, split, Fold::Test, region)?;
         let settings = Settings {
             seed: args.seed,
