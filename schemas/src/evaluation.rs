@@ -213,6 +213,11 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// The region that was judged first, which reports show.
+    pub fn first_region(&self) -> Option<Region> {
+        self.regions.first().map(|judged| judged.region)
+    }
+
     /// Every picture that it names; a row may come more than once.
     pub fn pictures(&self) -> impl Iterator<Item = &RowPicture> {
         let examples = self

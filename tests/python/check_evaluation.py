@@ -3,8 +3,8 @@
     check_evaluation.py DATASET OUT EMBEDDINGS.safetensors...
 
 OUT is what `logodex-train evaluate` wrote for the embeddings. Every number of the model over all queries must agree to
-1e-6, and under `paper` every episode's; curves.csv, confusion.csv, and the retrievals, confusions and map that are shown, must be
-those that the documentation describes. Nothing is shared with the code that is checked but the files.
+1e-6, and under `paper` every episode's; curves.csv, confusion.csv, and the retrievals, confusions and map that are shown,
+must be those that the documentation describes. Nothing is shared with the code that is checked but the files.
 
 Unit vectors are float32, and so are similarities in retrieval and open-set identification, summed over the dimensions in
 order: two that differ by less than that are ranked as documented, not as a wider float would.

@@ -19,7 +19,7 @@ use logodex_schemas::header::{FormatError, is_sealed, seal};
 use logodex_schemas::run::{RunState, run_header};
 use tch::Tensor;
 
-use crate::durable::sync_dir;
+use crate::durable::{entries, sync_dir};
 use crate::torch;
 
 /// The parameters and buffers to embed with, by torchvision's names (the average where the run keeps one); a loss's own
@@ -244,21 +244,6 @@ fn folders(checkpoints: &Path) -> Result<Vec<String>> {
         .collect();
     names.sort();
     Ok(names.into_iter().map(|(_, name)| name).collect())
-}
-
-fn entries(dir: &Path) -> Result<Vec<String>> {
-    if !dir.exists() {
-        return Ok(Vec::new());
-    }
-    let context = || dir.display().to_string();
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).with_context(context)? {
-        if let Ok(name) = entry.with_context(context)?.file_name().into_string() {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
 }
 
 /// Points `last` at the checkpoint of `newest` and `best` at its best epoch, and deletes what is not needed.

@@ -66,3 +66,22 @@ pub fn sync_dir(dir: &Path) -> Result<()> {
         .and_then(|d| d.sync_all())
         .with_context(|| dir.display().to_string())
 }
+
+/// The names in a folder, sorted; those that are not UTF-8 are none of ours. None where there is no folder.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn entries(dir: &Path) -> Result<Vec<String>> {
+    if !dir.exists() {
+        return Ok(Vec::new());
+    }
+    let context = || dir.display().to_string();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).with_context(context)? {
+        if let Ok(name) = entry.with_context(context)?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}

@@ -115,18 +115,14 @@ pub fn answers(vectors: &UnitVectors, episode: &[Shown]) -> Vec<bool> {
     let supports: Vec<&[usize]> = episode.iter().map(|shown| &*shown.supports).collect();
     let prototypes = prototypes(vectors, &supports);
     let queries: Vec<usize> = episode.iter().flat_map(|s| &s.queries).copied().collect();
-    let owners = episode
+    let mut owners = episode
         .iter()
         .enumerate()
         .flat_map(|(place, shown)| std::iter::repeat_n(place, shown.queries.len()));
     let mut right = Vec::with_capacity(queries.len());
-    let mut asked = queries.iter().zip(owners);
-    prototypes.each(vectors, &queries, |similarities| {
-        right.extend(
-            asked.next().map(|(&query, owner)| {
-                owner == prototypes.nearest(vectors.get(query), similarities)
-            }),
-        );
+    prototypes.each(vectors, &queries, |query, similarities| {
+        let nearest = prototypes.nearest(vectors.get(query), similarities);
+        right.push(owners.next() == Some(nearest));
     });
     right
 }

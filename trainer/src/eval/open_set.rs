@@ -79,24 +79,21 @@ pub fn probes(roster: &Roster, vectors: &UnitVectors, gallery: &Gallery) -> Draw
         .collect();
     let owners = roster.brand_of_position();
     let mut probes = Vec::with_capacity(asked.len());
-    let mut next = asked.iter();
-    prototypes.each(vectors, &asked, |similarities| {
+    prototypes.each(vectors, &asked, |position, similarities| {
         let mut best = (0, f32::NEG_INFINITY);
         for (place, &similarity) in similarities.iter().enumerate() {
             if similarity > best.1 {
                 best = (place, similarity);
             }
         }
-        if let Some(&position) = next.next() {
-            let brand = owners[position];
-            let truth = enrolled[brand as usize];
-            probes.push(Probe {
-                score: best.1.into(),
-                brand,
-                known: truth.is_some(),
-                named: truth == Some(best.0),
-            });
-        }
+        let brand = owners[position];
+        let truth = enrolled[brand as usize];
+        probes.push(Probe {
+            score: best.1.into(),
+            brand,
+            known: truth.is_some(),
+            named: truth == Some(best.0),
+        });
     });
     Draw::new(probes)
 }

@@ -44,7 +44,7 @@ pub struct Prototypes {
     /// Each `[D]`.
     means: Vec<Vec<f64>>,
     /// Length of each, at most 1.
-    pub norms: Vec<f64>,
+    norms: Vec<f64>,
     /// Their directions; zero where supports cancel out.
     panels: Panels,
 }
@@ -68,15 +68,20 @@ pub fn prototypes(vectors: &UnitVectors, supports: &[&[usize]]) -> Prototypes {
 }
 
 impl Prototypes {
-    /// Hands the cosine similarities of each query to all prototypes, `[P]`, to `take`, in the order of the queries.
-    pub fn each(&self, vectors: &UnitVectors, queries: &[usize], mut take: impl FnMut(&[f32])) {
+    /// Hands each query and its cosine similarities to all prototypes, `[P]`, to `take`, in the order of the queries.
+    pub fn each(
+        &self,
+        vectors: &UnitVectors,
+        queries: &[usize],
+        mut take: impl FnMut(usize, &[f32]),
+    ) {
         let mut out = std::array::from_fn(|_| Vec::new());
         for tile in queries.chunks(TILE) {
             let asked = std::array::from_fn(|i| vectors.get(tile[i.min(tile.len() - 1)]));
             self.panels
                 .products(&asked, 0..self.panels.panels(), &mut out);
-            for row in &out[..tile.len()] {
-                take(&row[..self.norms.len()]);
+            for (&query, row) in tile.iter().zip(&out) {
+                take(query, &row[..self.norms.len()]);
             }
         }
     }
@@ -272,9 +277,10 @@ mod tests {
         let supports: Vec<&[usize]> = supports.iter().map(Vec::as_slice).collect();
         let prototypes = prototypes(&vectors, &supports);
         let queries: Vec<usize> = (n / 2 + 1..n).collect();
-        let (mut asked, mut by_f32) = (queries.iter(), 0);
-        prototypes.each(&vectors, &queries, |similarities| {
-            let query = vectors.get(*asked.next().unwrap());
+        let (mut asked, mut by_f32) = (vec![], 0);
+        prototypes.each(&vectors, &queries, |position, similarities| {
+            asked.push(position);
+            let query = vectors.get(position);
             let first = |distances: Vec<f64>| {
                 let all = distances.into_iter().enumerate();
                 all.reduce(|a, b| if b.1 < a.1 { b } else { a }).unwrap().0
@@ -289,7 +295,7 @@ mod tests {
             let rough = rough.map(|(&s, p)| p * (p - 2.0 * f64::from(s))).collect();
             by_f32 += usize::from(first(rough) == truth);
         });
-        assert!(asked.next().is_none());
+        assert_eq!(asked, queries);
         assert!(by_f32 < queries.len(), "f32 alone would have done");
     }
 

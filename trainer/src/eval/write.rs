@@ -9,7 +9,7 @@ use image::{RgbImage, imageops};
 use logodex_schemas::dataset::Region;
 use serde::Serialize;
 
-use crate::durable::{sync_all, write_one_of_many, write_whole};
+use crate::durable::{entries, sync_all, write_one_of_many, write_whole};
 use crate::eval::{Outcome, difference, region_name};
 
 /// A square picture of a dataset row.
@@ -86,10 +86,15 @@ fn clear(out: &Path) -> Result<()> {
         row.is_some_and(|row| row.parse::<u64>().is_ok())
     };
     let mut ours = vec![out.join("evaluation.json")];
-    ours.extend(files(&out.join("pictures"), is_picture)?);
+    let mut add = |folder: PathBuf, is_ours: &dyn Fn(&str) -> bool| -> Result<()> {
+        let names = entries(&folder)?.into_iter().filter(|name| is_ours(name));
+        ours.extend(names.map(|name| folder.join(name)));
+        Ok(())
+    };
+    add(out.join("pictures"), &is_picture)?;
     for region in [Region::Image, Region::Object] {
         let lists = out.join("episodes").join(region_name(region));
-        ours.extend(files(&lists, |name| name.ends_with(".csv"))?);
+        add(lists, &|name| name.ends_with(".csv"))?;
     }
     for path in ours {
         match std::fs::remove_file(&path) {
@@ -100,23 +105,6 @@ fn clear(out: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The files of a folder with such a name; none where there is no folder.
-fn files(folder: &Path, of: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>> {
-    let unreadable = || format!("{}: cannot be read", folder.display());
-    let entries = match std::fs::read_dir(folder) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.with_context(unreadable)?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.with_context(unreadable)?;
-        if entry.file_name().to_str().is_some_and(&of) {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
 }
 
 fn csv<T: Serialize>(rows: &[T]) -> Result<Vec<u8>> {

@@ -26,7 +26,7 @@ pub fn check_comparable(a: &Model, b: &Model) -> Result<(), String> {
         &a.split_blake3,
         &b.split_blake3,
     )?;
-    let first = |e: &Evaluation| e.regions.first().map_or("no", |j| region_name(j.region));
+    let first = |e: &Evaluation| e.first_region().map_or("no", region_name);
     if first(a) != first(b) {
         return Err(format!(
             "{} rows are its first, not {}; judge both models anew with --region {}",

@@ -132,7 +132,6 @@ fn matrix(model: &Model, place: usize) -> Option<Figure> {
         name: format!("confusion-{}", slug(&model.name)),
         legend: vec![],
         caption: model.name.clone(),
-
         panel: Panel {
             width: 540,
             height: 16 + 36 + 22 * n as u32,

@@ -275,7 +275,6 @@ pub fn threshold_curves(inputs: &Inputs, shots: u32) -> Vec<Figure> {
             name: format!("f1-over-threshold-{shots}-shot-{}", slug(&model.name)),
             legend: vec![],
             caption: model.name.clone(),
-
             panel: Panel {
                 width: SMALL.0,
                 height: SMALL.1,
@@ -372,7 +371,6 @@ pub fn similarities(inputs: &Inputs, shots: u32) -> Vec<Figure> {
             name: format!("similarities-{shots}-shot-{}", slug(&model.name)),
             legend: vec![],
             caption: model.name.clone(),
-
             panel: Panel {
                 width: SMALL.0,
                 height: SMALL.1,

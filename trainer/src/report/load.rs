@@ -103,8 +103,7 @@ impl Inputs {
 
     /// The region that is shown: the first judged.
     pub fn region(&self) -> Option<Region> {
-        let first = self.models.first()?.evaluation.regions.first();
-        first.map(|judged| judged.region)
+        self.models.first()?.evaluation.first_region()
     }
 
     /// The picture of a row as a data URI.
@@ -170,8 +169,7 @@ impl Model {
 
     /// Whether this is the region that was judged first.
     pub fn is_shown(&self, region: Region) -> bool {
-        let first = self.evaluation.regions.first();
-        first.is_some_and(|judged| judged.region == region)
+        self.evaluation.first_region() == Some(region)
     }
 }
 
@@ -273,8 +271,8 @@ fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
     let evaluation: Evaluation = evaluation_header()
         .parse(&bytes(&path)?)
         .map_err(|e| UsageError(format!("{}: {e}", path.display())))?;
-    let region = evaluation.regions.first().map(|judged| judged.region);
-    let is_first = |other: Region| Some(other) == region;
+    let first = evaluation.first_region();
+    let is_first = |region: Region| Some(region) == first;
     let is_floor = |name: &str| FLOORS.contains(&name);
     if is_floor(&evaluation.model) {
         return usage(format!(

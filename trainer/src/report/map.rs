@@ -163,7 +163,6 @@ fn figure(name: &str, map: &EmbeddingMap) -> Figure {
         name: format!("tsne-{}", slug(name)),
         legend: legend.collect(),
         caption: name.to_owned(),
-
         panel: Panel {
             width: 350,
             height: 330,

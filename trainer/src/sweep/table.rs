@@ -84,7 +84,7 @@ pub fn line(name: &str, dir: &Path, images_per_epoch: u64, outcome: &Outcome) ->
     line.images_per_sec = (line.epochs > 0).then(|| f64::from(line.epochs) / secs_per_image);
     let json = std::fs::read(dir.join("evaluation.json")).unwrap_or_default();
     if let Ok(evaluation) = evaluation_header().parse::<Evaluation>(&json) {
-        let first = evaluation.regions.first().map(|judged| judged.region);
+        let first = evaluation.first_region();
         let is_map = |row: &&EvaluationRow| {
             row.model == evaluation.model
                 && (row.protocol.as_str(), row.metric.as_str()) == (PAPER, "map")
