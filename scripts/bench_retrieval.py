@@ -1,4 +1,4 @@
-"""The peers of trainer/benches/retrieval.rs on the same embeddings, same cores: plain PyTorch, and
+"""The peers of evaluation/benches/retrieval.rs on the same embeddings, same cores: plain PyTorch, and
 pytorch-metric-learning's AccuracyCalculator (torch 2.11, pytorch-metric-learning 2.9 with faiss-cpu, which it needs).
 
     python3 scripts/bench_retrieval.py EMBEDDINGS.safetensors [THREADS]

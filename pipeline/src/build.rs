@@ -13,17 +13,17 @@ use logodex_schemas::plan::{ConsolidationPlan, Overrides};
 
 use crate::catalog::Catalog;
 use crate::consolidate;
-use crate::decode;
-use crate::failure::{Failure, usage};
 use crate::freshness;
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::render::{self, Line, ShardPlan};
-use crate::resize;
 use crate::review;
 use crate::scan::{self, Scan, ScanError};
 use crate::split;
 use crate::tables;
+use logodex_pixels::decode;
+use logodex_pixels::resize;
+use logodex_program::failure::{Failure, usage};
 use shards::write_shards;
 
 mod shards;

@@ -11,11 +11,11 @@ use logodex_schemas::plan::{ConsolidationPlan, plan_header};
 use rayon::prelude::*;
 
 use crate::dataset::{Shard, parse_csv, read_brands, read_listed, read_manifest};
-use crate::failure::corrupt;
 use crate::output::{FILES, MANIFEST, WORK};
 use crate::progress::Progress;
 use crate::shard::Column;
 use crate::{parquet, split, tables};
+use logodex_program::failure::corrupt;
 
 /// Of many problems of one kind in one file, this many are named.
 const NAMED: usize = 5;

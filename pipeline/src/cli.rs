@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 
 use crate::build::{self, BuildOptions};
 use crate::export::{self, ExportOptions, Form, Link};
-use crate::failure::usage;
 use crate::split::{self, SplitOptions};
 use crate::{check, config, consolidate, stats, tables, why};
+use logodex_program::failure::usage;
 
 /// Turns a raw LogoDet-3K tree into a dataset that can be trusted.
 #[derive(Debug, Parser)]
@@ -153,7 +153,7 @@ logodex-data why data/logodet3k alpinestars-2"
 /// Does what was asked and returns what to print.
 ///
 /// # Errors
-/// Whatever went wrong; [`crate::failure::exit_code`] knows the code.
+/// Whatever went wrong; [`logodex_program::failure::exit_code`] knows the code.
 pub fn run(cli: Cli) -> anyhow::Result<String> {
     match cli.command {
         Command::Plan {

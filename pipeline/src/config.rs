@@ -6,7 +6,7 @@ use logodex_schemas::dataset::BuildConfig;
 use logodex_schemas::plan::{ConsolidationPlan, Overrides, plan_header};
 use serde::de::DeserializeOwned;
 
-use crate::failure::usage;
+use logodex_program::failure::usage;
 
 /// Reads `--config`; without one, every key has its default.
 ///
@@ -83,7 +83,7 @@ mod tests {
     use logodex_schemas::dataset::Region;
 
     use super::*;
-    use crate::failure::exit_code;
+    use logodex_program::failure::exit_code;
 
     fn error_of(text: &str) -> String {
         let dir = tempfile::tempdir().unwrap();

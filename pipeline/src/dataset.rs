@@ -16,12 +16,12 @@ use memmap2::Mmap;
 use serde::de::DeserializeOwned;
 
 use crate::config;
-use crate::decode::decode;
-use crate::failure::{corrupt, usage};
 use crate::output::MANIFEST;
 use crate::parquet;
 use crate::render::row_bytes;
 use crate::shard::{self, Column, Layout};
+use logodex_pixels::decode::decode;
+use logodex_program::failure::{corrupt, usage};
 
 /// An open dataset.
 #[derive(Debug)]

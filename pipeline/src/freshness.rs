@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::build::created_by;
 use crate::dataset::read_manifest;
-use crate::failure::usage;
 use crate::output::{WORK, is_dataset, write_whole};
 use crate::scan;
 use crate::tables::json_bytes;
+use logodex_program::failure::usage;
 
 /// The file in [`WORK`] that remembers a build.
 const STATE: &str = "state.json";

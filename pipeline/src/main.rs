@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use logodex_pipeline::cli::{Cli, run};
-use logodex_pipeline::failure::exit_code;
+use logodex_program::failure::exit_code;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {

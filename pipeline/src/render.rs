@@ -10,9 +10,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
-use crate::decode::{DecodeError, Picture, encode, with_seen_picture};
-use crate::resize::{Crop, resize_into, shown};
+use crate::picture::{self, reject_reason, source_format};
 use crate::scan::{RawSample, Scan};
+use logodex_pixels::decode::{DecodeError, Picture, encode, with_seen_picture};
+use logodex_pixels::resize::{Crop, resize_into, shown};
 
 /// What all shards of a dataset are made from.
 #[derive(Debug, Clone, Copy)]
@@ -199,7 +200,7 @@ fn render_raw(
             let outcome = render_sample(line, i, &mut |picture, crop| {
                 // A sample has at most as many rows as slots.
                 let out = rows.next().context("a row without a place")?;
-                resize_into(picture, crop, config.fit, config.side, out)?;
+                resize_into(picture, crop, picture::fit(config.fit), config.side, out)?;
                 Ok(crc32fast::hash(out))
             });
             progress();
@@ -245,7 +246,7 @@ fn render_jpeg(
             |pixels, i| {
                 let mut jpegs = Vec::new();
                 let outcome = render_sample(line, i, &mut |picture, crop| {
-                    resize_into(picture, crop, config.fit, config.side, pixels)?;
+                    resize_into(picture, crop, picture::fit(config.fit), config.side, pixels)?;
                     let jpeg = encode(pixels, config.side, config.jpeg_quality)?;
                     let crc32 = crc32fast::hash(&jpeg);
                     jpegs.push(jpeg);
@@ -315,7 +316,7 @@ fn render_sample(
         for (object, crop) in crops(sample, config, picture, &mut outcome) {
             let crc32 = put(picture, crop)
                 .with_context(|| format!("cannot fit {} to {} px", sample.image, config.side))?;
-            let crop = shown(crop, config.fit);
+            let crop = shown(crop, picture::fit(config.fit));
             rows.push(RenderedRow {
                 object,
                 crop,
@@ -326,7 +327,7 @@ fn render_sample(
             sample: index,
             width: picture.width,
             height: picture.height,
-            format: picture.format,
+            format: source_format(picture.format),
             rows,
         })
     });
@@ -335,7 +336,7 @@ fn render_sample(
         Err(DecodeError { reason, detail }) => outcome.rejects.push(Reject {
             path: sample.image.clone(),
             object: None,
-            reason,
+            reason: reject_reason(reason),
             detail,
         }),
     }

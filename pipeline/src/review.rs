@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use logodex_schemas::plan::{ConsolidationPlan, Group};
 
-use crate::failure::Failure;
+use logodex_program::failure::Failure;
 
 /// At most this many differences are named.
 const NAMED: usize = 10;
@@ -81,7 +81,7 @@ mod tests {
     use logodex_schemas::plan::{Effect, GroupRule, plan_header};
 
     use super::*;
-    use crate::failure::exit_code;
+    use logodex_program::failure::exit_code;
 
     fn plan() -> ConsolidationPlan {
         ConsolidationPlan {

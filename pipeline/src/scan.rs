@@ -9,9 +9,9 @@ use logodex_schemas::dataset::{Reject, RejectReason};
 use rayon::prelude::*;
 
 use crate::annotation::Annotation;
-use crate::decode::{DecodeError, Seen};
 use content::{Content, Inside, Refusal, read, tree_hash};
 use listing::{Listing, list};
+use logodex_pixels::decode::{DecodeError, Seen};
 use pairing::{Found, Kind};
 
 mod content;

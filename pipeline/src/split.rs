@@ -16,9 +16,9 @@ use logodex_schemas::header::{is_sealed, seal};
 use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
 
 use crate::dataset::{parse_csv, read_brands, read_manifest};
-use crate::failure::usage;
 use crate::output::write_whole;
 use crate::tables::csv_bytes;
+use logodex_program::failure::usage;
 
 mod leaks;
 

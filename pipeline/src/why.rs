@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::build::describe;
-use crate::failure::usage;
+use logodex_program::failure::usage;
 use records::{Records, stem_path};
 
 mod records;

@@ -10,6 +10,7 @@ pub mod device;
 pub mod evaluation;
 pub mod header;
 pub mod plan;
+pub mod random;
 pub mod run;
 pub mod split;
 pub mod stats;

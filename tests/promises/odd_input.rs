@@ -6,8 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
-use logodex_pipeline::decode::{Picture, decode};
 use logodex_pipeline::parquet::read_catalog;
+use logodex_pixels::decode::{Picture, decode};
 use logodex_schemas::dataset::{CatalogRow, Reject, RejectReason, SourceFormat};
 use serde_json::Value;
 

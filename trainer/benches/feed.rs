@@ -12,10 +12,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use logodex_dataset::dataset::Dataset;
 use logodex_schemas::dataset::Region;
 use logodex_schemas::train::{AugmentConfig, OptimizerConfig, OptimizerKind, TrainConfig};
 use logodex_trainer::batch::BatchPlan;
-use logodex_trainer::dataset::Dataset;
 use logodex_trainer::feed::{Source, feed};
 use logodex_trainer::model::{EmbeddingNet, Mode};
 use logodex_trainer::optimizer::{Optimizer, zero_grad};
@@ -154,7 +154,7 @@ impl Peers {
 fn plans(dataset: &Dataset, pictures: usize, batch: usize) -> Vec<BatchPlan> {
     let brands: Vec<_> = dataset.brands().iter().collect();
     let mut rows = dataset.rows(&brands, Region::Both);
-    rows.shuffle(&mut logodex_trainer::random::stream(1, "bench", &[]));
+    rows.shuffle(&mut logodex_schemas::random::stream(1, "bench", &[]));
     let rows: Vec<u64> = rows.into_iter().cycle().take(pictures).collect();
     let plan = |rows: &[u64]| BatchPlan {
         rows: rows.to_vec(),
@@ -292,7 +292,7 @@ fn main() -> Result<()> {
     );
     let mut paths = Vec::new();
     jpegs(&options.raw, &mut paths)?;
-    paths.shuffle(&mut logodex_trainer::random::stream(1, "bench files", &[]));
+    paths.shuffle(&mut logodex_schemas::random::stream(1, "bench files", &[]));
     let paths: Vec<PathBuf> = paths.into_iter().cycle().take(options.pictures).collect();
     let mut peers = Peers::start(&options, threads)?;
     let mut result = BTreeMap::new();

@@ -16,7 +16,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor};
 
-use crate::random::stream;
+use logodex_schemas::random::stream;
 
 /// ImageNet's channel means, which torchvision's weights expect.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];

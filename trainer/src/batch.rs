@@ -2,8 +2,8 @@
 
 use logodex_schemas::train::{SamplerKind, TrainConfig};
 
-use crate::random::derive;
 use crate::sampler::{self, FoldRows, Labelled, Pair, Triplet};
+use logodex_schemas::random::derive;
 
 /// The samples of one epoch, in order.
 #[derive(Debug, Clone, PartialEq)]

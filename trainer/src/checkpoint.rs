@@ -19,8 +19,8 @@ use logodex_schemas::header::{FormatError, is_sealed, seal};
 use logodex_schemas::run::{RunState, run_header};
 use tch::Tensor;
 
-use crate::durable::{entries, sync_dir};
 use crate::torch;
+use logodex_program::durable::{entries, sync_dir};
 
 /// The parameters and buffers to embed with, by torchvision's names (the average where the run keeps one); a loss's own
 /// weights under `loss.*`.

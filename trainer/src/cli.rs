@@ -7,19 +7,19 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use logodex_schemas::split::Fold;
 
-use crate::config::UsageError;
-use crate::dataset::DatasetError;
 use crate::device::bench::{BenchArgs, bench};
 use crate::device::check::{SelfcheckArgs, selfcheck};
-use crate::eval::command::{EvaluateArgs, evaluate_command};
+use crate::evaluate::{EvaluateArgs, evaluate_command};
 use crate::interrupt::Interrupted;
 use crate::model::weights::WeightsError;
 use crate::per_image::{CurveArgs, curve_command};
 use crate::preview::{PreviewArgs, preview_command};
-use crate::report::report_command;
 use crate::run::Which;
 use crate::sweep::{SweepArgs, sweep_command};
 use crate::{embed, explain, train};
+use logodex_dataset::dataset::DatasetError;
+use logodex_evaluation::report::report_command;
+use logodex_program::UsageError;
 
 /// Trains networks that tell logos of brands they have never seen, and judges them.
 ///

@@ -11,10 +11,7 @@ use logodex_schemas::train::{
 
 use crate::slips::slips;
 
-/// A slip in what was typed or configured (exit code 2): the message says what, and what would be right.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
+use logodex_program::UsageError;
 
 /// Reads and judges a configuration; returns it with its exact bytes, whose hash identifies it.
 ///

@@ -10,9 +10,6 @@ use tch::Kind;
 
 use crate::augment::prepare;
 use crate::batch::BatchPlan;
-use crate::config::UsageError;
-use crate::dataset::{Dataset, Split};
-use crate::eval::EmbeddingSet;
 use crate::feed::{Source, feed};
 use crate::learner::network_state;
 use crate::model::{EmbeddingNet, Mode};
@@ -20,6 +17,9 @@ use crate::progress::Progress;
 use crate::run::{self, Which};
 use crate::runtime::Runtime;
 use crate::torch;
+use logodex_dataset::dataset::{Dataset, Split};
+use logodex_evaluation::judge::EmbeddingSet;
+use logodex_program::UsageError;
 
 /// Rows per forward pass. Fixed, so that the same rows give the same embeddings whatever the run's batch size.
 const BATCH: usize = 64;

@@ -6,8 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use logodex_schemas::train::TrainConfig;
 
-use crate::config::{self, UsageError};
+use crate::config;
 use crate::keys::{Default, Key, Table, Text, last, nearest, tables};
+use logodex_program::UsageError;
 
 /// Columns of what is printed.
 const WIDTH: usize = 100;

@@ -13,10 +13,10 @@ use logodex_schemas::train::{Residency, RuntimeConfig};
 use tch::{Device, Kind, Tensor};
 
 use crate::batch::BatchPlan;
-use crate::config::UsageError;
-use crate::dataset::{Dataset, Tables};
 use crate::torch::cuda::{CopyStream, Upload};
 use crate::torch::memory::{free_bytes, host_bytes, upload};
+use logodex_dataset::dataset::{Dataset, Tables};
+use logodex_program::UsageError;
 
 /// Batches that lie ready while one is computed; the thread works on one more.
 const AHEAD: usize = 2;

@@ -13,12 +13,12 @@ use logodex_schemas::run::{
 use tch::{Device, Tensor};
 
 use crate::batch::BatchPlan;
-use crate::dataset::Dataset;
-use crate::durable::write_whole;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 use crate::progress::Progress;
 use crate::run::Run;
+use logodex_dataset::dataset::Dataset;
+use logodex_program::durable::write_whole;
 
 /// A step of the optimiser, its numbers still on the device.
 #[derive(Debug)]

@@ -14,8 +14,8 @@ use crate::memory::{Memory, Remembered};
 use crate::miner::{self, Labels, Selection};
 use crate::model::{EmbeddingNet, Group, Parameter};
 use crate::optimizer::Optimizer;
-use crate::random::derive;
 use crate::runtime::Runtime;
+use logodex_schemas::random::derive;
 
 /// Keys of a checkpoint's model that are the loss's and not the network's begin with this.
 const LOSS_PREFIX: &str = "loss.";

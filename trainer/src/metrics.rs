@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use logodex_schemas::run::{MetricsLine, RunState};
 
-use crate::durable::write_whole;
 use crate::tensorboard;
+use logodex_program::durable::write_whole;
 
 /// Both files, open for appending, with the lines that are in them.
 #[derive(Debug)]

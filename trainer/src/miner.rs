@@ -11,7 +11,7 @@ use rand::Rng;
 use tch::{Kind, Tensor};
 
 use crate::loss::labelled::Measure;
-use crate::random::stream;
+use logodex_schemas::random::stream;
 
 /// Elements of the pieces in which triplets are walked: 16 Mi, which is 16 MiB of flags and 64 MiB of distances.
 const PIECE: i64 = 1 << 24;

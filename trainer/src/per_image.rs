@@ -12,15 +12,15 @@ use logodex_schemas::evaluation::ALL;
 use logodex_schemas::split::Fold;
 use serde::Serialize;
 
-use crate::config::UsageError;
-use crate::dataset::{Dataset, Split};
-use crate::durable::write_whole;
 use crate::embed::{embed_fold, open_network};
-use crate::eval::map::Mapped;
-use crate::eval::{self, Facts, PAPER, Protocol, Settings, Subject};
-use crate::report::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
 use crate::run::{self, Which};
 use crate::train::images_per_epoch;
+use logodex_dataset::dataset::{Dataset, Split};
+use logodex_evaluation::judge::map::Mapped;
+use logodex_evaluation::judge::{self, Facts, PAPER, Protocol, Settings, Subject};
+use logodex_evaluation::report::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
+use logodex_program::UsageError;
+use logodex_program::durable::write_whole;
 
 /// What is typed after `logodex-train curve`.
 #[derive(Debug, Clone, clap::Args)]
@@ -153,7 +153,7 @@ fn curve(
             category: &|brand| dataset.brands()[brand as usize].category.clone(),
             logo: None,
         };
-        let outcome = eval::evaluate(subject, &[], &facts, &settings).map_err(|e| {
+        let outcome = judge::evaluate(subject, &[], &facts, &settings).map_err(|e| {
             UsageError(format!("split {:?} cannot be evaluated: {e:#}", args.split))
         })?;
         let rows = &outcome.evaluation.rows;

@@ -11,11 +11,12 @@ use tch::{Device, Kind, Tensor};
 
 use crate::augment;
 use crate::batch::{BatchPlan, Samples};
-use crate::config::{self, UsageError};
-use crate::dataset::{Dataset, Tables};
-use crate::durable::write_whole;
+use crate::config;
 use crate::sampler;
 use canvas::{Canvas, Color, Style};
+use logodex_dataset::dataset::{Dataset, Tables};
+use logodex_program::UsageError;
+use logodex_program::durable::write_whole;
 
 /// What to draw.
 #[derive(Debug, Args)]

@@ -7,8 +7,9 @@ use anyhow::{Context, Result};
 use logodex_schemas::train::TrainConfig;
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::config::{self, UsageError};
-use crate::durable::write_whole;
+use crate::config;
+use logodex_program::UsageError;
+use logodex_program::durable::write_whole;
 
 /// Which checkpoint of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

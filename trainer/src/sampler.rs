@@ -11,7 +11,7 @@ mod pk;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use crate::random::stream;
+use logodex_schemas::random::stream;
 
 pub use fold::{BrandRows, FoldRows, check_brands, folds, subset};
 pub use pk::{check_pk, pk};

@@ -6,8 +6,8 @@ use std::path::Path;
 use logodex_schemas::run::{RunState, run_header};
 use logodex_schemas::train::TrainConfig;
 
-use crate::config::UsageError;
-use crate::dataset::{Dataset, Split};
+use logodex_dataset::dataset::{Dataset, Split};
+use logodex_program::UsageError;
 
 /// The state of a run that has not begun: what it is a run of.
 pub fn beginning(config_bytes: &[u8], dataset: &Dataset, split: &Split) -> RunState {

@@ -14,8 +14,7 @@ use tch::Tensor;
 
 use crate::batch::{BatchPlan, Samples};
 use crate::checkpoint::{Contents, publish};
-use crate::config::{self, UsageError};
-use crate::dataset::{Dataset, Split, Tables};
+use crate::config;
 use crate::feed::{Batch, Resident, Source, check_residency, feed};
 use crate::interrupt::{Interrupted, Interrupts};
 use crate::journal::{Journal, StepRecord};
@@ -23,20 +22,23 @@ use crate::learner::Learner;
 use crate::model::{Group, Mode, Parameter};
 use crate::optimizer::{clip_grad_norm, grad_norm, zero_grad};
 use crate::progress::Progress;
-use crate::random::derive;
 use crate::run::{self, Run};
 use crate::runtime::Runtime;
 use crate::sampler::{self, FoldRows};
 use crate::schedule::{batches_of_step, frozen_stages, lr_factor, rate, steps_per_epoch};
 use crate::state::{beginning, check_identity, ended, finish_epoch};
 use crate::validate::{Validation, plan as validation_plan, validate};
-use crate::{augment, curves, monitor, torch};
+use crate::{augment, monitor, torch};
+use logodex_dataset::dataset::{Dataset, Split, Tables};
+use logodex_evaluation::curves;
+use logodex_program::UsageError;
+use logodex_schemas::random::derive;
 
 /// Trains a run from its configuration, or continues it from its newest whole checkpoint.
 ///
 /// # Errors
 /// A slip in what was typed or configured ([`UsageError`]), a dataset that does not exist or is damaged
-/// ([`DatasetError`](crate::dataset::DatasetError)), a loss that is no finite number, the disk, or a signal
+/// ([`DatasetError`](logodex_dataset::dataset::DatasetError)), a loss that is no finite number, the disk, or a signal
 /// ([`Interrupted`]).
 pub fn fit(
     dataset_dir: &Path,

@@ -6,13 +6,13 @@ use logodex_schemas::train::LossConfig;
 use tch::{Kind, Tensor};
 
 use crate::batch::{BatchPlan, Samples};
-use crate::dataset::Dataset;
 use crate::embed::embed_rows;
 use crate::loss;
 use crate::model::EmbeddingNet;
-use crate::random::derive;
 use crate::runtime::Runtime;
 use crate::sampler::{self, FoldRows};
+use logodex_dataset::dataset::Dataset;
+use logodex_schemas::random::derive;
 
 /// Thresholds tried.
 const THRESHOLDS: usize = 100;

@@ -7,11 +7,11 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 
+use logodex_evaluation::judge::{EmbeddingSet, Protocol};
 use logodex_schemas::evaluation::Evaluation;
 use logodex_schemas::split::Fold::{self, Test, Train, Val};
 use logodex_trainer::cli::exit_code;
-use logodex_trainer::eval::command::{EvaluateArgs, evaluate_command};
-use logodex_trainer::eval::{EmbeddingSet, Protocol};
+use logodex_trainer::evaluate::{EvaluateArgs, evaluate_command};
 use logodex_trainer::run::Which;
 use support::Workspace;
 

@@ -5,14 +5,14 @@ use std::sync::mpsc;
 use logodex_schemas::dataset::{CatalogRow, Reject};
 
 use crate::catalog::Catalog;
-use crate::decode;
 use crate::output::{Finished, Output};
 use crate::progress::Progress;
 use crate::render::{self, Line, Outcome, ShardPlan};
-use crate::resize;
 use crate::scan::Scan;
 use crate::shard::{self, ShardRows};
 use crate::tables;
+use logodex_pixels::decode;
+use logodex_pixels::resize;
 
 /// What the shards hold, and what is known of it.
 #[derive(Debug, Default)]

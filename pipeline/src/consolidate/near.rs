@@ -11,7 +11,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::evidence::rounded;
-use crate::decode;
+use logodex_pixels::decode;
 
 /// At most this many of 64 bits differ between two images that may look the same.
 pub const MAX_DISTANCE: u32 = 3;

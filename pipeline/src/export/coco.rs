@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::Source;
 use crate::annotation;
-use crate::failure::corrupt;
 use crate::progress::Progress;
+use logodex_program::failure::corrupt;
 
 #[derive(Debug, Serialize)]
 struct Instances<'a> {

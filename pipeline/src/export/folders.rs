@@ -9,8 +9,8 @@ use logodex_schemas::split::Fold;
 use rayon::prelude::*;
 
 use super::Source;
-use crate::failure::corrupt;
 use crate::progress::Progress;
+use logodex_program::failure::corrupt;
 
 /// Writes the tree, the lookup and the split.
 pub(super) fn write(source: &Source, split: Option<&str>, dir: &Path) -> anyhow::Result<()> {

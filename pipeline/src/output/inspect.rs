@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use super::{ANNOTATIONS, FILES, LOCK, MANIFEST, SHARDS, SPLITS, WORK};
 use crate::dataset::read_manifest;
-use crate::failure::usage;
+use logodex_program::failure::usage;
 
 /// Refuses, before anything is read or written, a directory that a build may not fill.
 ///

@@ -1,8 +1,8 @@
 //! Who may fill a directory, and what of an earlier build is used again.
 
 use super::*;
-use crate::failure::exit_code;
 use crate::render::Outcome;
+use logodex_program::failure::exit_code;
 
 fn refused(result: anyhow::Result<impl Sized>, says: &str) {
     let Err(error) = result else {

@@ -10,7 +10,8 @@ use logodex_schemas::dataset::RejectReason;
 use super::Look;
 use super::pairing::Kind;
 use crate::annotation::{self, Annotation};
-use crate::decode::Seen;
+use crate::picture::reject_reason;
+use logodex_pixels::decode::Seen;
 
 /// Longer image files are refused unread: the largest of LogoDet-3K has 0.3 MB.
 const MAX_IMAGE_BYTES: u64 = 64 << 20;
@@ -49,7 +50,7 @@ pub(super) fn read(path: &Path, kind: Kind, look: Look<'_>) -> io::Result<Conten
             RejectReason::ImageTooLarge,
             format!("{bytes} bytes; at most {limit} are read"),
         ))),
-        Kind::Image => Inside::Image(look(&head).map_err(|e| (e.reason, e.detail))),
+        Kind::Image => Inside::Image(look(&head).map_err(|e| (reject_reason(e.reason), e.detail))),
         Kind::Annotation => Inside::Annotation(annotation::parse(&head)),
     };
     Ok(Content {

@@ -7,7 +7,7 @@ use std::path::Path;
 use logodex_schemas::dataset::RejectReason;
 
 use super::{Scan, scan};
-use crate::decode::{DecodeError, Seen};
+use logodex_pixels::decode::{DecodeError, Seen};
 
 /// A raw tree in a temporary folder.
 pub struct RawTree(tempfile::TempDir);

@@ -9,7 +9,7 @@ use logodex_schemas::plan::ConsolidationPlan;
 use logodex_schemas::split::{Fold, SplitRow};
 
 use crate::dataset::{read_catalog, read_plan};
-use crate::failure::usage;
+use logodex_program::failure::usage;
 
 /// At most this many pairs are named.
 const NAMED: usize = 10;
@@ -199,7 +199,7 @@ mod tests {
             .map(|[a, b]| [a.as_str(), b.as_str()])
             .collect();
         let error = refuse(&across_folds(&plan(&pairs, &[]), &rows())).unwrap_err();
-        assert_eq!(crate::failure::exit_code(&error), 2);
+        assert_eq!(logodex_program::failure::exit_code(&error), 2);
         let text = error.to_string();
         assert!(text.starts_with("13 pairs"), "{text}");
         assert!(

@@ -143,7 +143,7 @@ fn the_seed_decides_and_brands_without_rows_are_left_out() {
 fn bad_options_are_named() {
     let refused = |options: SplitOptions, says: &str| {
         let error = options.validate().unwrap_err();
-        assert_eq!(crate::failure::exit_code(&error), 2);
+        assert_eq!(logodex_program::failure::exit_code(&error), 2);
         assert!(format!("{error}").contains(says), "{error}");
     };
     refused(options(1, 1.0, 0.2), "--test");

@@ -9,7 +9,7 @@ use logodex_schemas::plan::{ConsolidationPlan, DropOverride, Group};
 use logodex_schemas::split::{Fold, SplitRow};
 
 use crate::dataset::{parse_csv, read_brands, read_catalog, read_listed, read_manifest, read_plan};
-use crate::failure::corrupt;
+use logodex_program::failure::corrupt;
 
 /// Everything but the pixels.
 pub struct Records {

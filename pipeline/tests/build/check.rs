@@ -1,7 +1,7 @@
 //! What `check` finds, and what a reader refuses.
 
 use logodex_pipeline::dataset::Dataset;
-use logodex_pipeline::failure::exit_code;
+use logodex_program::failure::exit_code;
 
 use logodex_schemas::header::seal;
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use logodex_pipeline::dataset::Dataset;
-use logodex_pipeline::decode::decode;
 use logodex_pipeline::parquet::read_catalog;
-use logodex_pipeline::resize::{Crop, resize_into};
+use logodex_pixels::decode::decode;
+use logodex_pixels::resize::{Crop, resize_into};
 use logodex_schemas::dataset::{BoxRow, BrandIndexRow, Fit};
 use safetensors::SafeTensors;
 

@@ -7,7 +7,7 @@ use clap::Parser;
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use logodex_pipeline::cli::{Cli, run};
-use logodex_pipeline::failure::exit_code;
+use logodex_program::failure::exit_code;
 use tempfile::TempDir;
 
 /// A box: `xmin, ymin, xmax, ymax`.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
-use logodex_pipeline::decode::{LARGE_PIXELS, MAX_PIXELS, decode, with_picture};
+use logodex_pixels::decode::{LARGE_PIXELS, MAX_PIXELS, decode, with_picture};
 use logodex_schemas::dataset::RejectReason;
 
 use crate::memory::peak_of;
@@ -16,7 +16,7 @@ const SORT: u64 = 1;
 
 /// The files that Pillow made for the golden tests: every format, coding and depth.
 fn sources() -> Vec<Vec<u8>> {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../pixels/tests/golden");
     let mut paths: Vec<PathBuf> = std::fs::read_dir(&dir)
         .unwrap()
         .map(|entry| entry.unwrap().path())

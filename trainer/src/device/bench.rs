@@ -16,12 +16,12 @@ use tch::Device;
 use super::peer::{Peer, PeerWindow};
 use super::step::{Workload, experiment, plans, synthetic, training_rows};
 use super::{Arithmetic, machine, markdown, parse_value, rows};
-use crate::config::UsageError;
-use crate::dataset::Dataset;
-use crate::durable::write_whole;
 use crate::feed::{self, Resident, feed};
 use crate::sampler::FoldRows;
 use crate::torch;
+use logodex_dataset::dataset::Dataset;
+use logodex_program::UsageError;
+use logodex_program::durable::write_whole;
 
 /// Steps before the clock starts: cuDNN chooses its algorithms, the memory pool fills, torch compiles.
 const WARM_UP: usize = 6;

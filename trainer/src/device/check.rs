@@ -8,8 +8,8 @@ use logodex_schemas::device::{Check, DeviceCheck, Setup, device_check_header};
 use logodex_schemas::train::{Arch, DeviceChoice, Precision, Residency};
 
 use super::{Arithmetic, NOT_ON_GPU, fits, machine, parity, parse_value};
-use crate::config::UsageError;
-use crate::durable::write_whole;
+use logodex_program::UsageError;
+use logodex_program::durable::write_whole;
 
 /// Checks that a device computes what the CPU computes and that runs on it resume and learn.
 #[derive(Debug, Args)]

@@ -20,9 +20,9 @@ use super::{Arithmetic, layout_name, precision_name};
 use crate::learner::Learner;
 use crate::model::{Group, Mode};
 use crate::optimizer::zero_grad;
-use crate::random::stream;
 use crate::runtime::Runtime;
 use crate::{augment, config, torch};
+use logodex_schemas::random::stream;
 
 const SEED: u64 = 7;
 /// Classes of the losses that have weights.
@@ -120,7 +120,7 @@ pub(super) fn check(findings: &mut Findings, device: Arithmetic, sizes: Sizes) -
 }
 
 /// An experiment with this loss that trains `arch` with a linear head.
-fn experiment(arch: Arch, loss: &str) -> Result<TrainConfig, config::UsageError> {
+fn experiment(arch: Arch, loss: &str) -> Result<TrainConfig, logodex_program::UsageError> {
     let arch = serde_json::to_string(&arch).unwrap_or_default();
     let text = format!(
         "seed = {SEED}\n[model]\narch = {arch}\nhead = \"linear\"\n[loss]\n{loss}\n[schedule]\nepochs = 1\n[data]\nbatch = 32"

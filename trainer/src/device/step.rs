@@ -8,16 +8,16 @@ use tch::{Device, Kind, Tensor};
 use super::Arithmetic;
 
 use crate::batch::{BatchPlan, Samples};
-use crate::dataset::Dataset;
 use crate::feed::Batch;
 use crate::learner::Learner;
 use crate::model::{Mode, Parameter};
 use crate::optimizer::zero_grad;
-use crate::random::derive;
 use crate::runtime::Runtime;
 use crate::sampler::FoldRows;
 use crate::schedule::rate;
 use crate::{augment, config, torch};
+use logodex_dataset::dataset::Dataset;
+use logodex_schemas::random::derive;
 
 /// What a row of the table trains, ready to step.
 pub(super) struct Workload {

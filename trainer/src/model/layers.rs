@@ -6,8 +6,8 @@ use rand::Rng;
 use tch::{Device, Kind, Tensor};
 
 use super::{Group, Parameter};
-use crate::random::stream;
 use crate::torch;
+use logodex_schemas::random::stream;
 
 /// Makes layers, initialises them and keeps the list of their tensors.
 pub(super) struct Layers {

@@ -6,9 +6,9 @@ use logodex_schemas::train::{SamplerKind, TrainConfig};
 use rand::seq::SliceRandom;
 
 use super::pk::{check_pk, warn_of_short_brands};
-use crate::config::UsageError;
-use crate::dataset::{Dataset, Split, Tables};
-use crate::random::stream;
+use logodex_dataset::dataset::{Dataset, Split, Tables};
+use logodex_program::UsageError;
+use logodex_schemas::random::stream;
 
 /// The rows of one brand of a fold.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use super::{BrandRows, FoldRows, Labelled};
-use crate::config::UsageError;
-use crate::random::stream;
+use logodex_program::UsageError;
+use logodex_schemas::random::stream;
 
 /// Batches in an epoch of P×K batches: as many as bring its pictures nearest to the number of the fold's rows, at least
 /// one.

@@ -13,13 +13,13 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::config::UsageError;
-use crate::dataset::Dataset;
-use crate::durable::write_whole;
 use crate::interrupt::Interrupts;
 use crate::run;
 use crate::state::ended;
 use crate::train::images_per_epoch;
+use logodex_dataset::dataset::Dataset;
+use logodex_program::UsageError;
+use logodex_program::durable::write_whole;
 use plan::Planned;
 
 /// What is typed after `logodex-train sweep`.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use logodex_schemas::train::{SweepGrid, TrainConfig};
 use toml::{Table, Value};
 
-use crate::config::{self, UsageError};
+use crate::config;
 use crate::keys;
+use logodex_program::UsageError;
 
 /// A run that is to be.
 #[derive(Debug, Clone, PartialEq)]

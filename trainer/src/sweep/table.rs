@@ -9,10 +9,10 @@ use logodex_schemas::evaluation::{ALL, Evaluation, EvaluationRow, evaluation_hea
 use logodex_schemas::run::MetricsLine;
 use logodex_schemas::train::TrainConfig;
 
-use crate::eval::PAPER;
 use crate::explain::effective;
 use crate::keys;
 use crate::sweep::Outcome;
+use logodex_evaluation::judge::PAPER;
 
 /// Numbers of supports whose mAP is shown.
 const SHOTS: [u32; 2] = [1, 5];

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use logodex_dataset::dataset::{Dataset, DatasetError};
 use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
-use logodex_trainer::dataset::{Dataset, DatasetError};
 use logodex_trainer::sampler::FoldRows;
 
 use crate::support::{SHARD_ROWS, Workspace, picture};

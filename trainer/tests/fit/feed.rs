@@ -2,11 +2,11 @@
 
 use std::fs;
 
+use logodex_dataset::dataset::{Dataset, DatasetError};
 use logodex_schemas::dataset::{Encoding, Manifest};
 use logodex_schemas::header::seal;
 use logodex_schemas::split::Fold;
 use logodex_trainer::batch::BatchPlan;
-use logodex_trainer::dataset::{Dataset, DatasetError};
 use logodex_trainer::feed::{Resident, Source, feed};
 use tch::{Device, Tensor};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use logodex_trainer::random::derive;
+use logodex_schemas::random::derive;
 
 use crate::support::{TINY, Workspace, assert_same, left_alone, lines, outcome, run, spawn, wait};
 

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::annotation::{Annotation, BBox, Object};
-use crate::decode::Seen;
 use crate::scan::RawSample;
+use logodex_pixels::decode::Seen;
 
 #[test]
 fn a_plan_for_another_tree_or_one_that_contradicts_itself_is_refused() {

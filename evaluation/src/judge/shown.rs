@@ -1,0 +1,252 @@
+//! Pictures to look at (the paper's Figure 9): a query, one of its brand and one of another, with their similarities;
+//! and queries with all that they found.
+
+use logodex_schemas::evaluation::{
+    Choice, Example, Neighbour, RowPicture, ShownRetrieval, Threshold,
+};
+use rand::seq::SliceRandom;
+
+use crate::judge::paper::Round;
+use crate::judge::ranking::{Found, average_precision};
+use crate::judge::retrieval;
+use crate::judge::roster::{Roster, UnitVectors};
+use crate::judge::score::score;
+use logodex_schemas::random::stream;
+
+/// Triples shown.
+const EXAMPLES: usize = 6;
+/// Queries shown of each [`Choice`].
+const QUERIES: usize = 3;
+/// Rows shown of what a query found.
+const NEAREST: usize = 6;
+/// A best query is asked to have so many positives: the fewer there are, the easier it is to find all.
+const POSITIVES: usize = 3;
+
+/// The row at a position, as a picture.
+pub(super) fn shown(
+    roster: &Roster,
+    brand_name: &dyn Fn(usize) -> String,
+    position: usize,
+) -> RowPicture {
+    let row = roster.rows[position];
+    RowPicture {
+        row: row.cast_unsigned(),
+        brand: brand_name(roster.brands.partition_point(|b| b.first <= position) - 1),
+        picture: format!("pictures/row-{row}.jpg"),
+    }
+}
+
+/// The first 1-shot episodes of different brands: the support, the first positive and the first negative asked about.
+/// Not chosen by how well the model does, and the same for every model.
+pub(super) fn examples(
+    roster: &Roster,
+    vectors: &UnitVectors,
+    rounds: &[Round],
+    thresholds: &[Threshold],
+    brand_name: &dyn Fn(usize) -> String,
+) -> Vec<Example> {
+    let Some(round) = rounds.iter().find(|round| round.shots == 1) else {
+        return Vec::new();
+    };
+    // The transferred threshold precedes the oracle's.
+    let tau = thresholds
+        .iter()
+        .find(|t| t.shots == 1)
+        .map_or(0.0, |t| t.tau);
+    let mut examples: Vec<Example> = Vec::new();
+    let mut brands = Vec::new();
+    for (episode, scores) in round.test.iter().zip(score(vectors, &round.test)) {
+        if examples.len() == EXAMPLES {
+            break;
+        }
+        let first = |positive: bool| episode.queries.iter().position(|q| q.positive == positive);
+        let (Some(positive), Some(negative)) = (first(true), first(false)) else {
+            continue;
+        };
+        if brands.contains(&episode.brand) {
+            continue;
+        }
+        brands.push(episode.brand);
+        let picture = |position| shown(roster, brand_name, position);
+        examples.push(Example {
+            query: picture(episode.supports[0]),
+            positive: picture(episode.queries[positive].position),
+            negative: picture(episode.queries[negative].position),
+            positive_similarity: scores.similarities[positive],
+            negative_similarity: scores.similarities[negative],
+            threshold_similarity: 1.0 - tau * tau / 2.0,
+        });
+    }
+    examples
+}
+
+/// A row that was found.
+pub(super) fn neighbour(
+    roster: &Roster,
+    brand_name: &dyn Fn(usize) -> String,
+    (position, similarity): (usize, f32),
+) -> Neighbour {
+    Neighbour {
+        picture: shown(roster, brand_name, position),
+        similarity: similarity.into(),
+    }
+}
+
+/// Queries of `plan`, each with the nearest rows of what it `found`. The same number of each choice, no brand twice in
+/// one:
+///
+/// - best: by average precision, highest first, of queries with at least three positives where three brands have such;
+/// - worst: by average precision, lowest first;
+/// - random: in an order drawn from the seed, whatever the model.
+///
+/// Equal average precisions come in the seeded order of the gallery.
+pub(super) fn retrievals(
+    seed: u64,
+    roster: &Roster,
+    plan: &retrieval::Plan,
+    found: &[Found],
+    brand_name: &dyn Fn(usize) -> String,
+) -> Vec<ShownRetrieval> {
+    let owners = roster.brand_of_position();
+    let scores: Vec<f64> = found.iter().map(|f| average_precision(&f.ranks)).collect();
+    let first_of_brands = |order: &[usize]| {
+        let mut kept: Vec<usize> = Vec::new();
+        for &query in order {
+            let brand = |query: usize| owners[plan.queries[query]];
+            if kept.len() < QUERIES && kept.iter().all(|&k| brand(k) != brand(query)) {
+                kept.push(query);
+            }
+        }
+        kept
+    };
+
+    let mut worst: Vec<usize> = plan.in_gallery_order(roster.len());
+    let mut best = worst.clone();
+    worst.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+    best.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    let many: Vec<usize> = best
+        .iter()
+        .copied()
+        .filter(|&query| found[query].ranks.len() >= POSITIVES)
+        .collect();
+    if first_of_brands(&many).len() == QUERIES {
+        best = many;
+    }
+    let mut random: Vec<usize> = (0..plan.queries.len()).collect();
+    random.shuffle(&mut stream(seed, "shown queries", &[]));
+
+    let mut all = Vec::new();
+    for (choice, order) in [
+        (Choice::Best, best),
+        (Choice::Worst, worst),
+        (Choice::Random, random),
+    ] {
+        all.extend(first_of_brands(&order).into_iter().map(|query| {
+            ShownRetrieval {
+                choice,
+                query: shown(roster, brand_name, plan.queries[query]),
+                positives: found[query].ranks.len() as u32,
+                map: scores[query],
+                found: found[query]
+                    .nearest
+                    .iter()
+                    .take(NEAREST)
+                    .map(|&near| neighbour(roster, brand_name, near))
+                    .collect(),
+            }
+        }));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::roster::of_sizes;
+
+    /// Brands of so many rows, each a source image; `found` says the ranks of a row's positives.
+    fn chosen(
+        seed: u64,
+        sizes: &[usize],
+        found: &dyn Fn(usize) -> Vec<u32>,
+    ) -> Vec<ShownRetrieval> {
+        let roster = of_sizes(sizes, 1);
+        let plan = &retrieval::plan(seed, &roster).unwrap()[0];
+        let nearest: Vec<(usize, f32)> = (0..10).map(|p| (p, 1.0 - p as f32 * 0.125)).collect();
+        let found: Vec<Found> = plan
+            .queries
+            .iter()
+            .map(|&position| Found {
+                ranks: found(position),
+                nearest: nearest.clone(),
+            })
+            .collect();
+        retrievals(seed, &roster, plan, &found, &|brand| {
+            format!("brand {brand}")
+        })
+    }
+
+    fn of(shown: &[ShownRetrieval], choice: Choice) -> Vec<(u64, f64)> {
+        let shown = shown.iter().filter(|s| s.choice == choice);
+        shown.map(|s| (s.query.row, s.map)).collect()
+    }
+
+    #[test]
+    fn best_and_worst_are_of_different_brands_and_best_of_those_with_positives_to_miss() {
+        // The pair of rows 0 and 1 finds each other at once, which is no feat beside three positives found.
+        let ranks = |row: usize| match row {
+            0 | 1 => vec![1],
+            2 => vec![1, 2, 3],
+            3 => vec![1, 2, 4],
+            6 => vec![1, 3, 4],
+            10 => vec![2, 3, 4],
+            15 => vec![12, 13, 14],
+            _ => vec![5, 6, 7],
+        };
+        let shown = chosen(1, &[2, 4, 4, 4, 4], &ranks);
+        let best: Vec<u64> = of(&shown, Choice::Best)
+            .into_iter()
+            .map(|(row, _)| row)
+            .collect();
+        assert_eq!(best, [2, 6, 10]);
+        let worst = of(&shown, Choice::Worst);
+        assert_eq!(worst[0].0, 15);
+        assert!(worst[1].1 == worst[2].1 && worst[1].1 > worst[0].1);
+        assert_eq!(shown.len(), 9);
+        let first = &shown[0];
+        assert_eq!((first.positives, first.map, first.found.len()), (3, 1.0, 6));
+        assert_eq!(first.found[3].picture.row, 3);
+        assert_eq!(first.found[3].picture.brand, "brand 1");
+        assert_eq!(first.found[3].similarity, 0.625);
+        for three in shown.chunks(3) {
+            let mut brands: Vec<&str> = three.iter().map(|s| s.query.brand.as_str()).collect();
+            brands.sort_unstable();
+            brands.dedup();
+            assert_eq!(brands.len(), 3);
+        }
+    }
+
+    #[test]
+    fn where_few_brands_have_three_positives_the_best_of_all_are_shown() {
+        let shown = chosen(1, &[2, 2, 2, 9], &|row| match row {
+            0..6 => vec![1 + row as u32 / 2],
+            _ => (90..98).collect(),
+        });
+        let brands: Vec<u64> = of(&shown, Choice::Best)
+            .iter()
+            .map(|(row, _)| row / 2)
+            .collect();
+        assert_eq!(brands, [0, 1, 2]);
+    }
+
+    #[test]
+    fn equal_queries_are_not_told_apart_by_their_rows_and_random_ones_not_by_the_model() {
+        let equal = |_: usize| vec![1, 2, 3, 4, 5];
+        let shown: Vec<_> = (0..4).map(|seed| chosen(seed, &[6; 12], &equal)).collect();
+        assert!((1..4).any(|i| of(&shown[0], Choice::Best) != of(&shown[i], Choice::Best)));
+        assert!((1..4).any(|i| of(&shown[0], Choice::Random) != of(&shown[i], Choice::Random)));
+        let other = chosen(0, &[6; 12], &|row| vec![1, 2, 3, 4, 6 + row as u32]);
+        let rows = |shown| -> Vec<u64> { of(shown, Choice::Random).iter().map(|r| r.0).collect() };
+        assert_eq!(rows(&other), rows(&shown[0]));
+    }
+}

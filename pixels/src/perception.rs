@@ -1,0 +1,187 @@
+//! What a picture looks like, in 64 bits: the DCT perceptual hash ("pHash", Zauner 2010) of its luma at an eighth of its
+//! size. Two files whose hashes differ in few bits are worth a second look; nothing is decided by a hash alone.
+//!
+//! All arithmetic is on integers, so that every machine finds the same hash.
+
+use std::sync::LazyLock;
+
+use crate::decode::Picture;
+use crate::jpeg::Eighth;
+
+/// Side of the square that is transformed.
+const SIDE: usize = 32;
+/// Side of the block of low frequencies that is kept.
+const KEPT: usize = 8;
+/// Fixed-point one.
+const ONE: f64 = 16384.0;
+
+/// The perceptual hash of a picture.
+pub fn phash(picture: &Eighth) -> u64 {
+    let square = shrink(picture);
+    let cosines = &*COSINES;
+    // Rows, then columns; only the frequencies that are kept. 32 values of at most 2^26 times 2^14: no overflow in i64.
+    let mut rows = [[0i64; KEPT]; SIDE];
+    for (row, values) in rows.iter_mut().zip(square.chunks_exact(SIDE)) {
+        for (out, cosines) in row.iter_mut().zip(cosines) {
+            *out = values.iter().zip(cosines).map(|(v, c)| v * c).sum::<i64>() >> 14;
+        }
+    }
+    let mut frequencies = [0i64; KEPT * KEPT];
+    for (v, cosines) in cosines.iter().enumerate() {
+        for u in 0..KEPT {
+            frequencies[v * KEPT + u] = rows.iter().zip(cosines).map(|(row, c)| row[u] * c).sum();
+        }
+    }
+    // The mean brightness says nothing of the picture, and would move the median.
+    let mut sorted: Vec<i64> = frequencies[1..].to_vec();
+    sorted.sort_unstable();
+    let median = sorted[sorted.len() / 2];
+    let bit = |(i, &f): (usize, &i64)| u64::from(i > 0 && f > median) << i;
+    frequencies.iter().enumerate().map(bit).sum()
+}
+
+/// A decoded picture at an eighth of its size, as the DC coefficients of a JPEG would give it: a mean of luma (ITU-R
+/// BT.601, as JFIF has it) per block of 8 × 8 pixels.
+pub fn eighth(picture: &Picture) -> Eighth {
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let (across, down) = (width.div_ceil(8), height.div_ceil(8));
+    let mut sums = vec![0u32; across * down];
+    for y in 0..height {
+        for (x, rgb) in picture.row(y).enumerate() {
+            let [r, g, b] = rgb.map(u32::from);
+            sums[y / 8 * across + x / 8] += (299 * r + 587 * g + 114 * b) / 100;
+        }
+    }
+    let count = |i: usize| {
+        let (x, y) = (i % across * 8, i / across * 8);
+        ((width - x).min(8) * (height - y).min(8)) as u32
+    };
+    let means = (0..sums.len()).map(|i| (sums[i] / count(i)) as i32);
+    Eighth {
+        width: across,
+        height: down,
+        means: means.collect(),
+    }
+}
+
+/// DCT-II cosines, `[frequency][position]`, fixed point.
+static COSINES: LazyLock<[[i64; SIDE]; KEPT]> = LazyLock::new(|| {
+    std::array::from_fn(|k| {
+        std::array::from_fn(|i| {
+            let angle = std::f64::consts::PI * (2 * i + 1) as f64 * k as f64 / (2 * SIDE) as f64;
+            (angle.cos() * ONE).round() as i64
+        })
+    })
+});
+
+/// The means over the cells of a 32 × 32 grid laid over the picture, times 256.
+fn shrink(picture: &Eighth) -> Vec<i64> {
+    let across = overlaps(picture.width);
+    let down = overlaps(picture.height);
+    let mut lines = vec![0i64; picture.height * SIDE];
+    for (line, means) in lines
+        .chunks_exact_mut(SIDE)
+        .zip(picture.means.chunks_exact(picture.width))
+    {
+        for (out, overlaps) in line.iter_mut().zip(&across) {
+            *out = overlaps.iter().map(|&(x, w)| i64::from(means[x]) * w).sum();
+        }
+    }
+    let area = (picture.width * picture.height) as i64;
+    let mut square = Vec::with_capacity(SIDE * SIDE);
+    for overlaps in &down {
+        for cell in 0..SIDE {
+            let sum: i64 = overlaps
+                .iter()
+                .map(|&(y, w)| lines[y * SIDE + cell] * w)
+                .sum();
+            square.push((sum * 256).div_euclid(area));
+        }
+    }
+    square
+}
+
+/// For each of the 32 cells of a line of `n` values: which values it covers, and by how much (a whole cell is `n`).
+fn overlaps(n: usize) -> Vec<Vec<(usize, i64)>> {
+    (0..SIDE)
+        .map(|cell| {
+            let (begin, end) = (cell * n, (cell + 1) * n);
+            (begin / SIDE..end.div_ceil(SIDE))
+                .map(|i| {
+                    let overlap = end.min((i + 1) * SIDE) - begin.max(i * SIDE);
+                    (i, overlap as i64)
+                })
+                .collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Format;
+
+    use super::*;
+    use crate::decode::decode;
+    use crate::jpeg;
+
+    fn golden(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/");
+        std::fs::read(format!("{folder}{name}")).unwrap()
+    }
+
+    #[test]
+    fn dc_coefficients_and_decoded_pixels_look_the_same() {
+        for name in [
+            "baseline_420.jpg",
+            "baseline_444.jpg",
+            "restarts_422.jpg",
+            "grey.jpg",
+        ] {
+            let bytes = golden(name);
+            let walked = jpeg::walk(&bytes).unwrap().eighth.unwrap();
+            let decoded = eighth(&decode(&bytes).unwrap());
+            assert_eq!(
+                (walked.width, walked.height),
+                (decoded.width, decoded.height),
+                "{name}"
+            );
+            let distance = (phash(&walked) ^ phash(&decoded)).count_ones();
+            // The blocks at the right and lower edges hold padding, which counts for much in so small a picture.
+            assert!(distance <= 4, "{name}: {distance} bits differ");
+        }
+        let progressive = jpeg::walk(&golden("progressive.jpg")).unwrap();
+        assert_eq!(progressive.eighth, None);
+    }
+
+    #[test]
+    fn brightness_and_size_change_little_and_another_picture_much() {
+        let picture = |seed: u32, side: usize, add: i32| {
+            let value = |x: f64, y: f64| {
+                let s = f64::from(seed);
+                (90.0 * (x * (3.0 + s) + s).sin() + 70.0 * (y * 5.0 - s * x).cos()) as i32 + add
+            };
+            let at = |i: usize| i as f64 / side as f64;
+            let means = (0..side * side).map(|i| value(at(i % side), at(i / side)));
+            phash(&Eighth {
+                width: side,
+                height: side,
+                means: means.collect(),
+            })
+        };
+        assert!((picture(1, 60, 0) ^ picture(1, 60, 25)).count_ones() <= 1);
+        assert!((picture(1, 60, 0) ^ picture(1, 90, 0)).count_ones() <= 6);
+        assert!((picture(1, 60, 0) ^ picture(2, 60, 0)).count_ones() >= 16);
+    }
+
+    #[test]
+    fn one_block_and_a_flat_picture_have_a_hash() {
+        let flat = |width: usize, height: usize| Eighth {
+            width,
+            height,
+            means: vec![7; width * height],
+        };
+        assert_eq!(phash(&flat(1, 1)), phash(&flat(200, 3)));
+        let tiny = Picture::from_rgb(Format::Png, 1, 1, &[9, 9, 9]);
+        assert_eq!(eighth(&tiny).means.len(), 1);
+    }
+}

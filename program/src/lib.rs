@@ -1,0 +1,6 @@
+//! What every program of ours does alike: exit codes, files that survive a kill.
+
+pub mod durable;
+pub mod failure;
+
+pub use failure::{Failure, UsageError, corrupt, exit_code, usage};
