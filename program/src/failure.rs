@@ -1,5 +1,7 @@
 //! The failures that decide an exit code; every other error exits with 1.
 
+use logodex_dataset::DatasetError;
+
 /// A failure that a script must be able to tell from others. `main` finds it anywhere in an error's chain.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -17,11 +19,6 @@ pub enum Failure {
     Corrupt(String),
 }
 
-/// A slip in what was typed or configured (exit code 2): the message says what, and what would be right.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
-
 impl Failure {
     /// The exit code: 2, 3, 4 or 5 in the order of the variants.
     pub fn exit_code(&self) -> u8 {
@@ -34,12 +31,19 @@ impl Failure {
     }
 }
 
-/// The exit code of an error: that of the [`Failure`] in its chain, else 1.
+/// The exit code of an error: that of the [`Failure`] or [`DatasetError`] in its chain, else 1.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    error
-        .downcast_ref::<Failure>()
-        .or_else(|| error.chain().find_map(|cause| cause.downcast_ref()))
-        .map_or(1, Failure::exit_code)
+    let own = |cause: &(dyn std::error::Error + 'static)| {
+        let dataset = || match cause.downcast_ref()? {
+            DatasetError::NotFound(_) => Some(2),
+            DatasetError::Corrupt { .. } => Some(5),
+        };
+        let failure = cause.downcast_ref().map(Failure::exit_code);
+        failure.or_else(dataset)
+    };
+    // A failure that was added as context is found by the error itself alone.
+    let outer = error.downcast_ref().map(Failure::exit_code);
+    outer.or_else(|| error.chain().find_map(own)).unwrap_or(1)
 }
 
 /// A usage error with this text.

@@ -3,4 +3,4 @@
 pub mod durable;
 pub mod failure;
 
-pub use failure::{Failure, UsageError, corrupt, exit_code, usage};
+pub use failure::{Failure, corrupt, exit_code, usage};

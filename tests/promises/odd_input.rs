@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::Command;
 
 use logodex_pipeline::parquet::read_catalog;
+use logodex_pixels::Format;
 use logodex_pixels::decode::{Picture, decode};
-use logodex_schemas::dataset::{CatalogRow, Reject, RejectReason, SourceFormat};
+use logodex_schemas::dataset::{CatalogRow, Reject, RejectReason};
 use serde_json::Value;
 
 use crate::workspace::{Workspace, binary};
@@ -16,7 +17,7 @@ use crate::workspace::{Workspace, binary};
 /// What becomes of a kind of input.
 enum Outcome {
     /// The image has its row.
-    Kept(SourceFormat),
+    Kept(Format),
     /// The file is refused.
     Refused(RejectReason),
     /// One object is refused, and its image keeps its row.
@@ -27,17 +28,17 @@ use Outcome::{BoxRefused, Kept, Refused};
 
 /// The table of the README, by the names that `logodex-fixtures tree --defects` gives.
 const KINDS: [(&str, Outcome); 45] = [
-    ("grey_jpeg", Kept(SourceFormat::JpegGrey)),
-    ("cmyk_jpeg", Kept(SourceFormat::JpegCmyk)),
-    ("progressive_jpeg", Kept(SourceFormat::Jpeg)),
-    ("exif_rotated_jpeg", Kept(SourceFormat::Jpeg)),
-    ("one_pixel_jpeg", Kept(SourceFormat::Jpeg)),
-    ("png_as_jpg", Kept(SourceFormat::Png)),
-    ("png_16_as_jpg", Kept(SourceFormat::Png)),
-    ("png_alpha_as_jpg", Kept(SourceFormat::Png)),
-    ("gif_as_jpg", Kept(SourceFormat::Gif)),
-    ("webp_as_jpg", Kept(SourceFormat::Webp)),
-    ("xml_for_another_size", Kept(SourceFormat::Jpeg)),
+    ("grey_jpeg", Kept(Format::JpegGrey)),
+    ("cmyk_jpeg", Kept(Format::JpegCmyk)),
+    ("progressive_jpeg", Kept(Format::Jpeg)),
+    ("exif_rotated_jpeg", Kept(Format::Jpeg)),
+    ("one_pixel_jpeg", Kept(Format::Jpeg)),
+    ("png_as_jpg", Kept(Format::Png)),
+    ("png_16_as_jpg", Kept(Format::Png)),
+    ("png_alpha_as_jpg", Kept(Format::Png)),
+    ("gif_as_jpg", Kept(Format::Gif)),
+    ("webp_as_jpg", Kept(Format::Webp)),
+    ("xml_for_another_size", Kept(Format::Jpeg)),
     ("truncated_jpeg", Refused(RejectReason::ImageTruncated)),
     (
         "progressive_jpeg_cut",

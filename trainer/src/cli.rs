@@ -17,9 +17,7 @@ use crate::preview::{PreviewArgs, preview_command};
 use crate::run::Which;
 use crate::sweep::{SweepArgs, sweep_command};
 use crate::{embed, explain, train};
-use logodex_dataset::dataset::DatasetError;
 use logodex_evaluation::report::report_command;
-use logodex_program::UsageError;
 
 /// Trains networks that tell logos of brands they have never seen, and judges them.
 ///
@@ -176,16 +174,12 @@ fn print_or_leave(text: &str) -> Result<()> {
 /// anything else.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let is = |cause: &(dyn std::error::Error + 'static)| {
-        if cause.is::<UsageError>() || cause.is::<WeightsError>() {
+        if cause.is::<WeightsError>() {
             return Some(2);
         }
-        if let Some(Interrupted { signal, .. }) = cause.downcast_ref() {
-            return u8::try_from(128 + signal).ok();
-        }
-        cause.downcast_ref().map(|e| match e {
-            DatasetError::NotFound(_) => 2,
-            DatasetError::Corrupt { .. } => 5,
-        })
+        let Interrupted { signal, .. } = cause.downcast_ref()?;
+        u8::try_from(128 + signal).ok()
     };
-    error.chain().find_map(is).unwrap_or(1)
+    let own = error.chain().find_map(is);
+    own.unwrap_or_else(|| logodex_program::exit_code(error))
 }

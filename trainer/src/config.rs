@@ -11,34 +11,34 @@ use logodex_schemas::train::{
 
 use crate::slips::slips;
 
-use logodex_program::UsageError;
+use logodex_program::Failure;
 
 /// Reads and judges a configuration; returns it with its exact bytes, whose hash identifies it.
 ///
 /// # Errors
-/// [`UsageError`] when the file is missing, is no TOML, has an unknown key, or asks for what cannot be.
-pub fn read(path: &Path) -> Result<(TrainConfig, Vec<u8>), UsageError> {
+/// [`Failure::Usage`] when the file is missing, is no TOML, has an unknown key, or asks for what cannot be.
+pub fn read(path: &Path) -> Result<(TrainConfig, Vec<u8>), Failure> {
     let name = path.display();
     let bytes = std::fs::read(path)
-        .map_err(|e| UsageError(format!("{name}: cannot read the configuration: {e}")))?;
-    let config = parse(&bytes).map_err(|e| UsageError(format!("{name}: {e}")))?;
+        .map_err(|e| Failure::Usage(format!("{name}: cannot read the configuration: {e}")))?;
+    let config = parse(&bytes).map_err(|e| Failure::Usage(format!("{name}: {e}")))?;
     Ok((config, bytes))
 }
 
 /// Parses and judges a configuration's bytes.
 ///
 /// # Errors
-/// [`UsageError`]; the message names the key, and the line where the TOML itself is at fault.
-pub fn parse(bytes: &[u8]) -> Result<TrainConfig, UsageError> {
-    let text = std::str::from_utf8(bytes).map_err(|e| UsageError(format!("not UTF-8: {e}")))?;
+/// [`Failure::Usage`]; the message names the key, and the line where the TOML itself is at fault.
+pub fn parse(bytes: &[u8]) -> Result<TrainConfig, Failure> {
+    let text = std::str::from_utf8(bytes).map_err(|e| Failure::Usage(format!("not UTF-8: {e}")))?;
     // Names first: told all at once, each with its line, before serde would stop at one of them.
     let slips = slips(text);
     if !slips.is_empty() {
-        return Err(UsageError(slips.join("\n")));
+        return Err(Failure::Usage(slips.join("\n")));
     }
     let config: TrainConfig =
-        toml::from_str(text).map_err(|e| UsageError(e.to_string().trim_end().to_owned()))?;
-    check(&config).map_err(UsageError)?;
+        toml::from_str(text).map_err(|e| Failure::Usage(e.to_string().trim_end().to_owned()))?;
+    check(&config).map_err(Failure::Usage)?;
     Ok(config)
 }
 

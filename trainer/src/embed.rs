@@ -19,7 +19,7 @@ use crate::runtime::Runtime;
 use crate::torch;
 use logodex_dataset::dataset::{Dataset, Split};
 use logodex_evaluation::judge::EmbeddingSet;
-use logodex_program::UsageError;
+use logodex_program::Failure;
 
 /// Rows per forward pass. Fixed, so that the same rows give the same embeddings whatever the run's batch size.
 const BATCH: usize = 64;
@@ -57,7 +57,7 @@ pub fn embed_command(
 /// that it was trained on.
 ///
 /// # Errors
-/// [`UsageError`] when `run` is no run, has no such checkpoint, or was trained on another split of this very dataset,
+/// [`Failure::Usage`] when `run` is no run, has no such checkpoint, or was trained on another split of this very dataset,
 /// whose training brands may be this split's test brands. A run that was trained on another dataset is accepted, with a
 /// warning.
 pub fn open_network(
@@ -74,7 +74,7 @@ pub fn open_network(
             run.display()
         );
     } else if state.epochs_done > 0 && state.split_blake3 != split.blake3() {
-        return Err(UsageError(format!(
+        return Err(Failure::Usage(format!(
             "{}: trained on another split of this dataset, so brands of split {:?} may have been trained on; use the run's own split",
             run.display(),
             split.info.name
@@ -95,7 +95,7 @@ pub fn open_network(
 /// Embeds every row of a fold that shows `region`, in row order.
 ///
 /// # Errors
-/// [`UsageError`] when the fold is empty; a damaged dataset.
+/// [`Failure::Usage`] when the fold is empty; a damaged dataset.
 pub fn embed_fold(
     net: &EmbeddingNet,
     runtime: &Runtime,
@@ -107,7 +107,7 @@ pub fn embed_fold(
     let brands = dataset.fold(split, fold);
     let rows = dataset.rows(&brands, region);
     if rows.is_empty() {
-        return Err(UsageError(format!(
+        return Err(Failure::Usage(format!(
             "split {:?} has no rows of that region in fold {}",
             split.info.name,
             fold.name()

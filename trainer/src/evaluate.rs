@@ -19,7 +19,7 @@ use logodex_evaluation::judge::{
     EmbeddingSet, Facts, Outcome, Picture, Protocol, Settings, Subject, evaluate, region_name,
     table, write_outcome,
 };
-use logodex_program::UsageError;
+use logodex_program::Failure;
 
 /// What is typed after `logodex-train evaluate`.
 #[derive(Debug, Clone, clap::Args)]
@@ -81,7 +81,7 @@ pub struct EvaluateArgs {
 /// Evaluates, writes the results below `--out` and prints the tables.
 ///
 /// # Errors
-/// [`UsageError`] for a path that does not exist, an embedding file that does not fit the dataset, or a region that the
+/// [`Failure::Usage`] for a path that does not exist, an embedding file that does not fit the dataset, or a region that the
 /// dataset does not hold; [`logodex_dataset::dataset::DatasetError`] for the dataset; the disk.
 pub fn evaluate_command(args: &EvaluateArgs) -> Result<()> {
     let dataset = Dataset::open(&args.dataset)?;
@@ -102,14 +102,14 @@ pub fn evaluate_command(args: &EvaluateArgs) -> Result<()> {
             let of = |region| Some((region, all.of_region(&dataset, region)?));
             (first, regions.into_iter().filter_map(of).collect())
         }
-        (None, None) => return Err(UsageError("give --run or --embeddings".to_owned()).into()),
+        (None, None) => return Err(Failure::Usage("give --run or --embeddings".to_owned()).into()),
     };
     let model = match &args.name {
         Some(name) => name.clone(),
         None => model_name(path)?,
     };
     if floors::FLOORS.contains(&model.as_str()) {
-        return Err(UsageError(format!(
+        return Err(Failure::Usage(format!(
             "{model:?} is the name of a floor; name the model otherwise with --name"
         ))
         .into());
@@ -133,7 +133,7 @@ pub fn evaluate_command(args: &EvaluateArgs) -> Result<()> {
         }
     }
     let mut outcome = outcome.ok_or_else(|| {
-        UsageError(format!(
+        Failure::Usage(format!(
             "split {:?} has no test row of that region with an embedding",
             args.split
         ))
@@ -227,15 +227,16 @@ fn judge(
         test: &colours,
         val: val_colours.as_ref(),
     };
-    evaluate(subject, &[floor], &facts, settings).map_err(|e| UsageError(format!("{e:#}")).into())
+    evaluate(subject, &[floor], &facts, settings)
+        .map_err(|e| Failure::Usage(format!("{e:#}")).into())
 }
 
 /// Names suggested for one that is not known.
 const SUGGESTED: usize = 3;
 
 /// The brands of the map by their names, a line of CSV.
-fn map_brands(names: &str, dataset: &Dataset, split: &Split) -> Result<Mapped, UsageError> {
-    let refused = |reason: String| Err(UsageError(format!("--map-brands: {reason}")));
+fn map_brands(names: &str, dataset: &Dataset, split: &Split) -> Result<Mapped, Failure> {
+    let refused = |reason: String| Err(Failure::Usage(format!("--map-brands: {reason}")));
     let mut line = csv::ReaderBuilder::new();
     let mut line = line.has_headers(false).from_reader(names.as_bytes());
     let line = line.records().next().and_then(Result::ok);

@@ -8,7 +8,7 @@ use logodex_schemas::train::TrainConfig;
 
 use crate::config;
 use crate::keys::{Default, Key, Table, Text, last, nearest, tables};
-use logodex_program::UsageError;
+use logodex_program::Failure;
 
 /// Columns of what is printed.
 const WIDTH: usize = 100;
@@ -17,8 +17,8 @@ const WIDTH: usize = 100;
 /// each means, holds, is by default and comes from.
 ///
 /// # Errors
-/// [`UsageError`] when nothing has that name, with the names that look like it.
-pub fn explain(asked: Option<&str>) -> Result<String, UsageError> {
+/// [`Failure::Usage`] when nothing has that name, with the names that look like it.
+pub fn explain(asked: Option<&str>) -> Result<String, Failure> {
     let tables = tables();
     let Some(asked) = asked else {
         return Ok(tables.iter().map(|table| block(table, &|_| true)).collect());
@@ -46,7 +46,7 @@ pub fn explain(asked: Option<&str>) -> Result<String, UsageError> {
         .collect();
     match text.is_empty() {
         false => Ok(text),
-        true => Err(UsageError(format!(
+        true => Err(Failure::Usage(format!(
             "no key is named {asked:?}; {}",
             match nearest(&tables, asked).as_slice() {
                 [] => "`logodex-train config --explain` lists all keys".to_owned(),
@@ -144,7 +144,7 @@ fn paragraph(out: &mut String, indent: &str, head: &str, words: &str) {
 /// sampler, the embedding size) filled in; what stays unset is a comment.
 ///
 /// # Errors
-/// [`UsageError`], as for a run.
+/// [`Failure::Usage`], as for a run.
 pub fn check(path: &Path) -> Result<String> {
     let (config, _) = config::read(path)?;
     let config = effective(config);

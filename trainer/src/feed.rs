@@ -16,7 +16,7 @@ use crate::batch::BatchPlan;
 use crate::torch::cuda::{CopyStream, Upload};
 use crate::torch::memory::{free_bytes, host_bytes, upload};
 use logodex_dataset::dataset::{Dataset, Tables};
-use logodex_program::UsageError;
+use logodex_program::Failure;
 
 /// Batches that lie ready while one is computed; the thread works on one more.
 const AHEAD: usize = 2;
@@ -191,12 +191,12 @@ pub struct Resident {
 /// Finds, before a shard is opened, that pictures cannot live on the device because the shards hold JPEGs.
 ///
 /// # Errors
-/// [`UsageError`] naming the key.
-pub fn check_residency(tables: &Tables, runtime: &RuntimeConfig) -> Result<(), UsageError> {
+/// [`Failure::Usage`] naming the key.
+pub fn check_residency(tables: &Tables, runtime: &RuntimeConfig) -> Result<(), Failure> {
     if runtime.residency == Residency::Host || tables.manifest().encoding != Encoding::Jpeg {
         return Ok(());
     }
-    Err(UsageError(format!(
+    Err(Failure::Usage(format!(
         "runtime.residency = \"device\" needs raw shards, but those of {} hold JPEGs; set it to \"host\", or build the dataset with encoding = \"raw\"",
         tables.dir().display()
     )))
@@ -206,13 +206,13 @@ impl Resident {
     /// Reads `rows`, in any order and each once, to the device; their CRC-32 are checked as at any first touch.
     ///
     /// # Errors
-    /// [`UsageError`] where the device has too little memory, with the numbers; a damaged dataset.
+    /// [`Failure::Usage`] where the device has too little memory, with the numbers; a damaged dataset.
     pub fn load(dataset: &Dataset, mut rows: Vec<u64>, device: Device) -> Result<Self> {
         rows.sort_unstable();
         rows.dedup();
         let needed = (rows.len() * dataset.row_bytes()) as u64;
         let refuse = |free: String| {
-            UsageError(format!(
+            Failure::Usage(format!(
                 "runtime.residency = \"device\": {} training pictures need {needed} bytes on the device, {free}; set it to \"host\", or use fewer pictures (data.total_images)",
                 rows.len()
             ))

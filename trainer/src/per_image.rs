@@ -19,7 +19,7 @@ use logodex_dataset::dataset::{Dataset, Split};
 use logodex_evaluation::judge::map::Mapped;
 use logodex_evaluation::judge::{self, Facts, PAPER, Protocol, Settings, Subject};
 use logodex_evaluation::report::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
-use logodex_program::UsageError;
+use logodex_program::Failure;
 use logodex_program::durable::write_whole;
 
 /// What is typed after `logodex-train curve`.
@@ -72,7 +72,7 @@ pub struct Point {
 /// first one ended.
 ///
 /// # Errors
-/// [`UsageError`] for what is no run, has no checkpoint or was trained on another split; a damaged dataset; the disk.
+/// [`Failure::Usage`] for what is no run, has no checkpoint or was trained on another split; a damaged dataset; the disk.
 pub fn curve_command(args: &CurveArgs) -> Result<()> {
     let dataset = Dataset::open(&args.dataset)?;
     let split = dataset.split(&args.split)?;
@@ -86,7 +86,7 @@ pub fn curve_command(args: &CurveArgs) -> Result<()> {
     for dir in &args.runs {
         let curve = curve(dir, &dataset, &split, region, args)?;
         if curves.iter().any(|other| other[0].run == curve[0].run) {
-            return Err(UsageError(format!(
+            return Err(Failure::Usage(format!(
                 "{}: a second run in a folder named {:?}",
                 dir.display(),
                 curve[0].run
@@ -154,7 +154,7 @@ fn curve(
             logo: None,
         };
         let outcome = judge::evaluate(subject, &[], &facts, &settings).map_err(|e| {
-            UsageError(format!("split {:?} cannot be evaluated: {e:#}", args.split))
+            Failure::Usage(format!("split {:?} cannot be evaluated: {e:#}", args.split))
         })?;
         let rows = &outcome.evaluation.rows;
         let row = rows
@@ -178,7 +178,7 @@ fn curve(
         });
     }
     match points.is_empty() {
-        true => Err(UsageError(format!(
+        true => Err(Failure::Usage(format!(
             "{}: keeps no checkpoint of a whole epoch",
             dir.display()
         ))

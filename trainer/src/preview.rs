@@ -15,7 +15,7 @@ use crate::config;
 use crate::sampler;
 use canvas::{Canvas, Color, Style};
 use logodex_dataset::dataset::{Dataset, Tables};
-use logodex_program::UsageError;
+use logodex_program::Failure;
 use logodex_program::durable::write_whole;
 
 /// What to draw.
@@ -66,11 +66,11 @@ const OTHER: Color = [186, 64, 24];
 /// Draws the sheet.
 ///
 /// # Errors
-/// A slip in what was typed or configured ([`UsageError`]); a damaged dataset; the disk.
+/// A slip in what was typed or configured ([`Failure::Usage`]); a damaged dataset; the disk.
 pub fn preview_command(args: &PreviewArgs) -> Result<()> {
     if args.out.extension().is_none_or(|e| e != "png") {
         let out = args.out.display();
-        return Err(UsageError(format!("--out {out}: the sheet is a .png")).into());
+        return Err(Failure::Usage(format!("--out {out}: the sheet is a .png")).into());
     }
     let (config, _) = config::read(&args.config)?;
     let tables = Tables::open(&args.dataset)?;
@@ -82,7 +82,7 @@ pub fn preview_command(args: &PreviewArgs) -> Result<()> {
     let mut plans = samples.batches(config.data.batch as usize);
     if plans.is_empty() {
         let split = &args.split;
-        return Err(UsageError(format!("split {split:?}: nothing to train on")).into());
+        return Err(Failure::Usage(format!("split {split:?}: nothing to train on")).into());
     }
     let n_batches = plans.len();
     plans.truncate(usize::from(args.batches));

@@ -8,7 +8,7 @@ use logodex_schemas::train::TrainConfig;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::config;
-use logodex_program::UsageError;
+use logodex_program::Failure;
 use logodex_program::durable::write_whole;
 
 /// Which checkpoint of a run.
@@ -56,10 +56,10 @@ pub struct Run {
 /// Refuses a directory that holds something: a new run must not mix with an old one.
 ///
 /// # Errors
-/// [`UsageError`] telling both ways out.
-pub fn refuse_existing(dir: &Path) -> Result<(), UsageError> {
+/// [`Failure::Usage`] telling both ways out.
+pub fn refuse_existing(dir: &Path) -> Result<(), Failure> {
     match is_used(dir) {
-        true => Err(UsageError(format!(
+        true => Err(Failure::Usage(format!(
             "{}: the run exists; continue it with --resume, or give another --run (or delete the directory) to start anew",
             dir.display()
         ))),
@@ -82,13 +82,13 @@ fn is_used(dir: &Path) -> bool {
 /// `None` where there is no run, or a run without a checkpoint.
 ///
 /// # Errors
-/// [`UsageError`] when the configuration differs or the directory is no run; a checkpoint of another version.
+/// [`Failure::Usage`] when the configuration differs or the directory is no run; a checkpoint of another version.
 pub fn find(dir: &Path, config_bytes: &[u8]) -> Result<Option<Checkpoint>> {
     let config_path = dir.join("config.toml");
     match fs::read(&config_path) {
         Ok(bytes) if bytes == config_bytes => {}
         Ok(_) => {
-            return Err(UsageError(format!(
+            return Err(Failure::Usage(format!(
                 "{}: the configuration was changed since this run began (its own is {}); a run continues only under that one, so restore it or start another run",
                 dir.display(),
                 config_path.display()
@@ -98,7 +98,7 @@ pub fn find(dir: &Path, config_bytes: &[u8]) -> Result<Option<Checkpoint>> {
         // A kill before the configuration was written leaves an empty directory.
         Err(_) => {
             if is_used(dir) {
-                return Err(UsageError(format!(
+                return Err(Failure::Usage(format!(
                     "{}: not a run: it has no config.toml",
                     dir.display()
                 ))
@@ -114,7 +114,7 @@ impl Run {
     /// Takes the directory for writing: creates it where needed, locks it, and writes `config.toml` where there is none.
     ///
     /// # Errors
-    /// [`UsageError`] when another process is writing the run; the disk.
+    /// [`Failure::Usage`] when another process is writing the run; the disk.
     pub fn take(dir: &Path, config_bytes: &[u8]) -> Result<Self> {
         let context = || format!("{}: cannot prepare the run directory", dir.display());
         fs::create_dir_all(dir).with_context(context)?;
@@ -122,7 +122,7 @@ impl Run {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(UsageError(format!(
+                return Err(Failure::Usage(format!(
                     "{}: another process is writing this run",
                     dir.display()
                 ))
@@ -164,11 +164,11 @@ impl Run {
 /// The configuration and a checkpoint of a run, for reading.
 ///
 /// # Errors
-/// [`UsageError`] when `dir` is no run or has no such checkpoint.
+/// [`Failure::Usage`] when `dir` is no run or has no such checkpoint.
 pub fn open(dir: &Path, which: Which) -> Result<(TrainConfig, Checkpoint)> {
     let config_path = dir.join("config.toml");
     if !config_path.is_file() {
-        return Err(UsageError(format!(
+        return Err(Failure::Usage(format!(
             "{}: not a run: it has no config.toml; `logodex-train fit` makes one",
             dir.display()
         ))
@@ -182,7 +182,9 @@ pub fn open(dir: &Path, which: Which) -> Result<(TrainConfig, Checkpoint)> {
     };
     let path = dir.join("checkpoints").join(which.name());
     if !path.exists() {
-        return Err(UsageError(format!("{}: no such checkpoint: {hint}", path.display())).into());
+        return Err(
+            Failure::Usage(format!("{}: no such checkpoint: {hint}", path.display())).into(),
+        );
     }
     // Resolved once, so that a run still going on cannot swap the folder between two reads.
     let path = fs::canonicalize(&path).with_context(|| path.display().to_string())?;

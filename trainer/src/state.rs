@@ -7,7 +7,7 @@ use logodex_schemas::run::{RunState, run_header};
 use logodex_schemas::train::TrainConfig;
 
 use logodex_dataset::dataset::{Dataset, Split};
-use logodex_program::UsageError;
+use logodex_program::Failure;
 
 /// The state of a run that has not begun: what it is a run of.
 pub fn beginning(config_bytes: &[u8], dataset: &Dataset, split: &Split) -> RunState {
@@ -73,8 +73,8 @@ pub fn ended(state: &RunState, config: &TrainConfig) -> Option<String> {
 /// A run continues only with what it began with.
 ///
 /// # Errors
-/// [`UsageError`] naming what is another.
-pub fn check_identity(saved: &RunState, now: &RunState, run: &Path) -> Result<(), UsageError> {
+/// [`Failure::Usage`] naming what is another.
+pub fn check_identity(saved: &RunState, now: &RunState, run: &Path) -> Result<(), Failure> {
     let changed = if saved.config_blake3 != now.config_blake3 {
         "configuration"
     } else if saved.manifest_blake3 != now.manifest_blake3 {
@@ -84,7 +84,7 @@ pub fn check_identity(saved: &RunState, now: &RunState, run: &Path) -> Result<()
     } else {
         return Ok(());
     };
-    Err(UsageError(format!(
+    Err(Failure::Usage(format!(
         "{}: this run began with another {changed}; a run continues only with the same one, so give that one or start another run",
         run.display()
     )))

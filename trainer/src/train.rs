@@ -31,13 +31,13 @@ use crate::validate::{Validation, plan as validation_plan, validate};
 use crate::{augment, monitor, torch};
 use logodex_dataset::dataset::{Dataset, Split, Tables};
 use logodex_evaluation::curves;
-use logodex_program::UsageError;
+use logodex_program::Failure;
 use logodex_schemas::random::derive;
 
 /// Trains a run from its configuration, or continues it from its newest whole checkpoint.
 ///
 /// # Errors
-/// A slip in what was typed or configured ([`UsageError`]), a dataset that does not exist or is damaged
+/// A slip in what was typed or configured ([`Failure::Usage`]), a dataset that does not exist or is damaged
 /// ([`DatasetError`](logodex_dataset::dataset::DatasetError)), a loss that is no finite number, the disk, or a signal
 /// ([`Interrupted`]).
 pub fn fit(
@@ -352,12 +352,12 @@ fn learning_rates(config: &TrainConfig, step: u64, total_steps: u64, epoch: u32)
 /// Training images that an epoch takes through the network, found without reading a picture; the same in every epoch.
 ///
 /// # Errors
-/// [`UsageError`] where a P×K batch needs more brands than there are.
+/// [`Failure::Usage`] where a P×K batch needs more brands than there are.
 pub fn images_per_epoch(
     dataset: &Dataset,
     split: &Split,
     config: &TrainConfig,
-) -> Result<u64, UsageError> {
+) -> Result<u64, Failure> {
     let (train, _) = sampler::folds(dataset, split, config)?;
     let plans = Samples::draw(config, &train, 0).batches(config.data.batch as usize);
     Ok(plans.iter().map(|plan| plan.rows.len() as u64).sum())
@@ -368,10 +368,10 @@ fn check_samples(
     n_batches: usize,
     skipped_images: u64,
     split: &str,
-) -> Result<(), UsageError> {
+) -> Result<(), Failure> {
     let n_brands = train.brands.len();
     if n_brands < 2 || n_batches == 0 {
-        return Err(UsageError(format!(
+        return Err(Failure::Usage(format!(
             "split {split:?}: nothing to train on: {n_brands} training brands with {} images, of which {skipped_images} are their brand's only one; at least two brands are needed, and two images that have another of their brand",
             train.n_rows()
         )));

@@ -8,7 +8,7 @@ use logodex_schemas::split::Fold;
 
 use crate::judge::{EmbeddingSet, npy};
 use logodex_dataset::{Dataset, DatasetError, Split};
-use logodex_program::UsageError;
+use logodex_program::Failure;
 
 /// What is judged: the rows of the test brands, and of the validation brands where there are any.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Rows {
 /// A `.npy` file holds embeddings alone: the file of `rows` in the same place says which rows they are of.
 ///
 /// # Errors
-/// [`UsageError`] naming the file and what does not fit.
+/// [`Failure::Usage`] naming the file and what does not fit.
 pub fn read(paths: &[PathBuf], rows: &[PathBuf], dataset: &Dataset, split: &Split) -> Result<Rows> {
     let mut all: Option<EmbeddingSet> = None;
     let mut rows = rows.iter();
@@ -85,18 +85,18 @@ pub fn read(paths: &[PathBuf], rows: &[PathBuf], dataset: &Dataset, split: &Spli
                 )),
             },
         }
-        .map_err(|e| UsageError(format!("{e:#}")))?;
+        .map_err(|e| Failure::Usage(format!("{e:#}")))?;
         match_rows(&set, dataset)
-            .map_err(|reason| UsageError(format!("{}: {reason}", path.display())))?;
+            .map_err(|reason| Failure::Usage(format!("{}: {reason}", path.display())))?;
         all = Some(match all {
             None => set,
             Some(first) => join(first, set)
-                .map_err(|reason| UsageError(format!("{}: {reason}", path.display())))?,
+                .map_err(|reason| Failure::Usage(format!("{}: {reason}", path.display())))?,
         });
     }
     let all = all.context("no embedding file was given")?;
     if let Some(left) = rows.next() {
-        return Err(UsageError(format!(
+        return Err(Failure::Usage(format!(
             "{}: --rows is for .npy files, and there is none for it",
             left.display()
         ))
@@ -104,8 +104,8 @@ pub fn read(paths: &[PathBuf], rows: &[PathBuf], dataset: &Dataset, split: &Spli
     }
     // Two files may each be right and still hold the same row.
     all.check()
-        .map_err(|e| UsageError(format!("the embedding files together: {e}")))?;
-    sort_by_fold(&all, dataset, split).map_err(|reason| UsageError(reason).into())
+        .map_err(|e| Failure::Usage(format!("the embedding files together: {e}")))?;
+    sort_by_fold(&all, dataset, split).map_err(|reason| Failure::Usage(reason).into())
 }
 
 /// Embeddings from a `.npy` file and the rows that they are of from another, or from a CSV with a column `row`. The

@@ -21,7 +21,7 @@ use crate::judge::floors::FLOORS;
 use crate::judge::paper::{PAPER, PAPER_ORACLE};
 use crate::report::comparable::{check_comparable, merge_floors};
 use crate::report::html::data_uri;
-use logodex_program::UsageError;
+use logodex_program::Failure;
 
 /// Everything a report is made of.
 #[derive(Debug)]
@@ -176,7 +176,7 @@ impl Model {
 /// Reads the directories.
 ///
 /// # Errors
-/// [`UsageError`]; see [`super::report_command`].
+/// [`Failure::Usage`]; see [`super::report_command`].
 pub fn load(runs: &[PathBuf]) -> Result<Inputs> {
     let mut models: Vec<Model> = Vec::new();
     let mut floors: Vec<EvaluationRow> = Vec::new();
@@ -197,14 +197,14 @@ pub fn load(runs: &[PathBuf]) -> Result<Inputs> {
             }
             if let Some(first) = models.first() {
                 check_comparable(first, &model).map_err(|why| {
-                    UsageError(format!(
+                    Failure::Usage(format!(
                         "{shown}: cannot be compared with {}: {why}",
                         first.folder
                     ))
                 })?;
             }
             merge_floors(&mut floors, its_floors).map_err(|row| {
-                UsageError(format!(
+                Failure::Usage(format!(
                     "{shown}: its floor {} has another {}-shot {} than the other evaluations', so it was judged on other rows or by another version; evaluate all of them again",
                     row.model, row.shots, row.metric
                 ))
@@ -248,7 +248,7 @@ pub fn prefix(hash: &str) -> &str {
 }
 
 fn usage<T>(text: String) -> Result<T> {
-    Err(UsageError(text).into())
+    Err(Failure::Usage(text).into())
 }
 
 /// Why a directory is neither an evaluation nor a dataset description, and what to do.
@@ -270,7 +270,7 @@ fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
     let path = dir.join("evaluation.json");
     let evaluation: Evaluation = evaluation_header()
         .parse(&bytes(&path)?)
-        .map_err(|e| UsageError(format!("{}: {e}", path.display())))?;
+        .map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?;
     let first = evaluation.first_region();
     let is_first = |region: Region| Some(region) == first;
     let is_floor = |name: &str| FLOORS.contains(&name);
@@ -305,7 +305,9 @@ fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
     confusion.retain(|row| is_first(row.region));
     let path = dir.join(difference::FILE);
     let replicates = match path.is_file() {
-        true => difference::read(&path, rows.len()).map_err(|e| UsageError(format!("{e:#}")))?,
+        true => {
+            difference::read(&path, rows.len()).map_err(|e| Failure::Usage(format!("{e:#}")))?
+        }
         false => Vec::new(),
     };
     let model = Model {
@@ -337,17 +339,16 @@ fn read_training(dir: &Path) -> Result<Option<Training>> {
     let path = dir.join("config.toml");
     let text = String::from_utf8_lossy(&bytes(&path)?).into_owned();
     let config: TrainConfig =
-        toml::from_str(&text).map_err(|e| UsageError(format!("{}: {e}", path.display())))?;
+        toml::from_str(&text).map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?;
     if config.schedule.epochs == 0 {
         return Ok(None);
     }
     let path = dir.join("metrics.jsonl");
     let mut lines: Vec<MetricsLine> = Vec::new();
     for (number, line) in String::from_utf8_lossy(&bytes(&path)?).lines().enumerate() {
-        lines
-            .push(serde_json::from_str(line).map_err(|e| {
-                UsageError(format!("{}: line {}: {e}", path.display(), number + 1))
-            })?);
+        lines.push(serde_json::from_str(line).map_err(|e| {
+            Failure::Usage(format!("{}: line {}: {e}", path.display(), number + 1))
+        })?);
     }
     let epochs = curves::epochs(&lines);
     match epochs.is_empty() {
@@ -365,7 +366,7 @@ fn read_stats(dir: &Path) -> Result<Stats> {
     Ok(Stats {
         stats: stats_header()
             .parse(&bytes(&path)?)
-            .map_err(|e| UsageError(format!("{}: {e}", path.display())))?,
+            .map_err(|e| Failure::Usage(format!("{}: {e}", path.display())))?,
         samples_svg: bytes(&dir.join("samples.svg"))?,
         long_tail_svg: bytes(&dir.join("long_tail.svg"))?,
     })
@@ -397,7 +398,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>> {
             std::io::ErrorKind::NotFound => "is missing; evaluate (or describe) again".to_owned(),
             _ => format!("cannot be read: {e}"),
         };
-        anyhow!(UsageError(format!("{}: {what}", path.display())))
+        anyhow!(Failure::Usage(format!("{}: {what}", path.display())))
     })
 }
 
@@ -405,5 +406,5 @@ fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     csv::Reader::from_reader(bytes(path)?.as_slice())
         .deserialize()
         .collect::<Result<Vec<T>, _>>()
-        .map_err(|e| UsageError(format!("{}: {e}", path.display())).into())
+        .map_err(|e| Failure::Usage(format!("{}: {e}", path.display())).into())
 }

@@ -47,7 +47,7 @@ use logodex_program::durable::write_whole;
 /// or `stats.json` (from `logodex-data stats`).
 ///
 /// # Errors
-/// [`logodex_program::UsageError`] for a directory that is neither or lacks a file, two models of one name, or
+/// [`logodex_program::Failure::Usage`] for a directory that is neither or lacks a file, two models of one name, or
 /// evaluations that cannot be compared; a file that cannot be written.
 pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
     let inputs = load::load(runs)?;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use crate::judge::table::METRICS;
 use crate::report::report_command;
-use logodex_program::UsageError;
+use logodex_program::Failure;
 use made::{Made, demo, made, write_model, write_stats};
 
 /// The files of a report over these models, with the dataset's description where asked for.
@@ -60,7 +60,7 @@ fn write_report(models: &[Made], stats: bool) -> Written {
 fn refusal(runs: &[PathBuf]) -> String {
     let out = tempfile::tempdir().unwrap();
     let error = report_command(&out.path().join("report"), runs).unwrap_err();
-    assert!(error.chain().any(|e| e.is::<UsageError>()), "{error:#}");
+    assert!(error.chain().any(|e| e.is::<Failure>()), "{error:#}");
     assert!(!out.path().join("report").exists(), "nothing is written");
     format!("{error:#}")
 }

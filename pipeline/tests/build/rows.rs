@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use logodex_pipeline::dataset::Dataset;
 use logodex_pipeline::parquet::read_catalog;
+use logodex_pixels::Fit;
 use logodex_pixels::decode::decode;
 use logodex_pixels::resize::{Crop, resize_into};
-use logodex_schemas::dataset::{BoxRow, BrandIndexRow, Fit};
+use logodex_schemas::dataset::{BoxRow, BrandIndexRow};
 use safetensors::SafeTensors;
 
 use crate::tree::{Tree, contents, jpeg, xml};

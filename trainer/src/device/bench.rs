@@ -20,7 +20,7 @@ use crate::feed::{self, Resident, feed};
 use crate::sampler::FoldRows;
 use crate::torch;
 use logodex_dataset::dataset::Dataset;
-use logodex_program::UsageError;
+use logodex_program::Failure;
 use logodex_program::durable::write_whole;
 
 /// Steps before the clock starts: cuDNN chooses its algorithms, the memory pool fills, torch compiles.
@@ -75,13 +75,13 @@ pub struct BenchArgs {
 /// Times every row and writes `bench.json` and `bench.md`; the table goes to standard output too.
 ///
 /// # Errors
-/// [`UsageError`] for arguments that do not go together; a dataset that is not there or damaged.
+/// [`Failure::Usage`] for arguments that do not go together; a dataset that is not there or damaged.
 pub fn bench(args: &BenchArgs) -> Result<()> {
     let began = Instant::now();
     let pictures = check(args)?;
     let device = arithmetic(args, Precision::Fp32, true, Residency::Host)
         .start()
-        .map_err(|e| UsageError(format!("{e:#}")))?
+        .map_err(|e| Failure::Usage(format!("{e:#}")))?
         .device;
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let mut timer = Timer {
@@ -179,7 +179,7 @@ fn arithmetic(
 fn check(args: &BenchArgs) -> Result<Option<(Dataset, FoldRows)>> {
     for (name, value) in [("seconds", args.seconds), ("minutes", args.minutes)] {
         if !(value.is_finite() && value > 0.0) {
-            return Err(UsageError(format!("--{name} {value} must be above 0")).into());
+            return Err(Failure::Usage(format!("--{name} {value} must be above 0")).into());
         }
     }
     if args.batch % 2 == 1 {
@@ -187,14 +187,14 @@ fn check(args: &BenchArgs) -> Result<Option<(Dataset, FoldRows)>> {
             "--batch {} must be even: two pictures make a pair",
             args.batch
         );
-        return Err(UsageError(message).into());
+        return Err(Failure::Usage(message).into());
     }
     let (Some(dir), Some(split)) = (&args.dataset, &args.split) else {
         return Ok(None);
     };
     let dataset = Dataset::open(dir)?;
     if dataset.side_px() != args.side as usize {
-        return Err(UsageError(format!(
+        return Err(Failure::Usage(format!(
             "{}: its pictures have side {}, --side is {}",
             dir.display(),
             dataset.side_px(),

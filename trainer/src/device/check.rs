@@ -8,7 +8,7 @@ use logodex_schemas::device::{Check, DeviceCheck, Setup, device_check_header};
 use logodex_schemas::train::{Arch, DeviceChoice, Precision, Residency};
 
 use super::{Arithmetic, NOT_ON_GPU, fits, machine, parity, parse_value};
-use logodex_program::UsageError;
+use logodex_program::Failure;
 use logodex_program::durable::write_whole;
 
 /// Checks that a device computes what the CPU computes and that runs on it resume and learn.
@@ -118,10 +118,10 @@ impl Findings {
 /// Runs every check and writes `check.json`.
 ///
 /// # Errors
-/// [`UsageError`] for a device or dataset that is not there; a check that failed, named.
+/// [`Failure::Usage`] for a device or dataset that is not there; a check that failed, named.
 pub fn selfcheck(args: &SelfcheckArgs) -> Result<()> {
     if !(args.tolerance.is_finite() && args.tolerance >= 0.0) {
-        return Err(UsageError(format!(
+        return Err(Failure::Usage(format!(
             "--tolerance {} must be a number of at least 0",
             args.tolerance
         ))
@@ -136,7 +136,7 @@ pub fn selfcheck(args: &SelfcheckArgs) -> Result<()> {
     };
     let device = arithmetic
         .start()
-        .map_err(|e| UsageError(format!("{e:#}")))?
+        .map_err(|e| Failure::Usage(format!("{e:#}")))?
         .device;
     let machine = machine(device);
     println!(

@@ -120,7 +120,7 @@ pub(super) fn check(findings: &mut Findings, device: Arithmetic, sizes: Sizes) -
 }
 
 /// An experiment with this loss that trains `arch` with a linear head.
-fn experiment(arch: Arch, loss: &str) -> Result<TrainConfig, logodex_program::UsageError> {
+fn experiment(arch: Arch, loss: &str) -> Result<TrainConfig, logodex_program::Failure> {
     let arch = serde_json::to_string(&arch).unwrap_or_default();
     let text = format!(
         "seed = {SEED}\n[model]\narch = {arch}\nhead = \"linear\"\n[loss]\n{loss}\n[schedule]\nepochs = 1\n[data]\nbatch = 32"

@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 
 use super::pk::{check_pk, warn_of_short_brands};
 use logodex_dataset::dataset::{Dataset, Split, Tables};
-use logodex_program::UsageError;
+use logodex_program::Failure;
 use logodex_schemas::random::stream;
 
 /// The rows of one brand of a fold.
@@ -135,12 +135,12 @@ fn subset_sizes(
 /// The rows to train and to validate on.
 ///
 /// # Errors
-/// [`UsageError`] when there are too few training brands for a P×K batch; brands with too few images are warned of.
+/// [`Failure::Usage`] when there are too few training brands for a P×K batch; brands with too few images are warned of.
 pub fn folds(
     dataset: &Dataset,
     split: &Split,
     config: &TrainConfig,
-) -> Result<(FoldRows, FoldRows), UsageError> {
+) -> Result<(FoldRows, FoldRows), Failure> {
     let data = &config.data;
     let rows = |fold| FoldRows::new(dataset, &dataset.fold(split, fold), data.region);
     let (mut train, mut val) = (rows(Fold::Train), rows(Fold::Val));
@@ -158,12 +158,8 @@ pub fn folds(
 /// Finds, before a shard is opened, that a P×K batch needs more brands than the split has for training.
 ///
 /// # Errors
-/// [`UsageError`] naming the keys and the numbers.
-pub fn check_brands(
-    tables: &Tables,
-    split: &Split,
-    config: &TrainConfig,
-) -> Result<(), UsageError> {
+/// [`Failure::Usage`] naming the keys and the numbers.
+pub fn check_brands(tables: &Tables, split: &Split, config: &TrainConfig) -> Result<(), Failure> {
     if config.sampler() != SamplerKind::Pk {
         return Ok(());
     }

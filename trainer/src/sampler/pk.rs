@@ -13,7 +13,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use super::{BrandRows, FoldRows, Labelled};
-use logodex_program::UsageError;
+use logodex_program::Failure;
 use logodex_schemas::random::stream;
 
 /// Batches in an epoch of P×K batches: as many as bring its pictures nearest to the number of the fold's rows, at least
@@ -133,14 +133,14 @@ fn deal(kinds: &[i64], size: usize, hands: usize, rng: &mut impl Rng) -> Vec<usi
 /// Whether batches of this configuration can be made of `n_brands` training brands.
 ///
 /// # Errors
-/// [`UsageError`] naming the keys and the numbers when a batch needs more brands than there are.
-pub fn check_pk(data: &DataConfig, n_brands: usize) -> Result<(), UsageError> {
+/// [`Failure::Usage`] naming the keys and the numbers when a batch needs more brands than there are.
+pub fn check_pk(data: &DataConfig, n_brands: usize) -> Result<(), Failure> {
     let (batch, per_brand) = (data.batch, data.images_per_brand);
     let needed = batch / per_brand;
     if needed as usize <= n_brands {
         return Ok(());
     }
-    Err(UsageError(format!(
+    Err(Failure::Usage(format!(
         "data.batch = {batch} with data.images_per_brand = {per_brand} needs {needed} different brands in a batch, but there are {n_brands} training brands; set data.batch to at most {} or raise data.images_per_brand",
         n_brands * per_brand as usize
     )))

@@ -18,7 +18,7 @@ use crate::run;
 use crate::state::ended;
 use crate::train::images_per_epoch;
 use logodex_dataset::dataset::Dataset;
-use logodex_program::UsageError;
+use logodex_program::Failure;
 use logodex_program::durable::write_whole;
 use plan::Planned;
 
@@ -80,7 +80,7 @@ struct Task {
 /// Runs what is asked for, then writes and prints the comparison.
 ///
 /// # Errors
-/// [`UsageError`] before the first run where one of them could not; afterwards an error that names the runs that
+/// [`Failure::Usage`] before the first run where one of them could not; afterwards an error that names the runs that
 /// failed, once the others are done and the table is written.
 pub fn sweep_command(args: &SweepArgs) -> Result<()> {
     let runs = match &args.grid {
@@ -91,7 +91,7 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
     let split = dataset.split(&args.split)?;
     let mut tasks = Vec::new();
     for run in runs {
-        let in_run = |e: UsageError| UsageError(format!("{}: {e}", run.name));
+        let in_run = |e: Failure| Failure::Usage(format!("{}: {e}", run.name));
         let images_per_epoch = images_per_epoch(&dataset, &split, &run.config).map_err(in_run)?;
         let dir = args.out.join(&run.name);
         let before = match run::find(&dir, &run.bytes)? {

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use crate::config;
 use crate::keys;
-use logodex_program::UsageError;
+use logodex_program::Failure;
 
 /// A run that is to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +26,8 @@ pub struct Planned {
 /// A run per configuration, named after its file.
 ///
 /// # Errors
-/// [`UsageError`] for a configuration that is refused, or two files of one name.
-pub fn of_configs(paths: &[PathBuf]) -> Result<Vec<Planned>, UsageError> {
+/// [`Failure::Usage`] for a configuration that is refused, or two files of one name.
+pub fn of_configs(paths: &[PathBuf]) -> Result<Vec<Planned>, Failure> {
     let mut runs: Vec<Planned> = Vec::new();
     for path in paths {
         let (config, bytes) = config::read(path)?;
@@ -35,7 +35,7 @@ pub fn of_configs(paths: &[PathBuf]) -> Result<Vec<Planned>, UsageError> {
             .file_stem()
             .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         if runs.iter().any(|run| run.name == name) {
-            return Err(UsageError(format!(
+            return Err(Failure::Usage(format!(
                 "{}: a second configuration named {name}, which names its run; rename one of the two",
                 path.display()
             )));
@@ -54,10 +54,10 @@ pub fn of_configs(paths: &[PathBuf]) -> Result<Vec<Planned>, UsageError> {
 /// where one of them cannot.
 ///
 /// # Errors
-/// [`UsageError`] naming the grid and each combination that is refused.
-pub fn of_grid(path: &Path) -> Result<Vec<Planned>, UsageError> {
+/// [`Failure::Usage`] naming the grid and each combination that is refused.
+pub fn of_grid(path: &Path) -> Result<Vec<Planned>, Failure> {
     let name = path.display();
-    let in_grid = |what: String| UsageError(format!("{name}: {what}"));
+    let in_grid = |what: String| Failure::Usage(format!("{name}: {what}"));
     let text =
         std::fs::read_to_string(path).map_err(|e| in_grid(format!("cannot read the grid: {e}")))?;
     let grid: SweepGrid =
@@ -227,7 +227,7 @@ mod tests {
 
     const BASE: &str = "[model]\narch = \"resnet18\"\nhead = \"linear\"\n[loss]\nkind = \"contrastive_cosine\"\nmargin = 0.2\n[schedule]\nepochs = 2\n";
 
-    fn grid(text: &str) -> Result<Vec<Planned>, UsageError> {
+    fn grid(text: &str) -> Result<Vec<Planned>, Failure> {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("base.toml"), BASE).unwrap();
         fs::write(dir.path().join("grid.toml"), text).unwrap();
