@@ -13,9 +13,10 @@ use logodex_pipeline::dataset::Dataset;
 use logodex_pipeline::render::{Line, RenderedImage, plan_shards, render, row_bytes};
 use logodex_pipeline::scan::Scan;
 use logodex_pipeline::shard::{self, ShardRows};
-use logodex_pipeline::{build, consolidate, decode};
+use logodex_pipeline::{build, consolidate};
 use logodex_pixels::resize::{Crop, resize_into};
-use logodex_schemas::dataset::{BuildConfig, Fit};
+use logodex_pixels::{Fit, decode};
+use logodex_schemas::dataset::BuildConfig;
 use logodex_schemas::plan::Overrides;
 use serde_json::{Value, json};
 

@@ -4,8 +4,6 @@
 use std::fs;
 use std::path::Path;
 
-use logodex_schemas::dataset::RejectReason;
-
 use super::{Scan, scan};
 use logodex_pixels::decode::{DecodeError, Seen};
 
@@ -70,7 +68,7 @@ pub fn xml(names: &[&str]) -> String {
 pub fn look(bytes: &[u8]) -> Result<Seen, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError {
-            reason: RejectReason::ImageEmpty,
+            reason: logodex_pixels::Refused::Empty,
             detail: "the file has no bytes".to_owned(),
         });
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
+use logodex_pixels::Refused;
 use logodex_pixels::decode::{LARGE_PIXELS, MAX_PIXELS, decode, with_picture};
-use logodex_schemas::dataset::RejectReason;
 
 use crate::memory::peak_of;
 use crate::mutate::{Stream, damage};
@@ -164,10 +164,7 @@ fn damaged_images_are_decoded_or_refused() {
                 assert!(
                     matches!(
                         error.reason,
-                        RejectReason::ImageEmpty
-                            | RejectReason::ImageTruncated
-                            | RejectReason::ImageBroken
-                            | RejectReason::ImageTooLarge
+                        Refused::Empty | Refused::Truncated | Refused::Broken | Refused::TooLarge
                     ),
                     "{error:?}"
                 );
