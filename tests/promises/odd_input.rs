@@ -26,7 +26,7 @@ enum Outcome {
 
 use Outcome::{BoxRefused, Kept, Refused};
 
-/// The table of the README, by the names that `logodex-fixtures tree --defects` gives.
+/// The table of `docs/src/dataset.md`, by the names that `logodex-fixtures tree --defects` gives.
 const KINDS: [(&str, Outcome); 45] = [
     ("grey_jpeg", Kept(Format::JpegGrey)),
     ("cmyk_jpeg", Kept(Format::JpegCmyk)),

@@ -1,4 +1,4 @@
-//! The whole line at its smallest: raw tree to report, by the commands of the README, with the agreed files between.
+//! The whole line at its smallest: raw tree to report, by the commands of the documentation, with the agreed files between.
 
 use std::collections::BTreeSet;
 
