@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 
 data, runs, out = Path(sys.argv[1]), Path(sys.argv[2]), Path(__file__).parent / "src/pictures"
 HIT, MISS, INK, PALE = "#2e7d32", "#c62828", "#1f2328", "#6e7781"
-SIDE, GAP, LINE = 88, 10, 17
+SIDE, GAP, LINE = 68, 10, 17
 
 
 def save(picture, name):
@@ -29,10 +29,10 @@ def save(picture, name):
 
 
 def retrieval(model):
-    """The first best, two random and the first worst query of a model's evaluation, each with its six nearest test pictures."""
+    """The best, three random and the worst query of a model's evaluation, each with its six nearest test pictures."""
     found = json.loads((runs / model / "evaluation.json").read_text())["retrievals"]
     chosen = [next(f for f in found if f["choice"] == "best")]
-    chosen += [f for f in found if f["choice"] == "random"][:2]
+    chosen += [f for f in found if f["choice"] == "random"]
     chosen += [next(f for f in found if f["choice"] == "worst")]
     shards = [load_file(path) for path in sorted((data / "dataset/shards").glob("*.safetensors"))]
     pixels = {int(row): image for shard in shards for row, image in zip(shard["row"], shard["images"])}
@@ -63,7 +63,7 @@ def retrieval(model):
             sheet.paste(picture, (x, y))
             if frame:
                 draw.rectangle([x - 2, y - 2, x + SIDE + 1, y + SIDE + 1], outline=frame, width=3)
-            name = shown["brand"] if len(shown["brand"]) <= 15 else shown["brand"][:14] + "…"
+            name = shown["brand"] if len(shown["brand"]) <= 11 else shown["brand"][:10] + "…"
             draw.text((x, y + SIDE + 2), name, INK, small)
             draw.text((x, y + SIDE + 2 + LINE - 2), under, PALE, small)
 
