@@ -1,7 +1,7 @@
 """Scores a CLIP-shaped image encoder on the unseen brands of a dataset with raw shards:
 
     python3 examples/score_clip.py data/logodet3k default ENCODER.pt clip
-    logodex-train evaluate --dataset data/logodet3k --split default --embeddings clip.npy --rows clip.rows.npy --out runs/clip
+    logodex-eval evaluate --dataset data/logodet3k --split default --embeddings clip.npy --rows clip.rows.npy --out runs/clip
 
 ENCODER.pt is a TorchScript module [N, 3, 224, 224] → [N, D], with the weights that you have, for example
 `torch.jit.trace(open_clip.create_model("ViT-B-32", pretrained=WEIGHTS).visual, torch.zeros(1, 3, 224, 224)).save("ENCODER.pt")`.

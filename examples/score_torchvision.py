@@ -1,7 +1,7 @@
 """Scores a torchvision network on the unseen brands of a dataset with raw shards:
 
     python3 examples/score_torchvision.py data/logodet3k default resnet18 [WEIGHTS.pth]
-    logodex-train evaluate --dataset data/logodet3k --split default --embeddings resnet18.npy --rows resnet18.rows.npy --out runs/resnet18
+    logodex-eval evaluate --dataset data/logodet3k --split default --embeddings resnet18.npy --rows resnet18.rows.npy --out runs/resnet18
 
 Nothing is downloaded: give the weights that you have (torchvision's are at https://docs.pytorch.org/vision/stable/models.html),
 or get a random network, which is a floor. Needs torch, torchvision, numpy and safetensors.
