@@ -163,6 +163,13 @@ int shim_new_stream(int device, int64_t* stream) {
     *stream = cuda.getStreamFromGlobalPool(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device))).id();
   });
 }
+// The stream that the calling thread computes on, as CUDA names it.
+int shim_current_stream(int device, void** handle) {
+  return guarded([&] {
+    const at::Device cuda(at::kCUDA, static_cast<c10::DeviceIndex>(device));
+    *handle = c10::impl::VirtualGuardImpl(at::kCUDA).getStream(cuda).native_handle();
+  });
+}
 // Starts the copy of `host` to the device on `stream`; `event` is reached when it is done.
 at::Tensor* shim_upload(int device, int64_t stream, const at::Tensor* host, c10::Event** event) {
   at::Tensor* out = nullptr;

@@ -2,11 +2,12 @@
 //!
 //! Drawing and applying are apart. Drawing is plain Rust and depends on (seed, epoch, key) alone, so a picture meets the
 //! same augmentation whatever batch, thread or resumed run it comes in. Applying is done on the device that the batch lies
-//! on: by tensor operations (`tensors`), and by loops of our own on the CPU (`pixels`), where those are several times
-//! faster. Crop, perspective, flip and rotation are one homography and so one interpolation (torchvision interpolates up
+//! on: by loops of our own on the CPU (`pixels`), by kernels of our own on a GPU (`kernel`), several times faster than the
+//! tensor operations (`tensors`) that serve where the kernels cannot be had. Crop, perspective, flip and rotation are one homography and so one interpolation (torchvision interpolates up
 //! to three times, and rotates by nearest neighbour unless told otherwise); what comes from outside the picture is black,
 //! as there.
 
+pub mod kernel;
 mod mapping;
 pub mod pixels;
 pub mod tensors;
@@ -146,7 +147,9 @@ pub fn prepare(images_u8_nhwc: &Tensor, params: Option<&AugmentParams>) -> Tenso
     let _no_grad = tch::no_grad_guard();
     match images_u8_nhwc.device() {
         Device::Cpu => pixels::prepare(images_u8_nhwc, params),
-        _ => tensors::prepare(images_u8_nhwc, params),
+        _ => params
+            .and_then(|params| kernel::prepare(images_u8_nhwc, params))
+            .unwrap_or_else(|| tensors::prepare(images_u8_nhwc, params)),
     }
 }
 

@@ -4,8 +4,12 @@
 //! All of it compiles and links without CUDA: `cpp/shim.cpp` calls libtorch's device-independent half only, which hands
 //! on to `libtorch_cuda.so` where that was loaded.
 
+pub(crate) mod bias_relu;
 pub mod cuda;
+#[cfg(test)]
+pub(crate) mod emulated;
 pub(crate) mod fused;
+pub(crate) mod kernels;
 pub mod memory;
 mod tensors;
 

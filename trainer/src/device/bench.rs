@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use logodex_schemas::device::{BenchRow, Benchmark, Setup, Source, Who, bench_header};
 use logodex_schemas::train::{Arch, DeviceChoice, Precision, Residency};
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::peer::{Peer, PeerWindow};
 use super::step::{Workload, experiment, plans, synthetic, training_rows};
@@ -287,7 +287,7 @@ impl Timer<'_> {
         let theirs = peer.losses(&file, STEPS, self.deadline);
         std::fs::remove_file(&file).with_context(|| file.display().to_string())?;
         let pairs = theirs?.into_iter().map(|loss| {
-            let ours = workload.step(&images, &targets);
+            let ours = workload.step(&images, &targets).double_value(&[]);
             (ours / loss - 1.0).abs()
         });
         Ok(pairs.fold(0.0, f64::max))
@@ -301,7 +301,7 @@ impl Timer<'_> {
     /// Times one window of a row.
     fn window(&mut self, row: &mut BenchRow) -> Result<()> {
         let measured = match row.who {
-            Who::Logodex => Ok(self.our_window(row)?),
+            Who::Logodex => self.our_window(row)?.context("the time was up"),
             Who::Eager | Who::Compiled => match &mut self.peer {
                 Some(peer) => peer.window(row, self.args.seconds, WARM_UP, self.deadline),
                 None => Err(anyhow::anyhow!("PyTorch's process has ended")),
@@ -321,7 +321,7 @@ impl Timer<'_> {
         Ok(())
     }
 
-    fn our_window(&self, row: &BenchRow) -> Result<PeerWindow> {
+    fn our_window(&self, row: &BenchRow) -> Result<Option<PeerWindow>> {
         let args = self.args;
         let residency = match row.source {
             Source::Resident => Residency::Device,
@@ -334,10 +334,7 @@ impl Timer<'_> {
         let images_per_sec = match (&self.pictures, row.source) {
             (_, Source::Synthetic) | (None, _) => {
                 let (images, targets) = synthetic(args.batch, args.side, self.device);
-                self.time(|| {
-                    workload.step(&images, &targets);
-                    Ok(())
-                })?
+                self.time(|| Ok(workload.step(&images, &targets)))?
             }
             (Some((dataset, fold)), _) => {
                 let n = (args.seconds * 100.0).ceil() as usize + WARM_UP + 8;
@@ -357,22 +354,33 @@ impl Timer<'_> {
                     let mut batches = feed(scope, source, plans, self.device);
                     self.time(|| {
                         let batch = batches.next().context("the planned batches ran out")??;
-                        workload.step_batch(&batch);
-                        Ok(())
+                        Ok(workload.step_batch(&batch))
                     })
                 })?
             }
         };
-        Ok(PeerWindow {
+        Ok(images_per_sec.map(|images_per_sec| PeerWindow {
             images_per_sec,
             peak_memory_bytes: torch::cuda::peak_memory(self.device),
-        })
+        }))
     }
 
-    /// Images per second of a step, after warm-up.
-    fn time(&self, mut step: impl FnMut() -> Result<()>) -> Result<f64> {
+    /// Images per second of a step, after warm-up; none where the time is up before that. As `fit` does, each step's loss
+    /// is read one step later, so that the device need not wait for the processor.
+    fn time(&self, mut step: impl FnMut() -> Result<Tensor>) -> Result<Option<f64>> {
+        let mut before: Option<Tensor> = None;
+        let mut step = || -> Result<()> {
+            if let Some(loss) = before.replace(step()?) {
+                let _ = loss.double_value(&[]);
+            }
+            Ok(())
+        };
         for _ in 0..WARM_UP {
             step()?;
+            // The first step is the one that can take long: cuDNN tries its algorithms.
+            if Instant::now() > self.deadline {
+                return Ok(None);
+            }
         }
         torch::cuda::synchronize(self.device);
         let began = Instant::now();
@@ -382,6 +390,7 @@ impl Timer<'_> {
             steps += 1;
         }
         torch::cuda::synchronize(self.device);
-        Ok(f64::from(steps * self.args.batch) / began.elapsed().as_secs_f64())
+        let images = f64::from(steps * self.args.batch);
+        Ok(Some(images / began.elapsed().as_secs_f64()))
     }
 }

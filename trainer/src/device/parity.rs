@@ -8,7 +8,7 @@ mod optimizers;
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use logodex_schemas::train::{
     Arch, AugmentConfig, DeviceChoice, Precision, SamplerKind, TrainConfig,
 };
@@ -346,8 +346,8 @@ fn loss_outcome(
     Ok((loss.double_value(&[]), gradients))
 }
 
-/// The paper's augmentation, drawn once, applied by the CPU's loops and by the tensor operations of a GPU; under TF32,
-/// which must not reach the coordinates.
+/// The paper's augmentation, drawn once, applied by the CPU's loops, by the tensor operations and, on a GPU, by its kernels;
+/// under TF32, which must not reach the coordinates.
 fn augmentation(findings: &mut Findings, device: Arithmetic, pictures: &Tensor) -> Result<()> {
     let runtime = Arithmetic {
         precision: Precision::Tf32,
@@ -358,16 +358,20 @@ fn augmentation(findings: &mut Findings, device: Arithmetic, pictures: &Tensor) 
     let side = pictures.size()[1] as usize;
     let drawn = augment::draw(&AugmentConfig::default(), side, SEED, 0, &keys);
     let there = pictures.to_device(runtime.device);
-    let found = exact(&augment::tensors::prepare(&there, Some(&drawn)));
     let expected = exact(&augment::prepare(pictures, Some(&drawn)));
-    // Prepared pictures are in units of ImageNet's standard deviation, 0.226 of the range on average.
-    let mean = 0.226
-        * (found - expected)
-            .abs()
-            .mean(Kind::Double)
-            .double_value(&[]);
-    let detail = "mean difference, of 255";
-    findings.at_most("augmentation, tf32", mean * 255.0, 0.05, detail);
+    let mut compare = |name: &str, found: &Tensor| {
+        let apart = (exact(found) - &expected).abs().mean(Kind::Double);
+        // Prepared pictures are in units of ImageNet's standard deviation, 0.226 of the range on average.
+        let mean = 0.226 * apart.double_value(&[]);
+        findings.at_most(name, mean * 255.0, 0.05, "mean difference, of 255");
+    };
+    let operations = augment::tensors::prepare(&there, Some(&drawn));
+    compare("augmentation, tf32", &operations);
+    if runtime.device.is_cuda() {
+        let kernels = augment::kernel::prepare(&there, &drawn);
+        let kernels = kernels.context("the augmentation's CUDA kernels cannot be used")?;
+        compare("augmentation, kernels", &kernels);
+    }
     Ok(())
 }
 

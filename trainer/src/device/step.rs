@@ -59,8 +59,8 @@ impl Workload {
         })
     }
 
-    /// Forward, loss, backward, optimiser; returns the loss. `images`: `[2 × B, 3, S, S]`, normalised; `targets`: `[B]`.
-    pub(super) fn step(&mut self, images: &Tensor, targets: &Tensor) -> f64 {
+    /// Forward, loss, backward, optimiser; returns the loss, for which nothing has waited. `images`: `[2 × B, 3, S, S]`, normalised; `targets`: `[B]`.
+    pub(super) fn step(&mut self, images: &Tensor, targets: &Tensor) -> Tensor {
         let Self {
             config,
             runtime,
@@ -77,11 +77,11 @@ impl Workload {
         let rate = |p: &Parameter| rate(&config.optimizer, 1.0, p.group);
         learner.optimizer.step(&learner.parameters, rate);
         self.steps_done += 1;
-        loss.double_value(&[])
+        loss.detach()
     }
 
     /// The step of a batch from the dataset, its pictures prepared on the device.
-    pub(super) fn step_batch(&mut self, batch: &Batch) -> f64 {
+    pub(super) fn step_batch(&mut self, batch: &Batch) -> Tensor {
         let side = batch.images_nhwc.size()[1] as usize;
         let drawn = self.config.augment.as_ref().map(|config| {
             let seed = self.config.seed;

@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{Group, Parameter};
 use crate::torch;
+use crate::torch::bias_relu::bias_relu_;
 use logodex_schemas::random::stream;
 
 /// Makes layers, initialises them and keeps the list of their tensors.
@@ -133,8 +134,9 @@ impl ConvNorm {
         self.norm.forward(&self.conv(x, &self.weight, None), true)
     }
 
-    /// With the running statistics, folded into the convolution; without autograd.
-    pub(super) fn frozen(&self, x: &Tensor) -> Tensor {
+    /// With the running statistics, folded into the convolution; without autograd. Adds `around` and, with `relu`, cuts off
+    /// what is negative.
+    pub(super) fn frozen(&self, x: &Tensor, around: Option<&Tensor>, relu: bool) -> Tensor {
         let mut folded = self.folded.borrow_mut();
         let [weight, bias, mean, var] = self.norm.tensors();
         let versions = [&self.weight, weight, bias, mean, var].map(Tensor::internal_version);
@@ -142,7 +144,25 @@ impl ConvNorm {
             Some(folded) if folded.versions == versions => folded,
             stale => stale.insert(self.fold(versions)),
         };
-        self.conv(x, &folded.weight, Some(&folded.bias))
+        let mut out = match x.device().is_cuda() {
+            false => self.conv(x, &folded.weight, Some(&folded.bias)),
+            // cuDNN's convolutions take no bias: libtorch would add it in a pass of its own.
+            true => {
+                let out = self.conv(x, &folded.weight, None);
+                if bias_relu_(&out, &folded.bias, around, relu) {
+                    return out;
+                }
+                let bias = folded.bias.view([1, -1, 1, 1]).to_kind(out.kind());
+                out + bias
+            }
+        };
+        if let Some(around) = around {
+            out = out.g_add_(around);
+        }
+        match relu {
+            true => out.relu_(),
+            false => out,
+        }
     }
 
     /// γ·(w∗x − μ)/√(σ² + ε) + β as one convolution: w·s with s = γ/√(σ² + ε), and bias β − μ·s.

@@ -66,7 +66,7 @@ impl ResNet {
     /// `[B, 3, H, W]` → `[B, F, h, w]`, fp32.
     pub(super) fn forward(&self, images: &Tensor, mode: Mode) -> Tensor {
         let mut x = stage(mode, 0, |train| {
-            let x = run(&self.conv1, images, train).relu_();
+            let x = run(&self.conv1, images, None, true, train);
             x.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)
         });
         for (index, blocks) in (1..).zip(&self.layers) {
@@ -91,10 +91,18 @@ fn stage(mode: Mode, index: u8, run: impl FnOnce(bool) -> Tensor) -> Tensor {
     }
 }
 
-fn run(conv: &ConvNorm, x: &Tensor, train: bool) -> Tensor {
-    match train {
-        true => conv.train(x),
-        false => conv.frozen(x),
+/// Convolution and normalisation, plus `around`, and, with `relu`, without what is negative.
+fn run(conv: &ConvNorm, x: &Tensor, around: Option<&Tensor>, relu: bool, train: bool) -> Tensor {
+    if !train {
+        return conv.frozen(x, around, relu);
+    }
+    let mut out = conv.train(x);
+    if let Some(around) = around {
+        out = out.g_add_(around);
+    }
+    match relu {
+        true => out.relu_(),
+        false => out,
     }
 }
 
@@ -134,16 +142,14 @@ impl Block {
 
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let around = match &self.downsample {
-            Some(conv) => run(conv, x, train),
+            Some(conv) => run(conv, x, None, false, train),
             None => x.shallow_clone(),
         };
         let mut out = x.shallow_clone();
         for (index, conv) in self.convs.iter().enumerate() {
-            out = run(conv, &out, train);
-            if index + 1 < self.convs.len() {
-                out = out.relu_();
-            }
+            let last = index + 1 == self.convs.len();
+            out = run(conv, &out, last.then_some(&around), true, train);
         }
-        out.g_add_(&around).relu_()
+        out
     }
 }
