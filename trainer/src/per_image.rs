@@ -18,7 +18,7 @@ use crate::train::images_per_epoch;
 use logodex_dataset::dataset::{Dataset, Split};
 use logodex_evaluation::judge::map::Mapped;
 use logodex_evaluation::judge::{self, Facts, PAPER, Protocol, Settings, Subject};
-use logodex_evaluation::report::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
+use logodex_evaluation::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
 

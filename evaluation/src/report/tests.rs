@@ -3,7 +3,6 @@
 
 mod forms;
 mod made;
-mod shown;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +11,9 @@ use std::path::PathBuf;
 use crate::judge::table::METRICS;
 use crate::report::report_command;
 use logodex_program::Failure;
-use made::{Made, demo, made, write_model, write_stats};
+use made::evaluation::write_model;
+use made::model::{Made, demo, made};
+use made::stats::write_stats;
 
 /// The files of a report over these models, with the dataset's description where asked for.
 struct Written {
@@ -80,7 +81,10 @@ fn the_whole_page() {
     assert_eq!(html.matches("<script>").count(), 1);
     assert_eq!(html.matches("<script type=\"application/json\"").count(), 1);
     assert_eq!(html.matches("<script").count(), 2);
-    assert!(html.contains(&format!("script-src {}", crate::report::map::script_hash())));
+    assert!(html.contains(&format!(
+        "script-src {}",
+        crate::report::figures::tsne::script_hash()
+    )));
 
     // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6, confusion 6, maps 6, curves 4, slices 2.
     assert_eq!(
