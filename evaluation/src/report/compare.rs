@@ -3,10 +3,10 @@
 use anyhow::{Context, Result};
 use logodex_schemas::evaluation::{ALL, ComparisonRow, EvaluationRow};
 
-use crate::judge::bootstrap::Interval;
-use crate::judge::difference::difference;
-use crate::judge::metrics::Metric;
-use crate::judge::{PAPER, PAPER_ORACLE, paired_difference};
+use crate::intervals::bootstrap::Interval;
+use crate::intervals::difference::{difference, paired_difference};
+use crate::metrics::per_episode::Metric;
+use crate::protocols::paper::{PAPER, PAPER_ORACLE};
 use crate::report::is_baseline;
 use crate::report::load::Model;
 

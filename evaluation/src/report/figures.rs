@@ -3,8 +3,8 @@
 use logodex_schemas::evaluation::{ComparisonRow, SimilarityHistogram, ThresholdKind};
 
 use crate::curves;
-use crate::judge::PAPER;
-use crate::judge::floors::RANDOM;
+use crate::floors::RANDOM;
+use crate::protocols::paper::PAPER;
 use crate::report::lines::{curve_figures, slice_figures};
 use crate::report::load::{Inputs, Model};
 use crate::report::plot::{Axis, Dash, INK, MUTED, Mark, Panel, colour};

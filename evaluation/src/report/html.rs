@@ -8,7 +8,7 @@ use logodex_schemas::evaluation::{ComparisonRow, Evaluation};
 use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
 
-use crate::judge::{PAPER, region_name};
+use crate::protocols::paper::PAPER;
 use crate::report::figures::{Figure, Figures};
 use crate::report::findings::Finding;
 use crate::report::load::{Inputs, Model, prefix};
@@ -18,6 +18,7 @@ use crate::report::{
     commands, confusion, examples, is_headline, map, plain, protocols, retrievals, signed,
     signed_interval, table,
 };
+use crate::settings::region_name;
 
 const TEMPLATE: &str = include_str!("report.html.j2");
 const PICTURES: &str = include_str!("pictures.html.j2");

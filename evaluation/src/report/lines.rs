@@ -3,13 +3,14 @@
 use logodex_schemas::evaluation::CurveRow;
 use plotters::style::RGBColor;
 
-use crate::judge::floors::COLOUR_HISTOGRAM;
-use crate::judge::open_set::OPEN_SET;
-use crate::judge::{PAPER, region_name};
+use crate::floors::COLOUR_HISTOGRAM;
+use crate::protocols::open_set::OPEN_SET;
+use crate::protocols::paper::PAPER;
 use crate::report::figures::{Figure, list, short, slug};
 use crate::report::load::Inputs;
 use crate::report::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
 use crate::report::table::Table;
+use crate::settings::region_name;
 
 /// Two in a row.
 const SIZE: (u32, u32) = (540, 300);

@@ -16,9 +16,9 @@ use logodex_schemas::train::TrainConfig;
 use serde::de::DeserializeOwned;
 
 use crate::curves::{self, Epoch};
-use crate::judge::difference;
-use crate::judge::floors::FLOORS;
-use crate::judge::paper::{PAPER, PAPER_ORACLE};
+use crate::floors::FLOORS;
+use crate::intervals::difference;
+use crate::protocols::paper::{PAPER, PAPER_ORACLE};
 use crate::report::comparable::{check_comparable, merge_floors};
 use crate::report::html::data_uri;
 use logodex_program::Failure;

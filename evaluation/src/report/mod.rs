@@ -31,13 +31,13 @@ use logodex_schemas::evaluation::{ALL, ComparisonRow, EvaluationRow};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::judge::metrics::Metric;
-use crate::judge::n_way::N_WAY_K_SHOT;
-use crate::judge::open_set::OPEN_SET;
-use crate::judge::paper::PAPER_COSINE;
-use crate::judge::retrieval::RETRIEVAL;
-use crate::judge::{PAPER, PAPER_ORACLE, table as terminal};
+use crate::metrics::per_episode::Metric;
+use crate::protocols::n_way::N_WAY_K_SHOT;
+use crate::protocols::open_set::OPEN_SET;
+use crate::protocols::paper::{PAPER, PAPER_COSINE, PAPER_ORACLE};
+use crate::protocols::retrieval::RETRIEVAL;
 use crate::report::figures::{Figure, Figures};
+use crate::terminal;
 use logodex_program::durable::write_whole;
 
 /// Writes `evaluation.csv`, `comparisons.csv`, `report.md`, `report.html`, `tables.tex` and `figures/*.svg` and `.png`

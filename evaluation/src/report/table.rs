@@ -5,12 +5,13 @@ use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{ALL, EvaluationRow, ThresholdKind};
 use serde::Serialize;
 
-use crate::judge::floors::FLOORS;
-use crate::judge::retrieval::RETRIEVAL;
-use crate::judge::{PAPER, PAPER_ORACLE, region_name};
+use crate::floors::FLOORS;
+use crate::protocols::paper::{PAPER, PAPER_ORACLE};
+use crate::protocols::retrieval::RETRIEVAL;
 use crate::report::load::Inputs;
 use crate::report::protocols::{Better, protocols};
 use crate::report::{is_baseline, plain};
+use crate::settings::region_name;
 
 /// The tables of one region.
 #[derive(Debug, Serialize)]

@@ -15,7 +15,7 @@ use logodex_schemas::stats::{CategoryStats, DatasetStats, SampleRow, stats_heade
 use rand::Rng;
 
 use super::shown;
-use crate::judge::metrics::Metric;
+use crate::metrics::per_episode::Metric;
 use logodex_schemas::random::stream;
 
 /// Awkward on purpose.
