@@ -5,14 +5,13 @@ use anyhow::{Context, Result};
 use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{ALL, ComparisonRow, EvaluationRow};
 
-use crate::judge::bootstrap::Interval;
-use crate::judge::difference::difference;
-use crate::judge::metrics::Metric;
-use crate::judge::n_way::N_WAY_K_SHOT;
-use crate::judge::open_set::OPEN_SET;
-use crate::judge::paper::PAPER_COSINE;
-use crate::judge::retrieval::RETRIEVAL;
-use crate::judge::{PAPER, PAPER_ORACLE, paired_difference};
+use crate::intervals::bootstrap::Interval;
+use crate::intervals::difference::{difference, paired_difference};
+use crate::metrics::per_episode::Metric;
+use crate::protocols::n_way::N_WAY_K_SHOT;
+use crate::protocols::open_set::OPEN_SET;
+use crate::protocols::paper::{PAPER, PAPER_COSINE, PAPER_ORACLE};
+use crate::protocols::retrieval::RETRIEVAL;
 use crate::report::load::model::Model;
 
 /// Every model that is no baseline against every baseline: [`of_episodes`], and then every other line that both have.

@@ -20,9 +20,9 @@ use anyhow::{Context, Result};
 use logodex_schemas::evaluation::{ComparisonRow, EvaluationRow};
 use rayon::prelude::*;
 
-use crate::judge::table as terminal;
 use crate::plot::Figure;
 use crate::plot::raster::Rasterizer;
+use crate::terminal;
 use comparisons::{comparisons, is_shown};
 use figures::Figures;
 use forms::{csv, html, latex, markdown};

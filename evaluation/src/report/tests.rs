@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::judge::table::METRICS;
 use crate::report::report_command;
+use crate::terminal::METRICS;
 use logodex_program::Failure;
 use made::evaluation::write_model;
 use made::model::{Made, demo, made};

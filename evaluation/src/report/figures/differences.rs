@@ -2,9 +2,9 @@
 
 use logodex_schemas::evaluation::ComparisonRow;
 
-use crate::judge::PAPER;
 use crate::plot::forest::{forest, short};
 use crate::plot::{Axis, Figure, INK, Mark, colour};
+use crate::protocols::paper::PAPER;
 use crate::report::load::inputs::Inputs;
 
 /// Paired differences in mAP to each baseline; a panel per number of shots.

@@ -2,10 +2,10 @@
 
 use logodex_schemas::evaluation::CurveRow;
 
-use crate::judge::PAPER;
-use crate::judge::floors::COLOUR_HISTOGRAM;
-use crate::judge::open_set::OPEN_SET;
+use crate::floors::COLOUR_HISTOGRAM;
 use crate::plot::{Axis, Dash, Figure, MUTED, Mark, Panel, RGBColor, colour};
+use crate::protocols::open_set::OPEN_SET;
+use crate::protocols::paper::PAPER;
 use crate::report::load::inputs::Inputs;
 
 /// Two in a row.

@@ -1,9 +1,9 @@
 //! The first figure: mAP of every model with its interval.
 
-use crate::judge::PAPER;
-use crate::judge::floors::RANDOM;
+use crate::floors::RANDOM;
 use crate::plot::forest::{forest, short};
 use crate::plot::{Axis, Figure, MUTED, Mark, colour};
+use crate::protocols::paper::PAPER;
 use crate::report::load::inputs::Inputs;
 
 /// mAP of every model with its interval, the random floor as a line; a panel per number of shots.

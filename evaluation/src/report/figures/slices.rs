@@ -1,11 +1,11 @@
 //! Every category and slice a line, every model a dot with its interval.
 
-use crate::judge::region_name;
 use crate::plot::figure::slug;
 use crate::plot::forest::{forest, short};
 use crate::plot::{Axis, Figure, Mark, colour};
 use crate::report::load::inputs::Inputs;
 use crate::report::text::tables::Table;
+use crate::settings::region_name;
 
 /// A figure per table of slices: each slice a line, each model a dot with its interval.
 pub fn slices(inputs: &Inputs, tables: &[Table]) -> Vec<Figure> {

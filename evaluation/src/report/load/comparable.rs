@@ -2,9 +2,9 @@
 
 use logodex_schemas::evaluation::{Evaluation, EvaluationRow};
 
-use crate::judge::region_name;
 use crate::report::load::model::Model;
 use crate::report::wording::prefix;
+use crate::settings::region_name;
 
 /// What must agree before two evaluations stand in one table.
 pub fn check_comparable(a: &Model, b: &Model) -> Result<(), String> {

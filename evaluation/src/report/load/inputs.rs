@@ -6,7 +6,7 @@ use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{ALL, EvaluationRow};
 use logodex_schemas::stats::DatasetStats;
 
-use crate::judge::paper::{PAPER, PAPER_ORACLE};
+use crate::protocols::paper::{PAPER, PAPER_ORACLE};
 use crate::report::load::model::Model;
 
 /// Everything a report is made of.

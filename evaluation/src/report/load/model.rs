@@ -6,8 +6,8 @@ use logodex_schemas::evaluation::{
 };
 use logodex_schemas::train::TrainConfig;
 
-use crate::judge::paper::PAPER;
 use crate::learning_curves::Epoch;
+use crate::protocols::paper::PAPER;
 
 /// One evaluated model.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use logodex_schemas::stats::stats_header;
 use logodex_schemas::train::TrainConfig;
 use serde::de::DeserializeOwned;
 
-use crate::judge::difference;
-use crate::judge::floors::FLOORS;
+use crate::floors::FLOORS;
+use crate::intervals::difference;
 use crate::learning_curves;
 use crate::report::load::inputs::Stats;
 use crate::report::load::model::{Model, Training};

@@ -5,14 +5,14 @@
 use logodex_schemas::evaluation::{ComparisonRow, ThresholdKind};
 use serde::Serialize;
 
-use crate::judge::floors::{COLOUR_HISTOGRAM, RANDOM, REJECT_ALL};
-use crate::judge::table::METRICS;
-use crate::judge::{PAPER, PAPER_ORACLE};
+use crate::floors::{COLOUR_HISTOGRAM, RANDOM, REJECT_ALL};
+use crate::protocols::paper::{PAPER, PAPER_ORACLE};
 use crate::report::load::inputs::Inputs;
 use crate::report::load::model::Model;
 use crate::report::text::protocols::label;
 use crate::report::text::tables::floor_above;
 use crate::report::wording::{code, plain, signed, signed_interval};
+use crate::terminal::METRICS;
 
 /// The honest baseline: the pooled features of the pretrained backbone.
 const FEATURES: &str = "baseline_features";

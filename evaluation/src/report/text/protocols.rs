@@ -1,11 +1,10 @@
 //! What is shown of each protocol: its metrics, how they are called in print, and which values are good.
 
-use crate::judge::PAPER;
-use crate::judge::n_way::N_WAY_K_SHOT;
-use crate::judge::open_set::OPEN_SET;
-use crate::judge::paper::{PAPER_COSINE, PAPER_COSINE_ORACLE, PAPER_ORACLE};
-use crate::judge::retrieval::{QUERY_GALLERY, RETRIEVAL};
-use crate::judge::table::METRICS;
+use crate::protocols::n_way::N_WAY_K_SHOT;
+use crate::protocols::open_set::OPEN_SET;
+use crate::protocols::paper::{PAPER, PAPER_COSINE, PAPER_COSINE_ORACLE, PAPER_ORACLE};
+use crate::protocols::retrieval::{QUERY_GALLERY, RETRIEVAL};
+use crate::terminal::METRICS;
 
 /// Which values of a metric are good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,12 @@ use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{ALL, EvaluationRow};
 use serde::Serialize;
 
-use crate::judge::floors::FLOORS;
-use crate::judge::retrieval::RETRIEVAL;
-use crate::judge::{PAPER, region_name};
+use crate::floors::FLOORS;
+use crate::protocols::paper::PAPER;
+use crate::protocols::retrieval::RETRIEVAL;
 use crate::report::load::inputs::Inputs;
 use crate::report::text::protocols::{Better, protocols};
+use crate::settings::region_name;
 
 /// The tables of one region.
 #[derive(Debug, Serialize)]

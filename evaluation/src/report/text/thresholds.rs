@@ -3,7 +3,7 @@
 use logodex_schemas::evaluation::ThresholdKind;
 use serde::Serialize;
 
-use crate::judge::{PAPER, PAPER_ORACLE};
+use crate::protocols::paper::{PAPER, PAPER_ORACLE};
 use crate::report::load::inputs::Inputs;
 use crate::report::wording::plain;
 

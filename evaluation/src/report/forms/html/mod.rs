@@ -6,9 +6,9 @@ use logodex_schemas::evaluation::{ComparisonRow, Evaluation};
 use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
 
-use crate::judge::{PAPER, region_name};
 use crate::plot::Figure;
 use crate::plot::colours::{hex, style_rules, variable};
+use crate::protocols::paper::PAPER;
 use crate::report::comparisons::is_headline;
 use crate::report::figures::{Figures, tsne};
 use crate::report::load::inputs::Inputs;
@@ -23,6 +23,7 @@ use crate::report::text::protocols::label;
 use crate::report::text::tables::RegionTables;
 use crate::report::text::thresholds::threshold_lines;
 use crate::report::wording::{plain, prefix, signed, signed_interval, thousands};
+use crate::settings::region_name;
 
 const TEMPLATE: &str = include_str!("report.html.j2");
 const PICTURES: &str = include_str!("pictures.html.j2");

@@ -14,7 +14,7 @@ use super::curves::curves;
 use super::model::{BRANDS, Made};
 use super::pictures::{self, jpeg};
 use super::training::write_training;
-use crate::judge::metrics::Metric;
+use crate::metrics::per_episode::Metric;
 use logodex_schemas::random::stream;
 
 const FLOORS: [(&str, f64); 6] = [
