@@ -86,7 +86,7 @@ fn the_whole_page() {
         crate::report::figures::tsne::script_hash()
     )));
 
-    // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6, confusion 6, maps 6, curves 4, slices 2.
+    // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6, confusion 6, t-SNE 6, curves 4, slices 2.
     assert_eq!(
         html.matches("<svg role=\"img\"").count(),
         2 + 2 + 12 + 9 + 12 + 6 + 6 + 4 + 2
@@ -96,7 +96,7 @@ fn the_whole_page() {
         6,
         "on each panel of two runs"
     );
-    // Three examples once, not once a model; then per model 6 × 7 found, 5 pairs, and the map's 60 rows once.
+    // Three examples once, not once a model; then per model 6 × 7 found, 5 pairs, and the 60 rows of the t-SNE view once.
     assert_eq!(
         html.matches("data:image/jpeg;base64,").count(),
         9 + 6 * (42 + 10) + 60

@@ -37,7 +37,7 @@ pub struct Row {
     /// The query's picture.
     pub query: Picture,
     /// Its average precision.
-    pub map: String,
+    pub average_precision: String,
     /// Pictures of its brand that it could find.
     pub positives: u32,
     /// What it found, nearest first.
@@ -129,7 +129,7 @@ fn row(inputs: &Inputs, shown: &ShownRetrieval, threshold: Option<f64>) -> Row {
     });
     Row {
         query: picture(inputs, &shown.query),
-        map: plain(shown.map),
+        average_precision: plain(shown.map),
         positives: shown.positives,
         found: found.collect(),
     }

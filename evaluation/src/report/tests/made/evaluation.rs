@@ -179,7 +179,7 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
         examples,
         retrievals: pictures::retrievals(&dir, made),
         confusions: pictures::confusions(&dir),
-        map: Some(pictures::map(&dir, made)),
+        map: Some(pictures::tsne(&dir, made)),
     };
     fs::write(
         dir.join("evaluation.json"),

@@ -73,7 +73,7 @@ pub fn confusion() -> Vec<ConfusionRow> {
         .collect()
 }
 
-pub fn map(dir: &Path, made: &Made) -> EmbeddingMap {
+pub fn tsne(dir: &Path, made: &Made) -> EmbeddingMap {
     let point = |i: u64| {
         let brand = i / 10;
         let mut rng = stream(11, made.name, &[i]);
