@@ -65,6 +65,32 @@ pub struct Outcome {
 /// Without validation embeddings the metrics that need a threshold are given under `paper_oracle` alone, and a notice
 /// says so. The order of rows within the sets and the number of threads change nothing.
 ///
+/// ```
+/// use logodex_evaluation::embeddings::set::EmbeddingSet;
+/// use logodex_evaluation::evaluate::{Subject, evaluate};
+/// use logodex_evaluation::facts::Facts;
+/// use logodex_evaluation::settings::{Protocol, Settings};
+///
+/// let test = EmbeddingSet {
+///     dim: 2,
+///     embeddings: vec![1.0, 0.0, 0.9, 0.1, 0.0, 1.0, 0.1, 0.9],
+///     brand: vec![0, 0, 1, 1],
+///     row: vec![0, 1, 2, 3],
+/// };
+/// let facts = Facts {
+///     image_of_row: Box::new(|row| row),
+///     brand_name: Box::new(|brand| format!("brand {brand}")),
+///     category: Box::new(|_| String::new()),
+///     logo: None,
+/// };
+/// let settings = Settings { protocols: vec![Protocol::Retrieval], ..Settings::default() };
+/// let model = Subject { name: "mine", test: &test, val: None };
+/// let outcome = evaluate(model, &[], &facts, &settings)?;
+/// let row = outcome.evaluation.rows.iter().find(|row| row.metric == "recall_at_1").unwrap();
+/// assert_eq!((row.model.as_str(), row.mean), ("mine", 1.0));
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+///
 /// # Errors
 /// Settings out of range, fewer than two test brands, a brand in both sets, a brand of the t-SNE view without rows, floors over
 /// other rows, or no protocol for which any test brand has enough pictures.

@@ -4,6 +4,7 @@ mod bad_input;
 mod browser;
 mod cuda_kit;
 mod determinism;
+mod evaluator;
 mod export;
 mod faults;
 mod import_rules;

@@ -2,6 +2,7 @@
 //! (<https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>).
 
 use anyhow::{Context, Result, bail, ensure};
+use half::f16;
 
 /// A parsed header and the bytes behind it.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub fn floats(bytes: &[u8]) -> Result<(Vec<f32>, usize)> {
     let values = match array.descr.as_str() {
         "<f4" => numbers(&array, f32::from_le_bytes)?,
         "<f8" => numbers(&array, |b| f64::from_le_bytes(b) as f32)?,
-        "<f2" => numbers(&array, |b| half(u16::from_le_bytes(b)))?,
+        "<f2" => numbers(&array, |b| f16::from_le_bytes(b).to_f32())?,
         other => bail!("its numbers are {other:?}, expected float32, float64 or float16"),
     };
     Ok((values, dim))
@@ -121,18 +122,6 @@ fn parse(bytes: &[u8]) -> Result<Array<'_>> {
         shape,
         data,
     })
-}
-
-/// IEEE 754 binary16 to f32, exactly.
-fn half(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
-    sign * match exponent {
-        0 => fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        _ => (1.0 + fraction / 1024.0) * 2f32.powi(exponent - 15),
-    }
 }
 
 #[cfg(test)]
