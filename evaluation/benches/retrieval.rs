@@ -1,17 +1,17 @@
 //! Full Recall@K, R-precision, MAP@R and mAP of N embeddings against all others, timed, with the peak of memory:
 //!
-//!     cargo bench -p logodex-trainer --bench retrieval -- 60000 128 2 [OUT.safetensors]
+//!     cargo bench -p logodex-evaluation --bench retrieval -- 60000 128 2 [OUT.safetensors]
 //!
 //! (embeddings, dimensions, threads). With OUT the embeddings are kept for `scripts/bench_retrieval.py`, the peer.
 
 use std::path::Path;
 use std::time::Instant;
 
-use logodex_evaluation::judge::EmbeddingSet;
-use logodex_evaluation::judge::ranking::{
+use logodex_evaluation::embeddings::fold_index::FoldIndex;
+use logodex_evaluation::embeddings::set::EmbeddingSet;
+use logodex_evaluation::metrics::ranking::{
     Search, average_precision, average_precision_at_r, r_precision, rank, recall_at,
 };
-use logodex_evaluation::judge::roster::Roster;
 use logodex_schemas::random::stream;
 use rand::Rng;
 
@@ -67,14 +67,14 @@ fn main() {
     }
     let before_mib = peak_mib();
     let begun = Instant::now();
-    let roster = Roster::new(&set, &|row| row).expect("brands");
-    let vectors = roster.unit_vectors(&set);
+    let fold = FoldIndex::new(&set, &|row| row).expect("brands");
+    let vectors = fold.unit_vectors(&set);
     let all: Vec<usize> = (0..n).collect();
-    let brands = roster.brand_of_position();
+    let brands = fold.brand_of_position();
     let found = rank(&Search {
         vectors: &vectors,
         brands: &brands,
-        images: &roster.images,
+        images: &fold.images,
         queries: &all,
         gallery: &all,
     });

@@ -5,6 +5,7 @@ mod browser;
 mod cuda_kit;
 mod determinism;
 mod docs;
+mod evaluator;
 mod export;
 mod faults;
 mod import_rules;

@@ -9,7 +9,7 @@ use logodex_schemas::split::Fold;
 
 use crate::device::bench::{BenchArgs, bench};
 use crate::device::check::{SelfcheckArgs, selfcheck};
-use crate::evaluate::{EvaluateArgs, evaluate_command};
+use crate::evaluate::{RunOrFiles, evaluate_command};
 use crate::interrupt::Interrupted;
 use crate::model::weights::WeightsError;
 use crate::per_image::{CurveArgs, curve_command};
@@ -17,7 +17,7 @@ use crate::preview::{PreviewArgs, preview_command};
 use crate::run::Which;
 use crate::sweep::{SweepArgs, sweep_command};
 use crate::{embed, explain, train};
-use logodex_evaluation::report::report_command;
+use logodex_evaluation::command::report::ReportArgs;
 
 /// Trains networks that tell logos of brands they have never seen, and judges them.
 ///
@@ -96,19 +96,12 @@ enum Command {
     /// Compare runs by how much they learn per image: mAP on unseen brands at every checkpoint that was kept.
     Curve(CurveArgs),
     /// Judge a run, or embeddings of any tool, on brands never trained on: the paper's few-shot test.
-    Evaluate(EvaluateArgs),
+    Evaluate(RunOrFiles),
     /// Gather evaluated runs into one offline page, with Markdown and CSV beside it.
     #[command(
         after_help = "Example:\n  logodex-train report --out runs/report runs/dataset runs/contrastive runs/baseline_features"
     )]
-    Report {
-        /// Directory for report.html, report.md, tables.tex, figures/ (SVG and PNG), evaluation.csv and comparisons.csv.
-        #[arg(long)]
-        out: PathBuf,
-        /// Directories that `logodex-train evaluate` wrote, and at most one that `logodex-data stats` wrote.
-        #[arg(required = true, value_name = "RUN")]
-        runs: Vec<PathBuf>,
-    },
+    Report(ReportArgs),
     /// Check that a device computes what the CPU computes, and that runs on it resume and learn.
     Selfcheck(SelfcheckArgs),
     /// Time the training step on a device, and the same step in Python PyTorch beside it.
@@ -155,7 +148,7 @@ impl Cli {
             Command::Sweep(args) => sweep_command(&args),
             Command::Curve(args) => curve_command(&args),
             Command::Evaluate(args) => evaluate_command(&args),
-            Command::Report { out, runs } => report_command(&out, &runs),
+            Command::Report(args) => args.run(),
             Command::Selfcheck(args) => selfcheck(&args),
             Command::Bench(args) => bench(&args),
         }

@@ -18,7 +18,7 @@ use crate::run::{self, Which};
 use crate::runtime::Runtime;
 use crate::torch;
 use logodex_dataset::dataset::{Dataset, Split};
-use logodex_evaluation::judge::EmbeddingSet;
+use logodex_evaluation::embeddings::set::EmbeddingSet;
 use logodex_program::Failure;
 
 /// Rows per forward pass. Fixed, so that the same rows give the same embeddings whatever the run's batch size.

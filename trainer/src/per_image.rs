@@ -16,9 +16,11 @@ use crate::embed::{embed_fold, open_network};
 use crate::run::{self, Which};
 use crate::train::images_per_epoch;
 use logodex_dataset::dataset::{Dataset, Split};
-use logodex_evaluation::judge::map::Mapped;
-use logodex_evaluation::judge::{self, Facts, PAPER, Protocol, Settings, Subject};
-use logodex_evaluation::report::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
+use logodex_evaluation::evaluate::{Subject, evaluate};
+use logodex_evaluation::facts::Facts;
+use logodex_evaluation::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
+use logodex_evaluation::protocols::paper::PAPER;
+use logodex_evaluation::settings::{Protocol, Settings, TsneBrands};
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
 
@@ -138,7 +140,7 @@ fn curve(
             shots: vec![args.shots],
             protocols: vec![Protocol::Paper],
             region,
-            mapped: Mapped::Nobody,
+            tsne: TsneBrands::None,
             ..Settings::default()
         };
         // Ranks need no threshold, so no validation brands.
@@ -147,13 +149,8 @@ fn curve(
             test: &set,
             val: None,
         };
-        let facts = Facts {
-            image_of_row: &|row| dataset.image_of(row.cast_unsigned()),
-            brand_name: &|brand| dataset.brands()[brand as usize].brand.clone(),
-            category: &|brand| dataset.brands()[brand as usize].category.clone(),
-            logo: None,
-        };
-        let outcome = judge::evaluate(subject, &[], &facts, &settings).map_err(|e| {
+        let facts = Facts::of(dataset, None);
+        let outcome = evaluate(subject, &[], &facts, &settings).map_err(|e| {
             Failure::Usage(format!("split {:?} cannot be evaluated: {e:#}", args.split))
         })?;
         let rows = &outcome.evaluation.rows;

@@ -30,7 +30,7 @@ use crate::state::{beginning, check_identity, ended, finish_epoch};
 use crate::validate::{Validation, plan as validation_plan, validate};
 use crate::{augment, monitor, torch};
 use logodex_dataset::dataset::{Dataset, Split, Tables};
-use logodex_evaluation::curves;
+use logodex_evaluation::learning_curves;
 use logodex_program::Failure;
 use logodex_schemas::random::derive;
 
@@ -300,7 +300,7 @@ impl Training<'_> {
         let line = epoch_line(epoch, train_loss, validated, images_per_sec);
         self.journal.progress.say(&line);
         let lines = self.journal.metrics.lines();
-        curves::write(self.run.dir(), &config.schedule, lines)?;
+        learning_curves::write(self.run.dir(), &config.schedule, lines)?;
 
         finish_epoch(&mut self.state, config, validated.map(|v| v.f1));
         self.checkpoint()

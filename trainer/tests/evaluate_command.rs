@@ -7,11 +7,14 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 
-use logodex_evaluation::judge::{EmbeddingSet, Protocol};
+use logodex_evaluation::command::evaluate::EvaluateArgs;
+use logodex_evaluation::command::options::Options;
+use logodex_evaluation::embeddings::set::EmbeddingSet;
+use logodex_evaluation::settings::Protocol;
 use logodex_schemas::evaluation::Evaluation;
 use logodex_schemas::split::Fold::{self, Test, Train, Val};
 use logodex_trainer::cli::exit_code;
-use logodex_trainer::evaluate::{EvaluateArgs, evaluate_command};
+use logodex_trainer::evaluate::{RunOrFiles, evaluate_command};
 use logodex_trainer::run::Which;
 use support::Workspace;
 
@@ -45,20 +48,24 @@ fn embeddings(folds: &[Fold]) -> EmbeddingSet {
     }
 }
 
-fn args(workspace: &Workspace, files: &[PathBuf]) -> EvaluateArgs {
-    EvaluateArgs {
-        dataset: workspace.dataset.clone(),
-        split: "s".to_owned(),
+fn args(workspace: &Workspace, files: &[PathBuf]) -> RunOrFiles {
+    RunOrFiles {
+        files: EvaluateArgs {
+            options: Options {
+                dataset: workspace.dataset.clone(),
+                split: "s".to_owned(),
+                out: workspace.path("out"),
+                protocols: Protocol::ALL.to_vec(),
+                region: None,
+                seed: 1,
+                map_brands: None,
+            },
+            embeddings: files.to_vec(),
+            rows: vec![],
+            name: None,
+        },
         run: None,
-        embeddings: files.to_vec(),
-        rows: vec![],
-        name: None,
-        out: workspace.path("out"),
         checkpoint: Which::Last,
-        protocols: Protocol::ALL.to_vec(),
-        region: None,
-        seed: 1,
-        map_brands: None,
     }
 }
 
@@ -68,15 +75,16 @@ fn file(workspace: &Workspace, name: &str, set: &EmbeddingSet) -> PathBuf {
     path
 }
 
-fn refusal(args: &EvaluateArgs) -> String {
+fn refusal(args: &RunOrFiles) -> String {
     let error = evaluate_command(args).unwrap_err();
     assert_eq!(exit_code(&error), 2, "{error:#}");
     format!("{error:#}")
 }
 
-fn result(args: &EvaluateArgs) -> Evaluation {
+fn result(args: &RunOrFiles) -> Evaluation {
     evaluate_command(args).unwrap();
-    serde_json::from_slice(&fs::read(args.out.join("evaluation.json")).unwrap()).unwrap()
+    serde_json::from_slice(&fs::read(args.files.options.out.join("evaluation.json")).unwrap())
+        .unwrap()
 }
 
 #[test]
@@ -120,8 +128,8 @@ fn embeddings_of_any_tool_are_judged_with_the_threshold_of_their_validation_rows
         );
     }
 
-    args.embeddings = vec![all];
-    args.name = Some("any".to_owned());
+    args.files.embeddings = vec![all];
+    args.files.name = Some("any".to_owned());
     assert_eq!(result(&args), two_files, "training rows change nothing");
 }
 
@@ -147,7 +155,7 @@ fn every_picture_that_is_named_lies_beside_and_no_other_does() {
     // A row of the second brand lies among those of the first, so that something is confused.
     set.embeddings.copy_within(0..4, ROWS * 4);
     let mut args = args(&workspace, &[file(&workspace, "any.safetensors", &set)]);
-    args.map_brands = Some("brand 07,brand 00,\"brand 04\"".to_owned());
+    args.files.options.map_brands = Some("brand 07,brand 00,\"brand 04\"".to_owned());
     let evaluation = result(&args);
     let map = evaluation.map.as_ref().unwrap();
     let brands: Vec<&str> = map.points.iter().map(|p| &*p.picture.brand).collect();
@@ -168,14 +176,14 @@ fn every_picture_that_is_named_lies_beside_and_no_other_does() {
         assert_eq!(picture.brand, format!("brand {:02}", row / ROWS));
         if named.insert(row) {
             assert!(
-                is_picture_of(&args.out.join(&picture.picture), row),
+                is_picture_of(&args.files.options.out.join(&picture.picture), row),
                 "{row}"
             );
         }
     }
-    let lying = fs::read_dir(args.out.join("pictures")).unwrap();
+    let lying = fs::read_dir(args.files.options.out.join("pictures")).unwrap();
     assert_eq!(lying.count(), named.len());
-    let counts = fs::read_to_string(args.out.join("confusion.csv")).unwrap();
+    let counts = fs::read_to_string(args.files.options.out.join("confusion.csv")).unwrap();
     let queries = counts
         .lines()
         .skip(1)
@@ -185,7 +193,7 @@ fn every_picture_that_is_named_lies_beside_and_no_other_does() {
         32
     );
 
-    args.map_brands = None;
+    args.files.options.map_brands = None;
     let drawn = result(&args);
     assert_eq!(drawn.map, None, "no brand has five source images");
     assert_eq!(
@@ -203,7 +211,7 @@ fn brands_that_the_map_cannot_show_are_refused_with_the_nearest_names() {
     let set = embeddings(&[Val, Test]).filter(|i| i >= ROWS);
     let mut args = args(&workspace, &[file(&workspace, "any.safetensors", &set)]);
     let mut refused = |names: &str| {
-        args.map_brands = Some(names.to_owned());
+        args.files.options.map_brands = Some(names.to_owned());
         refusal(&args)
     };
     assert_eq!(
@@ -279,7 +287,7 @@ fn what_does_not_fit_the_dataset_is_refused_by_name() {
     let missing = workspace.path("missing.safetensors");
     assert!(refusal(&args(&workspace, &[missing])).contains("cannot read the embedding file"));
     let mut unknown_split = args(&workspace, &[workspace.path("a.safetensors")]);
-    unknown_split.split = "t".to_owned();
+    unknown_split.files.options.split = "t".to_owned();
     assert!(refusal(&unknown_split).contains("no split named"));
 }
 
@@ -317,14 +325,14 @@ fn numpy_files_with_their_rows_are_judged_as_the_same_safetensors_are() {
     let lines: Vec<String> = set.row.iter().map(|row| format!("x,{row}")).collect();
     fs::write(&csv, format!("name,row\n{}\n", lines.join("\n"))).unwrap();
 
-    args.embeddings = vec![any.clone()];
+    args.files.embeddings = vec![any.clone()];
     assert!(refusal(&args).contains("give --rows"));
     for rows in [rows, csv] {
-        args.rows = vec![rows];
+        args.files.rows = vec![rows];
         assert_eq!(result(&args), expected);
     }
     let short = npy("short.npy", "<i8", "(2,)".to_owned(), vec![0; 16]);
-    args.rows = vec![short];
+    args.files.rows = vec![short];
     assert!(refusal(&args).contains("lists 2 rows, but"));
 }
 
@@ -369,14 +377,20 @@ fn every_protocol_has_its_numbers_its_floors_and_the_list_of_what_it_asked() {
         "retrieval_query_gallery",
         "open_set_1",
     ] {
-        let text = fs::read_to_string(args.out.join(format!("episodes/image/{name}.csv"))).unwrap();
+        let text = fs::read_to_string(
+            args.files
+                .options
+                .out
+                .join(format!("episodes/image/{name}.csv")),
+        )
+        .unwrap();
         assert!(text.lines().count() > 2, "{name}");
     }
-    let lines = fs::read_to_string(args.out.join("retrieval.csv")).unwrap();
+    let lines = fs::read_to_string(args.files.options.out.join("retrieval.csv")).unwrap();
     assert_eq!(lines.lines().count(), 1 + 32);
 
-    args.protocols = vec![Protocol::Retrieval];
-    args.out = workspace.path("retrieval alone");
+    args.files.options.protocols = vec![Protocol::Retrieval];
+    args.files.options.out = workspace.path("retrieval alone");
     let alone = result(&args);
     assert!(
         alone
@@ -386,6 +400,6 @@ fn every_protocol_has_its_numbers_its_floors_and_the_list_of_what_it_asked() {
     );
     assert!(alone.rows.iter().all(|r| evaluation.rows.contains(r)));
 
-    args.region = Some(logodex_schemas::dataset::Region::Object);
+    args.files.options.region = Some(logodex_schemas::dataset::Region::Object);
     assert!(refusal(&args).contains("no test row of that region"));
 }

@@ -3,16 +3,17 @@
 
 mod forms;
 mod made;
-mod shown;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::judge::table::METRICS;
 use crate::report::report_command;
+use crate::terminal::METRICS;
 use logodex_program::Failure;
-use made::{Made, demo, made, write_model, write_stats};
+use made::evaluation::write_model;
+use made::model::{Made, demo, made};
+use made::stats::write_stats;
 
 /// The files of a report over these models, with the dataset's description where asked for.
 struct Written {
@@ -80,9 +81,12 @@ fn the_whole_page() {
     assert_eq!(html.matches("<script>").count(), 1);
     assert_eq!(html.matches("<script type=\"application/json\"").count(), 1);
     assert_eq!(html.matches("<script").count(), 2);
-    assert!(html.contains(&format!("script-src {}", crate::report::map::script_hash())));
+    assert!(html.contains(&format!(
+        "script-src {}",
+        crate::report::figures::tsne::script_hash()
+    )));
 
-    // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6, confusion 6, maps 6, curves 4, slices 2.
+    // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6, confusion 6, t-SNE 6, curves 4, slices 2.
     assert_eq!(
         html.matches("<svg role=\"img\"").count(),
         2 + 2 + 12 + 9 + 12 + 6 + 6 + 4 + 2
@@ -92,7 +96,7 @@ fn the_whole_page() {
         6,
         "on each panel of two runs"
     );
-    // Three examples once, not once a model; then per model 6 × 7 found, 5 pairs, and the map's 60 rows once.
+    // Three examples once, not once a model; then per model 6 × 7 found, 5 pairs, and the 60 rows of the t-SNE view once.
     assert_eq!(
         html.matches("data:image/jpeg;base64,").count(),
         9 + 6 * (42 + 10) + 60

@@ -6,13 +6,15 @@ mod tsne;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use logodex_evaluation::judge::embeddings::EmbeddingSet;
-use logodex_evaluation::judge::episode::{Episode, Query};
-use logodex_evaluation::judge::ranking::{self, Search, rank};
-use logodex_evaluation::judge::roc::{self, Draw, Probe};
-use logodex_evaluation::judge::roster::{Roster, UnitVectors};
-use logodex_evaluation::judge::scatter::Scatter;
-use logodex_evaluation::judge::{score, threshold};
+use logodex_evaluation::embeddings::fold_index::FoldIndex;
+use logodex_evaluation::embeddings::set::EmbeddingSet;
+use logodex_evaluation::embeddings::unit_vectors::UnitVectors;
+use logodex_evaluation::metrics::ranking::{Search, rank};
+use logodex_evaluation::metrics::roc::{Draw, Probe};
+use logodex_evaluation::metrics::scatter::Scatter;
+use logodex_evaluation::metrics::{ranking, roc};
+use logodex_evaluation::protocols::episode::{Episode, Query};
+use logodex_evaluation::protocols::{score, threshold};
 use logodex_schemas::dataset::Region;
 use serde::Deserialize;
 
@@ -86,7 +88,7 @@ struct GoldenEpisode {
 
 struct Fixture {
     golden: Golden,
-    roster: Roster,
+    fold: FoldIndex,
     vectors: UnitVectors,
     position: HashMap<i64, usize>,
 }
@@ -96,17 +98,17 @@ impl Fixture {
         let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
         let golden = std::fs::read(here.join("golden.json")).unwrap();
         let set = EmbeddingSet::read(&here.join("embeddings.safetensors")).unwrap();
-        let roster = Roster::new(&set, &|row| row).unwrap();
+        let fold = FoldIndex::new(&set, &|row| row).unwrap();
         Self {
             golden: serde_json::from_slice(&golden).unwrap(),
-            vectors: roster.unit_vectors(&set),
-            position: roster
+            vectors: fold.unit_vectors(&set),
+            position: fold
                 .rows
                 .iter()
                 .enumerate()
                 .map(|(p, &row)| (row, p))
                 .collect(),
-            roster,
+            fold,
         }
     }
 
@@ -117,12 +119,12 @@ impl Fixture {
             .map(|row| self.position[row])
             .collect();
         let brand = self
-            .roster
+            .fold
             .brands
             .iter()
             .position(|b| b.positions().contains(&supports[0]))
             .unwrap();
-        let range = self.roster.brands[brand].positions();
+        let range = self.fold.brands[brand].positions();
         let queries = asked.queries.iter().map(|row| self.position[row]);
         Episode {
             brand,
@@ -177,7 +179,7 @@ fn every_episode_agrees_with_numpy_and_scikit_learn() {
             "paper",
             round.shots,
             round.tau,
-            &fixture.roster,
+            &fixture.fold,
             &episodes,
             &scores,
         );
@@ -203,8 +205,8 @@ fn every_episode_agrees_with_numpy_and_scikit_learn() {
 #[test]
 fn both_ratios_agree_with_numpy() {
     let fixture = Fixture::read();
-    let scatter = Scatter::new(&fixture.roster, &fixture.vectors);
-    let ones = vec![1; fixture.roster.brands.len()];
+    let scatter = Scatter::new(&fixture.fold, &fixture.vectors);
+    let ones = vec![1; fixture.fold.brands.len()];
     assert_close(
         "trace_ratio",
         scatter.trace_ratio(&ones).unwrap(),
@@ -220,11 +222,11 @@ fn both_ratios_agree_with_numpy() {
 #[test]
 fn every_query_of_a_retrieval_agrees_with_scikit_learn_and_brute_force() {
     let fixture = Fixture::read();
-    let all: Vec<usize> = (0..fixture.roster.len()).collect();
+    let all: Vec<usize> = (0..fixture.fold.len()).collect();
     let found = rank(&Search {
         vectors: &fixture.vectors,
-        brands: &fixture.roster.brand_of_position(),
-        images: &fixture.roster.images,
+        brands: &fixture.fold.brand_of_position(),
+        images: &fixture.fold.images,
         queries: &all,
         gallery: &all,
     });

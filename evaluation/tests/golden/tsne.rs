@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use logodex_evaluation::judge::tsne::{
+use logodex_evaluation::tsne::layout::{
     Place, gradient, joint_probabilities, kl_divergence, layout, principal_components,
     trustworthiness,
 };

@@ -12,7 +12,7 @@ use logodex_schemas::train::TrainConfig;
 use crate::explain::effective;
 use crate::keys;
 use crate::sweep::Outcome;
-use logodex_evaluation::judge::PAPER;
+use logodex_evaluation::protocols::paper::PAPER;
 
 /// Numbers of supports whose mAP is shown.
 const SHOTS: [u32; 2] = [1, 5];

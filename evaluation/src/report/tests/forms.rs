@@ -1,6 +1,6 @@
 //! The same tables and figures in each form: page, LaTeX, SVG and PNG.
 
-use super::made::demo;
+use super::made::model::demo;
 use super::write_report;
 
 /// The cells of a line of a table of the page, from its label on.

@@ -1,0 +1,235 @@
+//! Embedding files of any tool, matched to the rows of a dataset: what does not fit is refused by name.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use logodex_schemas::dataset::{BoxRow, Region};
+use logodex_schemas::split::Fold;
+
+use crate::embeddings::npy;
+use crate::embeddings::set::EmbeddingSet;
+use logodex_dataset::{Dataset, DatasetError, Split};
+use logodex_program::Failure;
+
+/// What is judged: the rows of the test brands, and of the validation brands where there are any.
+#[derive(Debug)]
+pub struct Rows {
+    /// Test rows.
+    pub test: EmbeddingSet,
+    /// Validation rows.
+    pub val: Option<EmbeddingSet>,
+    /// What was left out, for a person.
+    pub notices: Vec<String>,
+}
+
+/// The lines of `boxes.csv`; none in a dataset that an earlier version built.
+///
+/// # Errors
+/// [`DatasetError::Corrupt`] when the file is not the one that the manifest lists.
+pub fn boxes(dataset: &Dataset) -> Result<Option<Vec<BoxRow>>, DatasetError> {
+    let Some(entry) = dataset.manifest().files.get("boxes.csv") else {
+        return Ok(None);
+    };
+    let path = dataset.dir().join("boxes.csv");
+    let bytes = logodex_dataset::dataset::read(&path, "the dataset is incomplete; build it again")?;
+    let corrupt = |reason: &str| DatasetError::corrupt(&path, reason);
+    if entry.blake3 != blake3::hash(&bytes).to_hex().as_str() {
+        return Err(corrupt(
+            "does not match its BLAKE3 in the manifest; it was changed after the dataset was built",
+        ));
+    }
+    let rows: Vec<BoxRow> = csv::Reader::from_reader(bytes.as_slice())
+        .deserialize()
+        .collect::<Result<_, _>>()
+        .map_err(|e| DatasetError::corrupt(&path, e))?;
+    let dense = (0..).zip(&rows).all(|(i, row)| row.row == i);
+    match dense && rows.len() as u64 == dataset.n_rows() {
+        true => Ok(Some(rows)),
+        false => Err(corrupt("does not list the dataset's rows in order")),
+    }
+}
+
+impl Rows {
+    /// Those that show whole images, or those that show objects. None when no test row does.
+    pub fn of_region(&self, dataset: &Dataset, region: Region) -> Option<Self> {
+        let filter = |set: &EmbeddingSet| {
+            let kept = set.filter(|i| {
+                dataset.shows_object(set.row[i].cast_unsigned()) == (region == Region::Object)
+            });
+            (!kept.is_empty()).then_some(kept)
+        };
+        Some(Self {
+            test: filter(&self.test)?,
+            val: self.val.as_ref().and_then(filter),
+            notices: Vec::new(),
+        })
+    }
+}
+
+/// Reads embedding files, puts them together and matches their rows to the dataset.
+///
+/// A `.npy` file holds embeddings alone: the file of `rows` in the same place says which rows they are of.
+///
+/// # Errors
+/// [`Failure::Usage`] naming the file and what does not fit.
+pub fn read(paths: &[PathBuf], rows: &[PathBuf], dataset: &Dataset, split: &Split) -> Result<Rows> {
+    let mut all: Option<EmbeddingSet> = None;
+    let mut rows = rows.iter();
+    for path in paths {
+        let set = match path.extension().is_some_and(|e| e == "npy") {
+            false => EmbeddingSet::read(path),
+            true => match rows.next() {
+                Some(rows) => read_npy(path, rows, dataset),
+                None => Err(anyhow::anyhow!(
+                    "{}: a .npy file does not say which rows its embeddings are of; give --rows FILE.npy (int64) or FILE.csv (a column `row`) for it",
+                    path.display()
+                )),
+            },
+        }
+        .map_err(|e| Failure::Usage(format!("{e:#}")))?;
+        match_rows(&set, dataset)
+            .map_err(|reason| Failure::Usage(format!("{}: {reason}", path.display())))?;
+        all = Some(match all {
+            None => set,
+            Some(first) => join(first, set)
+                .map_err(|reason| Failure::Usage(format!("{}: {reason}", path.display())))?,
+        });
+    }
+    let all = all.context("no embedding file was given")?;
+    if let Some(left) = rows.next() {
+        return Err(Failure::Usage(format!(
+            "{}: --rows is for .npy files, and there is none for it",
+            left.display()
+        ))
+        .into());
+    }
+    // Two files may each be right and still hold the same row.
+    all.check()
+        .map_err(|e| Failure::Usage(format!("the embedding files together: {e}")))?;
+    sort_by_fold(&all, dataset, split).map_err(|reason| Failure::Usage(reason).into())
+}
+
+/// Embeddings from a `.npy` file and the rows that they are of from another, or from a CSV with a column `row`. The
+/// dataset says of which brand a row is.
+fn read_npy(path: &Path, rows: &Path, dataset: &Dataset) -> Result<EmbeddingSet> {
+    let bytes = |path: &Path| {
+        std::fs::read(path).with_context(|| format!("{}: cannot read the file", path.display()))
+    };
+    let unusable = |path: &Path| format!("{}: not usable", path.display());
+    let (embeddings, dim) = npy::floats(&bytes(path)?).with_context(|| unusable(path))?;
+    let row = match rows.extension().is_some_and(|e| e == "npy") {
+        true => npy::integers(&bytes(rows)?),
+        false => csv_rows(&bytes(rows)?),
+    }
+    .with_context(|| unusable(rows))?;
+    ensure!(
+        dim.checked_mul(row.len()) == Some(embeddings.len()),
+        "{}: it lists {} rows, but {} holds {} embeddings",
+        rows.display(),
+        row.len(),
+        path.display(),
+        embeddings.len() / dim.max(1)
+    );
+    let brand_of = |&row: &i64| match row.cast_unsigned() < dataset.n_rows() {
+        true => i64::from(dataset.brand_of(row.cast_unsigned())),
+        // Refused with its number when rows are matched.
+        false => 0,
+    };
+    let set = EmbeddingSet {
+        dim,
+        embeddings,
+        brand: row.iter().map(brand_of).collect(),
+        row,
+    };
+    set.check().with_context(|| unusable(path))?;
+    Ok(set)
+}
+
+/// The column `row` of a CSV file.
+fn csv_rows(bytes: &[u8]) -> Result<Vec<i64>> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let place = reader
+        .headers()?
+        .iter()
+        .position(|name| name.trim() == "row");
+    let place = place.context("it has no column `row`")?;
+    reader
+        .records()
+        .map(|record| Ok(record?.get(place).unwrap_or_default().trim().parse()?))
+        .collect()
+}
+
+fn join(mut first: EmbeddingSet, second: EmbeddingSet) -> Result<EmbeddingSet, String> {
+    if first.dim != second.dim {
+        return Err(format!(
+            "embeddings of {} values cannot be put together with the first file's of {}",
+            second.dim, first.dim
+        ));
+    }
+    first.embeddings.extend(second.embeddings);
+    first.brand.extend(second.brand);
+    first.row.extend(second.row);
+    Ok(first)
+}
+
+/// Every row must exist and belong to the brand that the file says.
+fn match_rows(set: &EmbeddingSet, dataset: &Dataset) -> Result<(), String> {
+    for (&row, &brand) in set.row.iter().zip(&set.brand) {
+        let n_rows = dataset.n_rows();
+        if row.cast_unsigned() >= n_rows {
+            return Err(format!(
+                "row {row} is not in the dataset, whose rows are 0 to {}",
+                n_rows.saturating_sub(1)
+            ));
+        }
+        let truth = dataset.brand_of(row.cast_unsigned());
+        if i64::from(truth) != brand {
+            return Err(format!(
+                "row {row} has brand {brand}, but in the dataset it is of brand {truth} ({:?}): the file was made for another build",
+                dataset.brands()[truth as usize].brand
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn sort_by_fold(all: &EmbeddingSet, dataset: &Dataset, split: &Split) -> Result<Rows, String> {
+    let of = |fold: Fold| all.filter(|i| split.folds()[all.brand[i] as usize] == Some(fold));
+    let expected = |fold: Fold| {
+        dataset
+            .fold(split, fold)
+            .iter()
+            .map(|brand| brand.n_rows)
+            .sum::<u64>()
+    };
+    let (test, val, train) = (of(Fold::Test), of(Fold::Val), of(Fold::Train));
+    if test.is_empty() {
+        return Err(format!(
+            "none of the {} embeddings belongs to a test brand of split {:?}",
+            all.len(),
+            split.info.name
+        ));
+    }
+    let mut notices = Vec::new();
+    if !train.is_empty() {
+        notices.push(format!(
+            "{} embeddings of training brands are not used",
+            train.len()
+        ));
+    }
+    for (fold, set) in [(Fold::Test, &test), (Fold::Val, &val)] {
+        let (found, expected) = (set.len() as u64, expected(fold));
+        if 0 < found && found < expected {
+            notices.push(format!(
+                "{} of the {expected} {} rows have no embedding: the result cannot be compared with one over all rows",
+                expected - found,
+                fold.name()
+            ));
+        }
+    }
+    Ok(Rows {
+        test,
+        val: Some(val).filter(|val| !val.is_empty()),
+        notices,
+    })
+}

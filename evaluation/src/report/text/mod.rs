@@ -1,0 +1,7 @@
+//! What the report says: its tables, its findings, and how it can be made again.
+
+pub mod commands;
+pub mod findings;
+pub mod protocols;
+pub mod tables;
+pub mod thresholds;
