@@ -19,8 +19,9 @@
 //! ```
 //! use logodex_pixels::{Crop, Fit, Format, Picture, decode, encode, phash, resize_into};
 //!
-//! # let gradient: Vec<u8> = (0..300 * 300).flat_map(|i| [(i % 300 / 2) as u8, (i / 300 / 2) as u8, 99]).collect();
-//! # let bytes = encode(&gradient, 300, 90)?;
+//! # let patch = |i: u32| ((i % 300 / 30 * 7 + i / 300 / 30 * 13) * 37) as u8;
+//! # let patches: Vec<u8> = (0..300 * 300).flat_map(|i| [patch(i), !patch(i), patch(i)]).collect();
+//! # let bytes = encode(&patches, 300, 90)?;
 //! // let bytes = std::fs::read("logo.jpg")?;
 //! let picture: Picture = decode(&bytes)?;
 //! assert_eq!((picture.width, picture.height, picture.format), (300, 300, Format::Jpeg));
@@ -31,7 +32,7 @@
 //! resize_into(&picture, crop, Fit::Letterbox, 64, &mut square)?;
 //!
 //! // Coded once more at low quality it looks the same: hashes differ in a few bits at most.
-//! let again = decode(&encode(&picture.to_rgb(), 300, 40)?)?;
+//! let again = decode(&encode(&picture.to_rgb(), 300, 60)?)?;
 //! assert!((phash(&picture) ^ phash(&again)).count_ones() <= 3);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

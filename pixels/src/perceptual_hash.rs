@@ -35,7 +35,8 @@ const ONE: f64 = 16384.0;
 /// let differing = |a: &Picture, b: &Picture| (phash(a) ^ phash(b)).count_ones();
 /// assert!(differing(&disc(320, 200), &disc(480, 250)) <= 3);
 /// let flipped: Vec<u8> = disc(320, 200).to_rgb().into_iter().rev().collect();
-/// assert!(differing(&disc(320, 200), &Picture::from_rgb(Format::Png, 320, 320, &flipped)) > 10);
+/// let flipped = Picture::from_rgb(Format::Png, 320, 320, &flipped);
+/// assert!(differing(&disc(320, 200), &flipped) > 16);
 /// ```
 pub fn phash(picture: &Picture) -> u64 {
     of_dc_image(&DcImage::of(picture))

@@ -11,7 +11,7 @@ pub enum Refused {
     Truncated,
     /// It is no image that can be decoded, or its data are corrupt.
     Broken,
-    /// It has more pixels than [`MAX_PIXELS`](crate::decode::MAX_PIXELS).
+    /// It has more pixels than are decoded.
     TooLarge,
 }
 

@@ -12,7 +12,7 @@ use crate::jpeg::defect::{Defect, broken};
 /// From the low bits on: how many bits all of it takes (8), how far the position moves (5, 0 to 16), three flags, and the
 /// value or, where it is not known yet, its size (16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::jpeg) struct Code(u32);
+pub(super) struct Code(u32);
 
 /// The block ends.
 const ENDS: u32 = 1 << 13;
@@ -40,29 +40,29 @@ impl Code {
     }
 
     #[inline(always)]
-    pub(in crate::jpeg) fn bits(self) -> usize {
+    pub(super) fn bits(self) -> usize {
         (self.0 & 255) as usize
     }
 
     #[inline(always)]
-    pub(in crate::jpeg) fn advance(self) -> usize {
+    pub(super) fn advance(self) -> usize {
         (self.0 >> 8 & 31) as usize
     }
 
     #[inline(always)]
-    pub(in crate::jpeg) fn ends(self) -> bool {
+    pub(super) fn ends(self) -> bool {
         self.0 & ENDS != 0
     }
 
     /// Whether it is a value with the end of the block behind.
     #[inline(always)]
-    pub(in crate::jpeg) fn is_last(self) -> bool {
+    pub(super) fn is_last(self) -> bool {
         self.0 & (ENDS | EMPTY) == ENDS
     }
 
     /// The value, where `window` begins with the code.
     #[inline(always)]
-    pub(in crate::jpeg) fn value(self, window: u64) -> i32 {
+    pub(super) fn value(self, window: u64) -> i32 {
         if self.0 & OPEN == 0 {
             return self.0 as i32 >> 16;
         }
@@ -107,7 +107,7 @@ thread_local! {
 
 impl Pair {
     /// Of these tables, from memory if they have been seen.
-    pub(in crate::jpeg) fn of(dc: &Huffman, ac: &Huffman) -> Rc<Self> {
+    pub(super) fn of(dc: &Huffman, ac: &Huffman) -> Rc<Self> {
         PAIRS.with_borrow_mut(|pairs| {
             let known = pairs.iter().find(|pair| pair.dc == *dc && pair.ac == *ac);
             if let Some(pair) = known {
@@ -164,14 +164,14 @@ impl Pair {
 
     /// The DC code at the head of `window`: none where it is long, or not in the table.
     #[inline(always)]
-    pub(in crate::jpeg) fn first(&self, window: u64) -> Option<Code> {
+    pub(super) fn first(&self, window: u64) -> Option<Code> {
         let code = self.first[(window >> (64 - FAST)) as usize];
         (code != Code::NONE).then_some(code)
     }
 
     /// As [`Pair::first`], whatever its length. Differences of more than 15 bits are an error.
     #[cold]
-    pub(in crate::jpeg) fn long_first(&self, window: u64) -> Result<Option<Code>, Defect> {
+    pub(super) fn long_first(&self, window: u64) -> Result<Option<Code>, Defect> {
         match self.dc.symbol(window) {
             Some((_, 16..)) => broken("a DC difference has more than 15 bits"),
             found => Ok(found.map(|(length, size)| Code::open(length, 0, size))),
@@ -180,14 +180,14 @@ impl Pair {
 
     /// The AC code at the head of `window`: none where it is long, or not in the table.
     #[inline(always)]
-    pub(in crate::jpeg) fn rest(&self, window: u64) -> Option<Code> {
+    pub(super) fn rest(&self, window: u64) -> Option<Code> {
         let code = self.rest[(window >> (64 - FAST)) as usize];
         (code != Code::NONE).then_some(code)
     }
 
     /// As [`Pair::rest`], whatever its length. Nothing is said of what follows.
     #[cold]
-    pub(in crate::jpeg) fn long_rest(&self, window: u64) -> Option<Code> {
+    pub(super) fn long_rest(&self, window: u64) -> Option<Code> {
         let (length, symbol) = self.ac.symbol(window)?;
         Some(Code::of_ac(length, symbol))
     }
