@@ -22,7 +22,7 @@ use crate::scan::{self, Scan, ScanError};
 use crate::split;
 use crate::tables;
 use logodex_pixels::decode;
-use logodex_pixels::resize;
+use logodex_pixels::{encode, resize};
 use logodex_program::failure::{Failure, usage};
 use shards::write_shards;
 
@@ -74,7 +74,7 @@ pub fn propose(
         scan,
         &config.consolidate,
         overrides,
-        &decode::pixel_hash,
+        &consolidate::pixel_hash,
         &consolidate::thumbnail,
     );
     propose.map_err(
@@ -166,7 +166,7 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
         decoder: decode::decoder_version(),
         resizer: resize::resizer_version(),
         encoding,
-        encoder: (encoding == Encoding::Jpeg).then(decode::encoder_version),
+        encoder: (encoding == Encoding::Jpeg).then(encode::encoder_version),
         counts: Counts {
             brands: catalog.brands.len() as u64,
             categories: catalog

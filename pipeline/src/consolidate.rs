@@ -28,6 +28,7 @@ mod overrides;
 mod summary;
 
 pub use apply::apply;
+pub use copies::pixel_hash;
 pub use layout::PlanMismatch;
 pub use near::{Thumbnail, Thumbnailer, thumbnail};
 pub use overrides::OverrideError;

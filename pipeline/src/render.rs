@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Catalog;
 use crate::picture::{self, reject_reason, source_format};
 use crate::scan::{RawSample, Scan};
-use logodex_pixels::decode::{DecodeError, Picture, encode, with_seen_picture};
+use logodex_pixels::decode::{DecodeError, with_seen_picture};
 use logodex_pixels::resize::{Crop, resize_into, shown};
+use logodex_pixels::{Picture, encode};
 
 /// What all shards of a dataset are made from.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,9 @@
-//! Image bytes → RGB pixels: the only door to `image`, which decodes what [`crate::jpeg`] does not. What is done with
-//! the pixels is `resize`'s.
+//! Image bytes → a [`Picture`] of RGB pixels.
 //!
-//! The content says what a file is, never its name: JPEG, or a PNG, GIF or WebP that is named `.jpg` ([`misnamed`]). The
-//! JPEG decoder behind `image` forgives what it should not: it paints missing rows grey and succeeds. So every JPEG
-//! passes [`crate::jpeg`], which reads all of its entropy-coded data, and decodes the common kinds in the same pass.
+//! The content says what a file is, never its name: JPEG, or a PNG, GIF or WebP that is named `.jpg`. The common kinds of
+//! JPEG are decoded by this crate, to the bit as libjpeg does; everything else by the `image` crate. That crate's JPEG
+//! decoder forgives what it should not (it paints missing rows grey and succeeds), so every JPEG is first read to the
+//! last bit of its entropy-coded data here.
 //!
 //! EXIF orientation is not applied: boxes are in stored pixels, and no file of LogoDet-3K carries one.
 //!
@@ -12,56 +12,26 @@
 //! 16 MiB at most.
 
 use std::cell::RefCell;
-use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Mutex;
 
-use crate::{Format, Refused};
-use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
-use image::{ColorType, ExtendedColorType, ImageDecoder};
+use crate::dc_image::DcImage;
+use crate::jpeg::{self, Samples};
+use crate::perceptual_hash;
+use crate::picture::{Format, Picture};
+use header::Header;
 
-use crate::jpeg::{self, Eighth, Samples};
-use crate::perception;
+pub use error::{DecodeError, Refused};
+pub use header::MAX_PIXELS;
+pub use version::decoder_version;
 
-pub use picture::Picture;
+mod error;
+mod header;
+mod image_crate;
+mod version;
 
-mod misnamed;
-mod picture;
-
-/// The most pixels that an image may have: 16 Mi, which is 48 MiB of RGB. The largest of LogoDet-3K has 0.2 Mi.
-pub const MAX_PIXELS: u64 = 16 << 20;
 /// Images of more pixels than this are decoded one at a time: 1 Mi.
 pub const LARGE_PIXELS: u64 = 1 << 20;
-
-/// Why an image was refused, in the words of `rejects.jsonl`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecodeError {
-    /// The reason: one of the four `Image*` reasons that a file's content can have.
-    pub reason: Refused,
-    /// What was found.
-    pub detail: String,
-}
-
-impl From<jpeg::Defect> for DecodeError {
-    fn from(defect: jpeg::Defect) -> Self {
-        let reason = match defect {
-            jpeg::Defect::Truncated(_) => Refused::Truncated,
-            jpeg::Defect::Broken(_) => Refused::Broken,
-        };
-        Self {
-            reason,
-            detail: defect.to_string(),
-        }
-    }
-}
-
-fn image_broken(detail: impl std::fmt::Display) -> DecodeError {
-    DecodeError {
-        reason: Refused::Broken,
-        detail: detail.to_string(),
-    }
-}
 
 /// What a thread keeps from one image to the next.
 #[derive(Default)]
@@ -80,44 +50,98 @@ thread_local! {
 /// Held while a large picture is in memory.
 static LARGE: Mutex<()> = Mutex::new(());
 
-/// Decodes an image into a buffer that the thread keeps, and shows it to `look`. Grey, CMYK, palette and 16-bit images
-/// become RGB of 8 bits; what is transparent shows white.
+/// Decodes an image into a picture of its own. Grey, CMYK, palette and 16-bit images become RGB of 8 bits; what is
+/// transparent shows white.
+///
+/// ```
+/// use logodex_pixels::{DecodeError, Format, Refused, decode, encode};
+///
+/// let jpeg = encode(&[200; 16 * 16 * 3], 16, 90)?;
+/// let picture = decode(&jpeg)?;
+/// assert_eq!((picture.width, picture.height, picture.format), (16, 16, Format::Jpeg));
+/// assert_eq!(picture.row(3).next(), Some([200; 3]));
+///
+/// // No row is ever made up: half a file is an error, not half a picture.
+/// let error: DecodeError = decode(&jpeg[..jpeg.len() / 2]).unwrap_err();
+/// assert_eq!(error.reason, Refused::Truncated);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`DecodeError`]: empty, truncated, broken, or more than [`MAX_PIXELS`] as told by the header, before anything is
 /// allocated.
+pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
+    with_picture(bytes, Picture::clone)
+}
+
+/// As [`decode`], into a buffer that the thread keeps, which is shown to `look`: nothing is allocated for an image no
+/// larger than those before it.
+///
+/// ```
+/// use logodex_pixels::{encode, with_picture};
+///
+/// let jpeg = encode(&[200; 16 * 16 * 3], 16, 90)?;
+/// let mean = with_picture(&jpeg, |picture| {
+///     let red = picture.plane(0);
+///     red.iter().map(|&value| u64::from(value)).sum::<u64>() / red.len() as u64
+/// })?;
+/// assert_eq!(mean, 200);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`decode`].
+///
+/// # Panics
+/// If `look` itself decodes: the thread has one such buffer.
 pub fn with_picture<R>(bytes: &[u8], look: impl FnOnce(&Picture) -> R) -> Result<R, DecodeError> {
     with_decoded(bytes, false, look)
 }
 
-fn with_decoded<R>(
-    bytes: &[u8],
-    whole: bool,
-    look: impl FnOnce(&Picture) -> R,
-) -> Result<R, DecodeError> {
-    BUFFERS.with_borrow_mut(|buffers| {
-        // A panic of a decoder on one hostile file must not end a build of many.
-        let header = guarded(|| Header::read(bytes))?;
-        let alone = (header.pixels() > LARGE_PIXELS).then(|| {
-            LARGE
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-        });
-        let decoded = guarded(|| decode_into(bytes, header, whole, buffers));
-        let seen = decoded.map(|()| look(&buffers.picture));
-        if alone.is_some() {
-            *buffers = Buffers::default();
-        }
-        seen
-    })
-}
-
-/// Decodes an image into a picture of its own. See [`with_picture`].
+/// As [`with_picture`], for bytes that [`look`] has found whole: what is not decoded while it is walked is not walked a
+/// second time.
 ///
 /// # Errors
+/// What only the decoder itself can find.
+///
+/// # Panics
 /// As [`with_picture`].
-pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
-    with_picture(bytes, Picture::clone)
+pub fn with_seen_picture<R>(
+    bytes: &[u8],
+    look: impl FnOnce(&Picture) -> R,
+) -> Result<R, DecodeError> {
+    // Only the walk can tell that nothing but the closing marker is missing.
+    with_decoded(bytes, bytes.ends_with(&EOI), look)
+}
+
+/// Decodes an image that must be a square of `side` pixels into `out`, `[side, side, 3]`, without allocating: a row as
+/// [`encode`](crate::encode()) wrote it.
+///
+/// ```
+/// use logodex_pixels::{decode_into, encode};
+///
+/// let jpeg = encode(&[200; 16 * 16 * 3], 16, 90)?;
+/// let mut row = [0; 16 * 16 * 3];
+/// decode_into(&jpeg, 16, &mut row)?;
+/// assert_eq!(row, [200; 16 * 16 * 3]);
+/// assert!(decode_into(&jpeg, 8, &mut [0; 8 * 8 * 3]).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`decode`]; and [`Refused::Broken`] for a picture of another size, by its header.
+///
+/// # Panics
+/// If `out` is no square of `side` pixels.
+pub fn decode_into(bytes: &[u8], side: u32, out: &mut [u8]) -> Result<(), DecodeError> {
+    let header = guarded(|| Header::read(bytes))?;
+    if (header.width, header.height) != (side, side) {
+        return Err(DecodeError::broken(format!(
+            "{} × {} pixels, not {side} × {side}",
+            header.width, header.height
+        )));
+    }
+    with_picture(bytes, |picture| picture.write_rgb(out))
 }
 
 /// What is known of an image file without keeping its pixels.
@@ -127,110 +151,77 @@ pub struct Seen {
     pub width: u32,
     /// Height, pixels.
     pub height: u32,
-    /// [`perception::phash`] of the picture.
+    /// The picture's perceptual hash: see [`crate::phash`].
     pub phash: u64,
 }
 
-/// Looks at an image file: is it whole, how large is it, what does it look like? A sequential JPEG is not decoded for it.
+/// Looks at an image file: is it whole, how large is it, what does it look like? A sequential JPEG is read to its end for
+/// it and not decoded: its hash is that of its DC coefficients.
 ///
 /// # Errors
-/// As [`with_picture`], but for what only the decoder itself can find.
+/// As [`decode`], but for what only the decoder itself can find.
 pub fn look(bytes: &[u8]) -> Result<Seen, DecodeError> {
     let header = guarded(|| Header::read(bytes))?;
-    let seen = |picture: &Eighth| Seen {
+    let seen = |picture: &DcImage| Seen {
         width: header.width,
         height: header.height,
-        phash: perception::phash(picture),
+        phash: perceptual_hash::of_dc_image(picture),
     };
     if header.is_jpeg()
-        && let Some(eighth) = guarded(|| Ok(jpeg::walk(bytes)?))?.eighth
+        && let Some(picture) = guarded(|| Ok(jpeg::walk(bytes)?))?.dc_image
     {
-        return Ok(seen(&eighth));
+        return Ok(seen(&picture));
     }
-    with_picture(bytes, |picture| seen(&perception::eighth(picture)))
+    with_picture(bytes, |picture| seen(&DcImage::of(picture)))
 }
 
-/// As [`with_picture`], for bytes that [`look`] has found whole: what is not decoded while it is walked is not walked a second time.
+/// BLAKE3 of an image's size and pixels: equal for two files that decode to the same picture.
 ///
 /// # Errors
-/// What only the decoder itself can find.
-pub fn with_seen_picture<R>(
-    bytes: &[u8],
-    look: impl FnOnce(&Picture) -> R,
-) -> Result<R, DecodeError> {
-    // Only the walk can tell that nothing but the closing marker is missing.
-    with_decoded(bytes, bytes.ends_with(&EOI), look)
+/// As [`decode`].
+pub fn pixel_hash(bytes: &[u8]) -> Result<blake3::Hash, DecodeError> {
+    with_picture(bytes, |picture| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&picture.width.to_le_bytes());
+        hasher.update(&picture.height.to_le_bytes());
+        (0..3).for_each(|color| {
+            hasher.update(picture.plane(color));
+        });
+        hasher.finalize()
+    })
 }
 
 /// The marker that closes a JPEG.
 const EOI: [u8; 2] = [0xff, 0xd9];
 
+fn with_decoded<R>(
+    bytes: &[u8],
+    whole: bool,
+    look: impl FnOnce(&Picture) -> R,
+) -> Result<R, DecodeError> {
+    BUFFERS.with_borrow_mut(|buffers| {
+        let header = guarded(|| Header::read(bytes))?;
+        let alone = (header.pixels() > LARGE_PIXELS).then(|| {
+            LARGE
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+        });
+        let decoded = guarded(|| read(bytes, header, whole, buffers));
+        let seen = decoded.map(|()| look(&buffers.picture));
+        if alone.is_some() {
+            *buffers = Buffers::default();
+        }
+        seen
+    })
+}
+
+/// Does it, even if it panics: one hostile file must not end a build of many.
 fn guarded<T>(work: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
     catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(image_broken("the decoder panicked")))
+        .unwrap_or_else(|_| Err(DecodeError::broken("the decoder panicked")))
 }
 
-/// What a file's first bytes say.
-#[derive(Debug, Clone, Copy)]
-struct Header {
-    format: Format,
-    width: u32,
-    height: u32,
-}
-
-impl Header {
-    /// Reads it without allocating, and refuses what is too large.
-    fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
-        if bytes.is_empty() {
-            return Err(DecodeError {
-                reason: Refused::Empty,
-                detail: "the file has no bytes".to_owned(),
-            });
-        }
-        let header = if let Some(header) = misnamed::header(bytes)? {
-            header
-        } else if bytes[0] == 0xff {
-            let frame = jpeg::frame(bytes)?;
-            let format = match frame.components {
-                1 => Format::JpegGrey,
-                4 => Format::JpegCmyk,
-                _ => Format::Jpeg,
-            };
-            Self {
-                format,
-                width: frame.width,
-                height: frame.height,
-            }
-        } else {
-            return Err(image_broken(
-                "the file does not begin as a JPEG, PNG, GIF or WebP does",
-            ));
-        };
-        if header.pixels() > MAX_PIXELS {
-            return Err(DecodeError {
-                reason: Refused::TooLarge,
-                detail: format!(
-                    "{} × {} pixels; at most {MAX_PIXELS} are decoded",
-                    header.width, header.height
-                ),
-            });
-        }
-        Ok(header)
-    }
-
-    fn is_jpeg(self) -> bool {
-        matches!(
-            self.format,
-            Format::Jpeg | Format::JpegGrey | Format::JpegCmyk
-        )
-    }
-
-    fn pixels(self) -> u64 {
-        u64::from(self.width) * u64::from(self.height)
-    }
-}
-
-fn decode_into(
+fn read(
     bytes: &[u8],
     header: Header,
     whole: bool,
@@ -240,95 +231,26 @@ fn decode_into(
     match header.format {
         Format::Jpeg | Format::JpegGrey | Format::JpegCmyk => read_jpeg(bytes, whole, buffers),
         Format::Png | Format::Gif | Format::Webp => {
-            misnamed::read(bytes, header, &mut buffers.raw, &mut buffers.picture)
+            let Buffers { picture, raw, .. } = buffers;
+            image_crate::read_png_gif_webp(bytes, header, raw, picture)
         }
     }
 }
 
 fn read_jpeg(bytes: &[u8], whole: bool, buffers: &mut Buffers) -> Result<(), DecodeError> {
-    let walked = jpeg::decode(bytes, whole, &mut buffers.samples)?;
+    let Buffers {
+        picture,
+        samples,
+        raw,
+    } = buffers;
+    let walked = jpeg::decode(bytes, whole, samples)?;
     if walked.decoded {
-        buffers.picture.set_samples(&buffers.samples);
+        samples.to_rgb(picture.width as usize, picture.planes_mut());
         return Ok(());
     }
     // Without the closing marker the library would drop the last row, although it is there.
     let closed = (!walked.closed).then(|| [bytes, &EOI].concat());
-    let decoder = JpegDecoder::new(Cursor::new(closed.as_deref().unwrap_or(bytes)));
-    let decoder = decoder.map_err(image_broken)?;
-    let Buffers { picture, raw, .. } = buffers;
-    if decoder.dimensions() != (picture.width, picture.height) {
-        return Err(image_broken("the file holds two frames of different size"));
-    }
-    let color = decoder.color_type();
-    raw.resize(decoder.total_bytes() as usize, 0);
-    decoder.read_image(raw).map_err(image_broken)?;
-    match color {
-        ColorType::Rgb8 => picture.set_rgb(raw),
-        ColorType::L8 => picture.set_each(raw.iter().map(|&grey| [grey; 3])),
-        other => {
-            return Err(image_broken(format!(
-                "colour type {other:?} is not supported"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// BLAKE3 of an image's size and pixels: equal for two files that decode to the same picture. None where the file
-/// cannot be read or decoded.
-pub fn pixel_hash(path: &Path) -> Option<blake3::Hash> {
-    let bytes = std::fs::read(path).ok()?;
-    with_picture(&bytes, |picture| {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&picture.width.to_le_bytes());
-        hasher.update(&picture.height.to_le_bytes());
-        (0..3).for_each(|color| {
-            hasher.update(picture.plane(color));
-        });
-        hasher.finalize()
-    })
-    .ok()
-}
-
-/// A row's pixels, `[side, side, 3]`, as a JPEG without chroma subsampling.
-///
-/// # Errors
-/// Pixels of another length: a mistake of the caller.
-pub fn encode(pixels: &[u8], side: u32, quality: u8) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, quality).encode(
-        pixels,
-        side,
-        side,
-        ExtendedColorType::Rgb8,
-    )?;
-    Ok(bytes)
-}
-
-/// Name and version of the encoder of JPEG shards, for the manifest.
-pub fn encoder_version() -> String {
-    format!("image {}, 4:4:4", locked("image"))
-}
-
-/// To be raised with every change to [`crate::jpeg`] that changes a pixel.
-const REVISION: u32 = 1;
-
-/// Names and versions of the decoders, for the manifest.
-pub fn decoder_version() -> String {
-    format!(
-        "logodex JPEG {REVISION} (sequential, as libjpeg's islow), image {} with zune-jpeg {} and image-webp {}",
-        locked("image"),
-        locked("zune-jpeg"),
-        locked("image-webp")
-    )
-}
-
-/// The version of a crate in `Cargo.lock`: what this program was really built with.
-pub(crate) fn locked(name: &str) -> &'static str {
-    let lock = include_str!("../../Cargo.lock");
-    lock.split_once(&format!("name = \"{name}\"\nversion = \""))
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map_or("unknown", |(version, _)| version)
+    image_crate::read_jpeg(closed.as_deref().unwrap_or(bytes), raw, picture)
 }
 
 #[cfg(test)]

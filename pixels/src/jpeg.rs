@@ -5,61 +5,34 @@
 //! Sequential files (SOF0, SOF1) are judged to the last block, progressive ones (SOF2) to the last bit of every scan
 //! ([`progressive`]). Terms and table numbers are those of ITU-T T.81.
 
+use crate::dc_image::DcImage;
 use baseline::Scan;
-use frame::{Scanner, parse_frame};
-use huffman::Tables;
+use defect::{broken, truncated};
+use entropy::tables::Tables;
+use frame::{Frame, Scanner, parse_frame};
 use markers::{APP14, DHT, DQT, DRI, EOI, SOS, closed, segment, start};
 use progressive::Progress;
 use quantisation::Quantisation;
 
-pub use baseline::Samples;
+pub(crate) use defect::Defect;
+pub(crate) use samples::Samples;
 
 mod baseline;
 mod color;
+mod defect;
+mod entropy;
 mod frame;
-mod huffman;
 mod idct;
 mod markers;
-mod pair;
 mod progressive;
 mod quantisation;
-mod stretch;
-
-/// What keeps a JPEG from being decoded in full.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Defect {
-    /// The file ends, or says that it ends, before its last row.
-    #[error("{0}")]
-    Truncated(String),
-    /// It is no JPEG, or its data are corrupt.
-    #[error("{0}")]
-    Broken(String),
-}
-
-fn truncated<T>(text: impl Into<String>) -> Result<T, Defect> {
-    Err(Defect::Truncated(text.into()))
-}
-
-fn broken<T>(text: impl Into<String>) -> Result<T, Defect> {
-    Err(Defect::Broken(text.into()))
-}
-
-/// What the frame header says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame {
-    /// Width, pixels, at least 1.
-    pub width: u32,
-    /// Height, pixels, at least 1.
-    pub height: u32,
-    /// Components: 1 is grey, 3 is colour, 4 is CMYK or its kin.
-    pub components: u8,
-}
+mod samples;
 
 /// Reads the frame header alone, so that a size can be judged before anything is allocated.
 ///
 /// # Errors
 /// [`Defect`] when the file ends before it, or is no JPEG.
-pub fn frame(bytes: &[u8]) -> Result<Frame, Defect> {
+pub(crate) fn frame(bytes: &[u8]) -> Result<Frame, Defect> {
     let mut at = start(bytes)?;
     loop {
         let (marker, body, next) = segment(bytes, at)?;
@@ -76,32 +49,21 @@ pub fn frame(bytes: &[u8]) -> Result<Frame, Defect> {
 
 /// What a walk through a whole file found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Walked {
+pub(crate) struct Walked {
     /// Whether an end-of-image marker closes the file. Where not, every block is there and only the marker is missing.
-    pub closed: bool,
-    /// The first component at an eighth of its size, as far as DC coefficients give it; none for progressive files and
+    pub(crate) closed: bool,
+    /// A mean per block of the first component, as far as DC coefficients give it; none for progressive files and
     /// for those that were decoded.
-    pub eighth: Option<Eighth>,
+    pub(crate) dc_image: Option<DcImage>,
     /// Whether [`decode`] has decoded it.
-    pub decoded: bool,
-}
-
-/// A picture at an eighth of its size: a mean per block of 8 × 8 pixels, in the units of the file's DC coefficients.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Eighth {
-    /// Blocks per row, at least 1.
-    pub width: usize,
-    /// Rows of blocks, at least 1.
-    pub height: usize,
-    /// Row by row, `[height, width]`.
-    pub means: Vec<i32>,
+    pub(crate) decoded: bool,
 }
 
 /// Walks the whole file.
 ///
 /// # Errors
 /// [`Defect`] when a block is missing or a code is none of its table's.
-pub fn walk(bytes: &[u8]) -> Result<Walked, Defect> {
+pub(crate) fn walk(bytes: &[u8]) -> Result<Walked, Defect> {
     read(bytes, None)
 }
 
@@ -110,7 +72,7 @@ pub fn walk(bytes: &[u8]) -> Result<Walked, Defect> {
 ///
 /// # Errors
 /// As [`walk`].
-pub fn decode(bytes: &[u8], whole: bool, samples: &mut Samples) -> Result<Walked, Defect> {
+pub(crate) fn decode(bytes: &[u8], whole: bool, samples: &mut Samples) -> Result<Walked, Defect> {
     read(bytes, Some((samples, whole)))
 }
 
@@ -118,7 +80,7 @@ fn read(bytes: &[u8], mut decoding: Option<(&mut Samples, bool)>) -> Result<Walk
     let mut at = start(bytes)?;
     let mut walked = Walked {
         closed: false,
-        eighth: None,
+        dc_image: None,
         decoded: false,
     };
     let mut frame: Option<Scanner> = None;
@@ -180,7 +142,7 @@ fn read(bytes: &[u8], mut decoding: Option<(&mut Samples, bool)>) -> Result<Walk
                 let mut means = Vec::new();
                 at = frame.walk(&scan, &tables, bytes, at, &mut unstuffed, &mut means)?;
                 if !means.is_empty() {
-                    walked.eighth = Some(frame.raster(&scan, &means));
+                    walked.dc_image = Some(frame.raster(&scan, &means));
                 }
             }
             EOI => return truncated("the image ends before all of its components were coded"),

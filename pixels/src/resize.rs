@@ -1,56 +1,35 @@
-//! RGB pixels → a square, as Pillow and torchvision resize: [`weights`] are the filter, [`passes`] apply it.
+//! Crops a [`Picture`] and fits it to a square, as Pillow and torchvision do: bilinear, antialiased, in integers, so that
+//! every processor finds the same pixels.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::Fit;
-use serde::{Deserialize, Serialize};
-
-use crate::decode::Picture;
+use crate::picture::Picture;
 use passes::{Resize, Rows};
 use weights::{Horizontal, Vertical};
 
+pub use crop::{Crop, Fit, shown};
+
+mod crop;
 mod passes;
 mod weights;
 
-/// A rectangle of source pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Crop {
-    /// Left edge.
-    pub x: u32,
-    /// Top edge.
-    pub y: u32,
-    /// Width, at least 1.
-    pub width: u32,
-    /// Height, at least 1.
-    pub height: u32,
-}
-
-impl Crop {
-    /// The whole picture.
-    pub fn whole(picture: &Picture) -> Self {
-        Self {
-            x: 0,
-            y: 0,
-            width: picture.width,
-            height: picture.height,
-        }
-    }
-
-    /// A box `[x0, y0, x1, y1)` that lies in the picture, with `context` times its width added on the left and on the
-    /// right and `context` times its height above and below (rounded to whole pixels), clipped to the picture.
-    pub fn with_context([x0, y0, x1, y1]: [u32; 4], context: f32, picture: &Picture) -> Self {
-        let margin = |length: u32| (f64::from(length) * f64::from(context)).round() as u32;
-        let (dx, dy) = (margin(x1 - x0), margin(y1 - y0));
-        let (x, y) = (x0.saturating_sub(dx), y0.saturating_sub(dy));
-        Self {
-            x,
-            y,
-            width: x1.saturating_add(dx).min(picture.width) - x,
-            height: y1.saturating_add(dy).min(picture.height) - y,
-        }
-    }
+/// Why a crop cannot be fitted to a square: a mistake of the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResizeError {
+    /// There is no room for exactly one square.
+    #[error("out is no square of side {side}")]
+    NoSquare {
+        /// The side that was given.
+        side: u32,
+    },
+    /// The crop is empty or reaches out of the picture.
+    #[error("{crop:?} does not lie in the picture")]
+    Outside {
+        /// The crop that was given.
+        crop: Crop,
+    },
 }
 
 /// What a thread keeps from one resize to the next.
@@ -104,38 +83,42 @@ thread_local! {
 /// The colour around a letterboxed picture: the ImageNet mean, so that normalisation makes it about 0.
 const FILL: [u8; 3] = [124, 116, 104];
 
-/// The part of a crop that a fit shows: all of it, but for `cover`.
-pub fn shown(crop: Crop, fit: Fit) -> Crop {
-    if fit != Fit::Cover {
-        return crop;
-    }
-    let side = crop.width.min(crop.height);
-    Crop {
-        x: crop.x + (crop.width - side) / 2,
-        y: crop.y + (crop.height - side) / 2,
-        width: side,
-        height: side,
-    }
-}
-
 /// Crops and fits to a square: bilinear with a support that grows with the reduction (antialiased), as Pillow's
 /// `crop(...).resize(size, BILINEAR)` and torchvision's `Resize`. Writes `out`, `[side, side, 3]`. With `letterbox` the
 /// longer side becomes `side`, the shorter is rounded, at least 1, and centred (the odd line below or to the right).
 ///
+/// ```
+/// use logodex_pixels::{Crop, Fit, Format, Picture, resize_into};
+///
+/// // Red on the left, blue on the right.
+/// let rgb: Vec<u8> = (0..40 * 20).flat_map(|i| if i % 40 < 20 { [255, 0, 0] } else { [0, 0, 255] }).collect();
+/// let picture = Picture::from_rgb(Format::Png, 40, 20, &rgb);
+///
+/// let mut square = [0; 8 * 8 * 3];
+/// resize_into(&picture, Crop::whole(&picture), Fit::Letterbox, 8, &mut square)?;
+/// assert_eq!(square[..3], [124, 116, 104]);
+/// assert_eq!(square[4 * 8 * 3..][..3], [255, 0, 0]);
+///
+/// // A box with a tenth of its size around it.
+/// let crop = Crop::with_context([22, 5, 32, 15], 0.1, &picture);
+/// resize_into(&picture, crop, Fit::Squash, 8, &mut square)?;
+/// assert_eq!(square, [[0, 0, 255]; 64].concat()[..]);
+/// # Ok::<(), logodex_pixels::ResizeError>(())
+/// ```
+///
 /// # Errors
-/// A crop that does not lie in the picture, or an `out` of another length: a mistake of the caller.
+/// [`ResizeError`]: a crop that does not lie in the picture, or an `out` of another length.
 pub fn resize_into(
     picture: &Picture,
     crop: Crop,
     fit: Fit,
     side: u32,
     out: &mut [u8],
-) -> anyhow::Result<()> {
+) -> Result<(), ResizeError> {
     let crop = shown(crop, fit);
-    anyhow::ensure!(
-        side > 0 && out.len() == side as usize * side as usize * 3,
-        "out is no square of side {side}"
-    );
+    if side == 0 || out.len() != side as usize * side as usize * 3 {
+        return Err(ResizeError::NoSquare { side });
+    }
     if fit != Fit::Letterbox || crop.width == crop.height {
         return squash_into(picture, crop, (side, side), side, out);
     }
@@ -160,14 +143,13 @@ fn squash_into(
     (width, height): (u32, u32),
     pitch: u32,
     out: &mut [u8],
-) -> anyhow::Result<()> {
+) -> Result<(), ResizeError> {
     let inside = |begin: u32, length: u32, all: u32| {
         length > 0 && begin.checked_add(length).is_some_and(|end| end <= all)
     };
-    anyhow::ensure!(
-        inside(crop.x, crop.width, picture.width) && inside(crop.y, crop.height, picture.height),
-        "{crop:?} does not lie in the picture"
-    );
+    if !inside(crop.x, crop.width, picture.width) || !inside(crop.y, crop.height, picture.height) {
+        return Err(ResizeError::Outside { crop });
+    }
     let stride = picture.width as usize;
     let begin = crop.y as usize * stride + crop.x as usize;
     KEPT.with_borrow_mut(|kept| {
@@ -193,9 +175,9 @@ fn squash_into(
 /// To be raised with every change that changes a pixel.
 const REVISION: u32 = 1;
 
-/// Name, version and filter of the resizer, for the manifest.
+/// Name, version and filter of the resizer, for a manifest.
 pub fn resizer_version() -> String {
-    format!("logodex resize {REVISION}, antialiased bilinear as Pillow's")
+    format!("logodex pixels resizer {REVISION}: antialiased bilinear as Pillow's")
 }
 
 #[cfg(test)]

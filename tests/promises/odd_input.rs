@@ -7,8 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use logodex_pipeline::parquet::read_catalog;
-use logodex_pixels::Format;
-use logodex_pixels::decode::{Picture, decode};
+use logodex_pixels::{Format, Picture, decode};
 use logodex_schemas::dataset::{CatalogRow, Reject, RejectReason};
 use serde_json::Value;
 

@@ -12,7 +12,7 @@ use crate::scan::Scan;
 use crate::shard::{self, ShardRows};
 use crate::tables;
 use logodex_pixels::decode;
-use logodex_pixels::resize;
+use logodex_pixels::{encode, resize};
 
 /// What the shards hold, and what is known of it.
 #[derive(Debug, Default)]
@@ -139,7 +139,7 @@ fn shard_key(line: Line<'_>, plan: &ShardPlan, before: &Built) -> String {
         config.context,
         config.min_object_px,
         decode::decoder_version(),
-        decode::encoder_version(),
+        encode::encoder_version(),
         resize::resizer_version(),
         before.rows.len(),
         next_image(before),

@@ -2,6 +2,7 @@
 //! the order of the members stays: the lowest suffix holds the truthful annotation.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
 
 use logodex_schemas::plan::{DroppedCopy, Overlap, RenamedImage, Sameness};
 use rayon::prelude::*;
@@ -21,6 +22,11 @@ pub struct Copies {
     pub renamed: Vec<RenamedImage>,
     /// Shared images of every pair of members.
     pub overlap: Vec<Overlap>,
+}
+
+/// Hash of an image file's decoded pixels and size, or none if it cannot be read or decoded.
+pub fn pixel_hash(path: &Path) -> Option<blake3::Hash> {
+    logodex_pixels::pixel_hash(&std::fs::read(path).ok()?).ok()
 }
 
 /// Pixel hashes of every image that no earlier image of its brand equals by bytes, for brands of more than one folder.

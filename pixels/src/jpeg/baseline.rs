@@ -1,49 +1,17 @@
 //! Sequential JPEGs of the common kinds, decoded while they are walked: grey, or Y, Cb and Cr of one interleaved scan
-//! with 4:4:4, 4:2:2 or 4:2:0 sampling. [`Samples`] are the components as coded; `color` makes RGB of them.
+//! with 4:4:4, 4:2:2 or 4:2:0 sampling.
 
 use std::rc::Rc;
 
+use super::defect::{Defect, broken};
+use super::entropy::Pair;
+use super::entropy::stretch::Reader;
+use super::entropy::tables::Tables;
 use super::frame::{ScanComponent, Scanner};
-use super::huffman::Tables;
 use super::idct::{flat, transform};
-use super::pair::Pair;
 use super::quantisation::Quantisation;
-use super::stretch::Reader;
-use super::{Defect, broken};
-use crate::twice::twice;
-
-/// One component's samples, whole blocks of them.
-#[derive(Debug, Default)]
-pub(super) struct Component {
-    /// Row by row, at least `[height, width]`.
-    pub(super) samples: Vec<u8>,
-    /// Samples from one row to the next.
-    pub(super) stride: usize,
-    /// Columns that are part of the picture.
-    pub(super) width: usize,
-    /// Rows that are part of the picture.
-    pub(super) height: usize,
-}
-
-/// The components of a decoded JPEG, and what is kept from one file to the next.
-#[derive(Debug, Default)]
-pub struct Samples {
-    /// Y, Cb and Cr; of a grey picture only the first is meant.
-    pub(super) components: [Component; 3],
-    /// How many are meant: 1 or 3.
-    pub(super) n: usize,
-    /// The entropy-coded data of one stretch.
-    pub(super) unstuffed: Vec<u8>,
-}
-
-impl Samples {
-    /// Bytes held.
-    #[cfg(test)]
-    pub(crate) fn held(&self) -> usize {
-        let samples = self.components.iter().map(|c| c.samples.capacity());
-        samples.sum::<usize>() + self.unstuffed.capacity()
-    }
-}
+use super::samples::{ComponentSamples, Samples};
+use crate::simd::{Avx2, twice};
 
 /// Where the coefficient of a zigzag position goes (the low byte) and what it is multiplied with. What corrupt data put
 /// behind the last coefficient goes behind the block.
@@ -181,17 +149,18 @@ twice! {
         done: usize,
         wanted: usize,
         padded: &[u8],
-        components: &mut [Component; 3]
+        components: &mut [ComponentSamples; 3]
     ) -> Result<usize, Defect> = decode_stretch_in;
 }
 
 #[inline(always)]
-fn decode_stretch_in<const WIDE: bool>(
+fn decode_stretch_in(
+    avx2: Option<Avx2>,
     scan: &Scan,
     done: usize,
     wanted: usize,
     padded: &[u8],
-    components: &mut [Component; 3],
+    components: &mut [ComponentSamples; 3],
 ) -> Result<usize, Defect> {
     let mut reader = Reader::new(padded);
     let mut means = [0i32; 3];
@@ -235,9 +204,9 @@ fn decode_stretch_in<const WIDE: bool>(
             }
             let first: &[i16; 64] = coefficients.first_chunk().expect("the block");
             let pixels = if k <= SMALL {
-                transform::<WIDE, 4>(first)
+                transform::<4>(avx2, first)
             } else {
-                transform::<WIDE, 8>(first)
+                transform::<8>(avx2, first)
             };
             for (i, pixels) in pixels.into_iter().enumerate() {
                 rows[i * stride] = pixels;

@@ -2,15 +2,15 @@
 //! nearest samples with weights of 3 and 1 (`jdsample.c`, "fancy upsampling"), and converted by JFIF's equations with
 //! sixteen bits behind the point (`jdcolor.c`).
 
-use super::baseline::{Component, Samples};
-use crate::twice::twice;
+use super::samples::{ComponentSamples, Samples};
+use crate::simd::{Avx2, twice};
 
 /// Pixels converted at once.
 const STEP: usize = 32;
 
 impl Samples {
     /// Writes the planes of R, G and B, `[height, width]` each. A grey picture has three alike.
-    pub fn to_rgb(&self, width: usize, planes: [&mut [u8]; 3]) {
+    pub(crate) fn to_rgb(&self, width: usize, planes: [&mut [u8]; 3]) {
         if self.n == 1 {
             let y = &self.components[0];
             let rows = y.samples.chunks(y.stride);
@@ -27,12 +27,13 @@ impl Samples {
 }
 
 twice! {
-    fn convert(components: &[Component; 3], width: usize, rgb: [&mut [u8]; 3]) -> () = convert_in;
+    fn convert(components: &[ComponentSamples; 3], width: usize, rgb: [&mut [u8]; 3]) = convert_in;
 }
 
 #[inline(always)]
-fn convert_in<const WIDE: bool>(
-    components: &[Component; 3],
+fn convert_in(
+    avx2: Option<Avx2>,
+    components: &[ComponentSamples; 3],
     width: usize,
     [r, g, b]: [&mut [u8]; 3],
 ) {
@@ -47,20 +48,20 @@ fn convert_in<const WIDE: bool>(
             upsample(chroma, (luma.width, luma.height), y, &mut sums, full);
         }
         let luma = &luma.samples[y * luma.stride..][..luma.stride];
-        each_step::<WIDE>(luma, &full, [r, g, b]);
+        each_step(avx2, luma, &full, [r, g, b]);
     }
 }
 
 /// One row, of which the last step may do some pixels a second time.
 #[inline(always)]
-fn each_step<const WIDE: bool>(luma: &[u8], [cb, cr]: &[Vec<u8>; 2], [r, g, b]: [&mut [u8]; 3]) {
+fn each_step(avx2: Option<Avx2>, luma: &[u8], [cb, cr]: &[Vec<u8>; 2], [r, g, b]: [&mut [u8]; 3]) {
     let width = r.len();
     if width < STEP {
         let mut padded = [[0; STEP]; 4];
         padded[0][..width].copy_from_slice(&luma[..width]);
         let [luma, red, green, blue] = &mut padded;
         let chroma = [cb, cr].map(|row| row.first_chunk().expect("whole steps"));
-        convert_step::<WIDE>(luma, chroma, [red, green, blue]);
+        convert_step(avx2, luma, chroma, [red, green, blue]);
         r.copy_from_slice(&padded[1][..width]);
         g.copy_from_slice(&padded[2][..width]);
         b.copy_from_slice(&padded[3][..width]);
@@ -69,7 +70,8 @@ fn each_step<const WIDE: bool>(luma: &[u8], [cb, cr]: &[Vec<u8>; 2], [r, g, b]: 
     let mut x = 0;
     while x < width {
         x = x.min(width - STEP);
-        convert_step::<WIDE>(
+        convert_step(
+            avx2,
             step(luma, x),
             [step(cb, x), step(cr, x)],
             [step_mut(r, x), step_mut(g, x), step_mut(b, x)],
@@ -94,16 +96,17 @@ const BLUE: i16 = -14942;
 /// -0.34414 and 0.28586 with sixteen bits: -0.71414 is the second less 1.
 const GREEN: [i16; 2] = [-22554, 18734];
 
-/// [`STEP`] pixels. Only what is compiled for AVX2 may ask for `WIDE`.
+/// [`STEP`] pixels.
 #[inline(always)]
-fn convert_step<const WIDE: bool>(
+fn convert_step(
+    avx2: Option<Avx2>,
     luma: &[u8; STEP],
     [cb, cr]: [&[u8; STEP]; 2],
     [red, green, blue]: [&mut [u8; STEP]; 3],
 ) {
     #[cfg(target_arch = "x86_64")]
-    if WIDE {
-        // SAFETY: see above.
+    if avx2.is_some() {
+        // SAFETY: an `Avx2` proves that the processor has AVX2.
         let rgb = unsafe { avx2::convert_step(luma, cb, cr) };
         return [*red, *green, *blue] = rgb;
     }
@@ -188,7 +191,7 @@ mod avx2 {
 /// `sums` is a buffer, whatever it holds.
 #[inline(always)]
 fn upsample(
-    chroma: &Component,
+    chroma: &ComponentSamples,
     (width, height): (usize, usize),
     y: usize,
     sums: &mut Vec<i16>,

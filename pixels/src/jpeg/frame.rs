@@ -1,10 +1,22 @@
 //! The frame and its scans: which components there are, how they are divided into blocks and coding units, and in what
 //! order the stretches of entropy-coded data bring them (annex A of T.81).
 
-use super::huffman::Tables;
+use super::defect::{Defect, broken, truncated};
+use super::entropy::stretch::{Block, walk_stretch};
+use super::entropy::tables::Tables;
 use super::markers::{EOI, unstuff};
-use super::stretch::{Block, walk_stretch};
-use super::{Defect, Eighth, Frame, broken, truncated};
+use crate::dc_image::DcImage;
+
+/// What the frame header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// Width, pixels, at least 1.
+    pub(crate) width: u32,
+    /// Height, pixels, at least 1.
+    pub(crate) height: u32,
+    /// Components: 1 is grey, 3 is colour, 4 is CMYK or its kin.
+    pub(crate) components: u8,
+}
 
 /// One component of the frame.
 pub(super) struct Component {
@@ -214,11 +226,11 @@ impl Scanner {
     }
 
     /// The first component's DC coefficients from the order of the scan to rows.
-    pub(super) fn raster(&self, scan: &[ScanComponent], means: &[i32]) -> Eighth {
+    pub(super) fn raster(&self, scan: &[ScanComponent], means: &[i32]) -> DcImage {
         let (width, height) = self.blocks(0);
         if scan.len() == 1 {
             let means = means.to_vec();
-            return Eighth {
+            return DcImage {
                 width,
                 height,
                 means,
@@ -236,7 +248,7 @@ impl Scanner {
                 raster[y * width + x] = mean;
             }
         }
-        Eighth {
+        DcImage {
             width,
             height,
             means: raster,

@@ -5,6 +5,8 @@
 //! The algorithm stands here once; what it is made of (eight numbers, and what is done with them) there is twice, in plain
 //! Rust and in AVX2. All arithmetic is on integers and wraps, so that both find the same bits whatever the coefficients.
 
+use crate::simd::Avx2;
+
 /// Bits behind the point of the constants.
 const CONST_BITS: i32 = 13;
 /// Bits behind the point between the two passes.
@@ -77,14 +79,15 @@ pub(super) fn flat(dc: i16) -> u8 {
 }
 
 /// Dequantised coefficients, `[vertical frequency, horizontal frequency]` → samples, `[8, 8]`. Coefficients outside the
-/// first `KEPT` (4 or 8) rows and columns must be zero. Only what is compiled for AVX2 may ask for `WIDE`.
+/// first `KEPT` (4 or 8) rows and columns must be zero.
 #[inline(always)]
-pub(super) fn transform<const WIDE: bool, const KEPT: usize>(
+pub(super) fn transform<const KEPT: usize>(
+    avx2: Option<Avx2>,
     coefficients: &[i16; 64],
 ) -> [[u8; 8]; 8] {
     #[cfg(target_arch = "x86_64")]
-    if WIDE {
-        // SAFETY: see above.
+    if avx2.is_some() {
+        // SAFETY: an `Avx2` proves that the processor has AVX2.
         return unsafe { avx2::transform::<KEPT>(coefficients) };
     }
     plain::transform::<KEPT>(coefficients)

@@ -1,6 +1,6 @@
 //! Marker segments, and the stretches of entropy-coded data between them (annex B of T.81).
 
-use super::{Defect, broken, truncated};
+use super::defect::{Defect, broken, truncated};
 
 pub(super) const SOI: u8 = 0xd8;
 pub(super) const EOI: u8 = 0xd9;

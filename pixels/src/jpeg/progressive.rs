@@ -4,10 +4,11 @@
 //! A file is complete when every coefficient of every component is there to its lowest bit. That is stricter than T.81,
 //! which lets an encoder leave bits out for good: encoders do not, and a file cut between two scans looks just so.
 
+use super::defect::{Defect, broken};
+use super::entropy::huffman::Huffman;
+use super::entropy::tables::Tables;
 use super::frame::Scanner;
-use super::huffman::{Huffman, Tables};
 use super::markers::PADDING;
-use super::{Defect, broken};
 
 /// A coefficient that no scan has brought.
 const ABSENT: u8 = u8::MAX;

@@ -3,7 +3,7 @@
 //! this file, with AVX2 and without, do the same arithmetic: every processor finds the same pixels.
 
 use super::weights::{GROUP, Horizontal, Vertical};
-use crate::twice::twice;
+use crate::simd::{Avx2, twice};
 
 /// Columns that are added up at once.
 pub(super) const STEP: usize = 32;
@@ -38,11 +38,12 @@ twice! {
         out: &mut [u8],
         pitch: usize,
         width: usize,
-    ) -> () = resize_in;
+    ) = resize_in;
 }
 
 #[inline(always)]
-fn resize_in<const WIDE: bool>(
+fn resize_in(
+    avx2: Option<Avx2>,
     job: &Resize<'_>,
     rows: &mut Rows,
     out: &mut [u8],
@@ -59,8 +60,8 @@ fn resize_in<const WIDE: bool>(
     for ((first, weights), line) in job.vertical.rows().zip(out.chunks_mut(pitch)) {
         for (plane, color) in job.planes.iter().zip(colors.iter_mut()) {
             let source = &plane[first * job.stride..];
-            down_in::<WIDE>(source, job.stride, weights, &mut sums[..columns]);
-            along_in::<WIDE>(job.horizontal, sums, color);
+            down_in(avx2, source, job.stride, weights, &mut sums[..columns]);
+            along_in(avx2, job.horizontal, sums, color);
         }
         let [red, green, blue] = colors.each_ref().map(|color| &color[..width]);
         let pixels = line[..width * 3].chunks_exact_mut(3);
@@ -72,13 +73,13 @@ fn resize_in<const WIDE: bool>(
 
 /// Adds up rows, `stride` apart, by their weights.
 #[inline(always)]
-fn down_in<const WIDE: bool>(rows: &[u8], stride: usize, weights: &[u16], sums: &mut [i16]) {
+fn down_in(avx2: Option<Avx2>, rows: &[u8], stride: usize, weights: &[u16], sums: &mut [i16]) {
     if weights.len() > FEW {
         return down_many(rows, stride, weights, sums);
     }
     #[cfg(target_arch = "x86_64")]
-    if WIDE {
-        // SAFETY: only what is compiled for AVX2 is wide.
+    if avx2.is_some() {
+        // SAFETY: an `Avx2` proves that the processor has AVX2.
         return unsafe { avx2::down(rows, stride, weights, sums) };
     }
     down(rows, stride, weights, sums);
@@ -86,10 +87,10 @@ fn down_in<const WIDE: bool>(rows: &[u8], stride: usize, weights: &[u16], sums: 
 
 /// A row's outputs from the sums of its columns.
 #[inline(always)]
-fn along_in<const WIDE: bool>(filter: &Horizontal, sums: &[i16], out: &mut [u8]) {
+fn along_in(avx2: Option<Avx2>, filter: &Horizontal, sums: &[i16], out: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
-    if WIDE {
-        // SAFETY: only what is compiled for AVX2 is wide.
+    if avx2.is_some() {
+        // SAFETY: an `Avx2` proves that the processor has AVX2.
         return unsafe { avx2::along(filter, sums, out) };
     }
     along(filter, sums, out);

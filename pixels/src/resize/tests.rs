@@ -1,10 +1,11 @@
 //! Filters and pixels against Pillow's definition in floating point, and the forms of the code against each other.
 
-use crate::Format;
-
 use super::weights::triangle;
 use super::*;
-use crate::twice::plainly;
+use crate::picture::Format;
+use crate::simd::plainly;
+
+mod oracle;
 
 /// `precompute_coeffs` of Pillow's `Resample.c` for the triangle filter and a box that is the whole line.
 fn reference(n: u32, out: u32) -> Vec<(usize, Vec<f64>)> {

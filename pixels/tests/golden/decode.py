@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden files of the decoder and the resizer, by Pillow 13.0.0.
 
-    python pipeline/tests/golden/decode.py        # writes beside itself
+    python pixels/tests/golden/decode.py          # writes beside itself
 
 For each case: `<case>.jpg` (whatever its content is), and `<case>.rgb` (Pillow's decode) and `<case>.resized.rgb` (Pillow's
 crop + resize of *that decode*), both raw bytes [height, width, 3]. `cases.csv` lists them.

@@ -2,12 +2,12 @@
 //! pixels, in `decode`.
 
 use super::*;
-use crate::twice::plainly;
+use crate::simd::plainly;
 
-fn component(width: usize, height: usize, sample: impl Fn(usize, usize) -> u8) -> Component {
+fn component(width: usize, height: usize, sample: impl Fn(usize, usize) -> u8) -> ComponentSamples {
     let stride = width.next_multiple_of(8);
     let samples = (0..stride * height.next_multiple_of(8)).map(|i| sample(i % stride, i / stride));
-    Component {
+    ComponentSamples {
         samples: samples.collect(),
         stride,
         width,
@@ -72,8 +72,9 @@ fn every_width_and_sampling_comes_to_the_same_in_both_forms() {
             let planes = rgb(&samples, width, height);
             assert_eq!(planes, plainly(|| rgb(&samples, width, height)), "{width}");
             // The last column and the first, by hand.
-            let at = |c: &Component, x: usize, y: usize| i32::from(c.samples[y * c.stride + x]);
-            let chroma = |c: &Component, x: usize, y: usize| -> i32 {
+            let at =
+                |c: &ComponentSamples, x: usize, y: usize| i32::from(c.samples[y * c.stride + x]);
+            let chroma = |c: &ComponentSamples, x: usize, y: usize| -> i32 {
                 if v == 2 && w > 2 {
                     let far = if y.is_multiple_of(2) {
                         (y / 2).saturating_sub(1)

@@ -1,4 +1,5 @@
-//! PNG, GIF and WebP files that are named `.jpg`: real trees have them, and they are kept.
+//! What the `image` crate decodes: progressive, CMYK and other JPEGs that this crate walks but does not decode, and the
+//! PNG, GIF and WebP files that are named `.jpg` in real trees.
 //!
 //! Sixteen bits become eight by their high byte, as in Pillow. Transparent pixels are laid over white. Of an animation
 //! the first frame is taken, on its whole canvas. What each format can tell of a file that is cut: a PNG and a GIF lack
@@ -7,74 +8,45 @@
 use std::error::Error;
 use std::io::{self, Cursor};
 
-use crate::{Format, Refused};
 use image::codecs::gif::GifDecoder;
+use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{ColorType, ImageDecoder, ImageError, Limits};
 
-use super::{DecodeError, Header, Picture, image_broken};
+use super::error::DecodeError;
+use super::header::Header;
+use crate::picture::{Format, Picture};
 
-/// Format and size, by the first bytes; none for a file that is none of the three.
-pub(super) fn header(bytes: &[u8]) -> Result<Option<Header>, DecodeError> {
-    let short = || truncated(format!("the file ends after {} bytes", bytes.len()));
-    let at = |place: usize, n: usize| bytes.get(place..place + n).ok_or_else(short);
-    let little = |place: usize, n: usize| -> Result<u32, DecodeError> {
-        Ok(at(place, n)?
-            .iter()
-            .rev()
-            .fold(0, |value, &byte| value << 8 | u32::from(byte)))
-    };
-    let big = |place: usize| -> Result<u32, DecodeError> {
-        Ok(at(place, 4)?
-            .iter()
-            .fold(0, |value, &byte| value << 8 | u32::from(byte)))
-    };
-    let (format, width, height) = match bytes {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => {
-            if at(12, 4)? != b"IHDR" {
-                return Err(image_broken("a PNG that does not begin with its header"));
-            }
-            (Format::Png, big(16)?, big(20)?)
-        }
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => {
-            (Format::Gif, little(6, 2)?, little(8, 2)?)
-        }
-        [b'R', b'I', b'F', b'F', ..] if bytes.get(8..12) == Some(b"WEBP") => {
-            let said = u64::from(little(4, 4)?) + 8;
-            if (bytes.len() as u64) < said {
-                return Err(truncated(format!(
-                    "the file has {} bytes and says that it has {said}",
-                    bytes.len()
-                )));
-            }
-            let (width, height) = match at(12, 4)? {
-                b"VP8 " => (little(26, 2)? & 0x3fff, little(28, 2)? & 0x3fff),
-                b"VP8L" => {
-                    let packed = little(21, 4)?;
-                    ((packed & 0x3fff) + 1, (packed >> 14 & 0x3fff) + 1)
-                }
-                b"VP8X" => (little(24, 3)? + 1, little(27, 3)? + 1),
-                _ => return Err(image_broken("a WebP that does not begin with an image")),
-            };
-            (Format::Webp, width, height)
-        }
-        _ => return Ok(None),
-    };
-    if width == 0 || height == 0 {
-        return Err(image_broken(format!(
-            "the image is {width} × {height} pixels"
-        )));
+/// Decodes a JPEG into a picture that has room for it. `raw` is a buffer, whatever it holds.
+pub(super) fn read_jpeg(
+    bytes: &[u8],
+    raw: &mut Vec<u8>,
+    picture: &mut Picture,
+) -> Result<(), DecodeError> {
+    let decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(DecodeError::broken)?;
+    if decoder.dimensions() != (picture.width, picture.height) {
+        return Err(DecodeError::broken(
+            "the file holds two frames of different size",
+        ));
     }
-    Ok(Some(Header {
-        format,
-        width,
-        height,
-    }))
+    let color = decoder.color_type();
+    raw.resize(decoder.total_bytes() as usize, 0);
+    decoder.read_image(raw).map_err(DecodeError::broken)?;
+    match color {
+        ColorType::Rgb8 => picture.set_rgb(raw),
+        ColorType::L8 => picture.set_each(raw.iter().map(|&grey| [grey; 3])),
+        other => {
+            return Err(DecodeError::broken(format!(
+                "colour type {other:?} is not supported"
+            )));
+        }
+    }
+    Ok(())
 }
 
-/// Decodes the pixels into a picture that has room for them. `raw` is a buffer, whatever it holds.
-pub(super) fn read(
+/// Decodes a PNG, GIF or WebP into a picture that has room for it. `raw` is a buffer, whatever it holds.
+pub(super) fn read_png_gif_webp(
     bytes: &[u8],
     header: Header,
     raw: &mut Vec<u8>,
@@ -112,7 +84,7 @@ fn read_with(
     picture: &mut Picture,
 ) -> Result<(), DecodeError> {
     if decoder.dimensions() != (header.width, header.height) {
-        return Err(image_broken("the file states two sizes"));
+        return Err(DecodeError::broken("the file states two sizes"));
     }
     let color = decoder.color_type();
     // Zeros, since a decoder may leave a pixel alone: nothing of the last image must shine through.
@@ -127,7 +99,7 @@ fn to_rgb(color: ColorType, raw: &[u8], picture: &mut Picture) -> Result<(), Dec
     let channels = usize::from(color.channel_count());
     let width = usize::from(color.bytes_per_pixel()) / channels;
     if !(1..=2).contains(&width) {
-        return Err(image_broken(format!(
+        return Err(DecodeError::broken(format!(
             "colour type {color:?} is not supported"
         )));
     }
@@ -150,13 +122,6 @@ fn to_rgb(color: ColorType, raw: &[u8], picture: &mut Picture) -> Result<(), Dec
     Ok(())
 }
 
-fn truncated(detail: String) -> DecodeError {
-    DecodeError {
-        reason: Refused::Truncated,
-        detail,
-    }
-}
-
 /// Tells a file that ends too early from one that is wrong. The libraries have no common way to say so.
 fn refusal(error: ImageError) -> DecodeError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
@@ -169,9 +134,9 @@ fn refusal(error: ImageError) -> DecodeError {
                 .iter()
                 .any(|word| said.contains(word))
         {
-            return truncated(error.to_string());
+            return DecodeError::truncated(error);
         }
         cause = found.source();
     }
-    image_broken(error)
+    DecodeError::broken(error)
 }

@@ -1,13 +1,36 @@
 //! Decoded pixels, a plane for each colour: what is done next, resizing, treats the colours one by one.
 
-use crate::Format;
-
-use crate::jpeg::Samples;
+/// How an image file is coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// JPEG in colour.
+    #[default]
+    Jpeg,
+    /// JPEG of one component.
+    JpegGrey,
+    /// JPEG of four components: CMYK or YCCK.
+    JpegCmyk,
+    /// PNG of any depth.
+    Png,
+    /// GIF, of which the first frame is taken.
+    Gif,
+    /// WebP; of an animation the first frame is taken.
+    Webp,
+}
 
 /// Bytes behind the last plane: whoever reads a row in whole steps may read so far beyond its end.
 const BEYOND: usize = 32;
 
-/// A decoded image.
+/// A decoded image: eight bits each of red, green and blue, in planes.
+///
+/// ```
+/// use logodex_pixels::{Format, Picture};
+///
+/// let picture = Picture::from_rgb(Format::Png, 2, 1, &[255, 0, 0, 10, 20, 30]);
+/// assert_eq!(picture.plane(0), [255, 10]);
+/// assert_eq!(picture.row(0).last(), Some([10, 20, 30]));
+/// assert_eq!(picture.to_rgb(), [255, 0, 0, 10, 20, 30]);
+/// ```
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Picture {
     /// How the file was coded.
@@ -33,7 +56,7 @@ impl Picture {
     }
 
     /// Makes room for another picture. What its pixels hold is not said.
-    pub(super) fn reset(&mut self, format: Format, width: u32, height: u32) {
+    pub(crate) fn reset(&mut self, format: Format, width: u32, height: u32) {
         (self.format, self.width, self.height) = (format, width, height);
         self.planes.resize(self.pixels() * 3 + BEYOND, 0);
         let beyond = self.planes.len() - BEYOND;
@@ -41,7 +64,7 @@ impl Picture {
     }
 
     /// Takes `[height, width, 3]`.
-    pub(super) fn set_rgb(&mut self, rgb: &[u8]) {
+    pub(crate) fn set_rgb(&mut self, rgb: &[u8]) {
         assert_eq!(rgb.len(), self.pixels() * 3);
         self.set_each(
             rgb.chunks_exact(3)
@@ -50,7 +73,7 @@ impl Picture {
     }
 
     /// Takes the pixels one by one.
-    pub(super) fn set_each(&mut self, pixels: impl Iterator<Item = [u8; 3]>) {
+    pub(crate) fn set_each(&mut self, pixels: impl Iterator<Item = [u8; 3]>) {
         let [red, green, blue] = self.planes_mut();
         let places = red.iter_mut().zip(green).zip(blue);
         for (((red, green), blue), pixel) in places.zip(pixels) {
@@ -58,13 +81,8 @@ impl Picture {
         }
     }
 
-    /// Takes the samples of a JPEG.
-    pub(super) fn set_samples(&mut self, samples: &Samples) {
-        let width = self.width as usize;
-        samples.to_rgb(width, self.planes_mut());
-    }
-
-    fn planes_mut(&mut self) -> [&mut [u8]; 3] {
+    /// Red, green and blue, `[height, width]` each.
+    pub(crate) fn planes_mut(&mut self) -> [&mut [u8]; 3] {
         let pixels = self.pixels();
         let (red, rest) = self.planes.split_at_mut(pixels);
         let (green, rest) = rest.split_at_mut(pixels);
@@ -114,7 +132,7 @@ impl Picture {
 
     /// Bytes held.
     #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.planes.capacity()
     }
 }

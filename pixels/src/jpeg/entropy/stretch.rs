@@ -1,18 +1,18 @@
 //! A stretch of entropy-coded data, read block by block (annex F of T.81): here codes are read and nothing is transformed.
 
-use super::markers::PADDING;
 use super::pair::Pair;
-use super::{Defect, broken};
-use crate::twice::twice;
+use crate::jpeg::defect::{Defect, broken};
+use crate::jpeg::markers::PADDING;
+use crate::simd::{Avx2, twice};
 
 /// One block of a coding unit: its tables, and whether its DC coefficient is wanted.
-pub(super) struct Block<'a> {
-    pub(super) pair: &'a Pair,
-    pub(super) wanted: bool,
+pub(in crate::jpeg) struct Block<'a> {
+    pub(in crate::jpeg) pair: &'a Pair,
+    pub(in crate::jpeg) wanted: bool,
 }
 
 /// Entropy-coded data, read from the first bit on.
-pub(super) struct Reader<'a> {
+pub(in crate::jpeg) struct Reader<'a> {
     /// The data and [`PADDING`] zeros.
     padded: &'a [u8],
     /// Where the next byte to fetch lies.
@@ -24,7 +24,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     #[inline(always)]
-    pub(super) fn new(padded: &'a [u8]) -> Self {
+    pub(in crate::jpeg) fn new(padded: &'a [u8]) -> Self {
         Self {
             padded,
             at: 0,
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
 
     /// Reads a block's DC difference. None where the data end within it.
     #[inline(always)]
-    pub(super) fn first(&mut self, pair: &Pair) -> Result<Option<(i32, bool)>, Defect> {
+    pub(in crate::jpeg) fn first(&mut self, pair: &Pair) -> Result<Option<(i32, bool)>, Defect> {
         self.refill();
         let code = match pair.first(self.window) {
             Some(code) => code,
@@ -72,7 +72,7 @@ impl<'a> Reader<'a> {
     /// Reads an AC value. `k` is the position after the one read last, and becomes that after this one; an end of block
     /// counts as a value of zero. None where the data end within it, else the value and whether the block ends.
     #[inline(always)]
-    pub(super) fn rest(
+    pub(in crate::jpeg) fn rest(
         &mut self,
         pair: &Pair,
         k: &mut usize,
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
 
     /// Whether a block is there whole, whose last value was before position `k`.
     #[inline(always)]
-    pub(super) fn is_whole(&self, k: usize) -> Result<bool, Defect> {
+    pub(in crate::jpeg) fn is_whole(&self, k: usize) -> Result<bool, Defect> {
         if self.passed() > self.bits() {
             return Ok(false);
         }
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
 twice! {
     /// Walks at most `units` units of these blocks, and returns how many are there whole. The DC coefficients of the wanted
     /// blocks, not dequantised, are appended to `means` in the order of the file.
-    pub(super) fn walk_stretch(
+    pub(in crate::jpeg) fn walk_stretch(
         blocks: &[Block<'_>],
         units: usize,
         padded: &[u8],
@@ -143,7 +143,8 @@ twice! {
 }
 
 #[inline(always)]
-fn walk_stretch_in<const WIDE: bool>(
+fn walk_stretch_in(
+    _: Option<Avx2>,
     blocks: &[Block<'_>],
     units: usize,
     padded: &[u8],

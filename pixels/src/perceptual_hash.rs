@@ -5,8 +5,8 @@
 
 use std::sync::LazyLock;
 
-use crate::decode::Picture;
-use crate::jpeg::Eighth;
+use crate::dc_image::DcImage;
+use crate::picture::Picture;
 
 /// Side of the square that is transformed.
 const SIDE: usize = 32;
@@ -15,8 +15,35 @@ const KEPT: usize = 8;
 /// Fixed-point one.
 const ONE: f64 = 16384.0;
 
-/// The perceptual hash of a picture.
-pub fn phash(picture: &Eighth) -> u64 {
+/// The perceptual hash of a picture. See [`crate::look`], which finds that of a file without decoding it where it can.
+///
+/// The number of bits in which two hashes differ tells how much two pictures differ: 0 to 3 where they look the same,
+/// about 32 where they have nothing in common.
+///
+/// ```
+/// use logodex_pixels::{Format, Picture, phash};
+///
+/// // A disc on a background, at some brightness.
+/// let disc = |side: u32, light: u8| {
+///     let pixel = |i: u32| {
+///         let [x, y] = [i % side, i / side].map(|at| f64::from(at) / f64::from(side) - 0.4);
+///         if x.hypot(y) < 0.3 { [light; 3] } else { [20, 40, 60] }
+///     };
+///     let rgb: Vec<u8> = (0..side * side).flat_map(pixel).collect();
+///     Picture::from_rgb(Format::Png, side, side, &rgb)
+/// };
+/// let differing = |a: &Picture, b: &Picture| (phash(a) ^ phash(b)).count_ones();
+/// assert!(differing(&disc(320, 200), &disc(480, 250)) <= 3);
+/// let flipped: Vec<u8> = disc(320, 200).to_rgb().into_iter().rev().collect();
+/// let flipped = Picture::from_rgb(Format::Png, 320, 320, &flipped);
+/// assert!(differing(&disc(320, 200), &flipped) > 16);
+/// ```
+pub fn phash(picture: &Picture) -> u64 {
+    of_dc_image(&DcImage::of(picture))
+}
+
+/// The perceptual hash of a picture of which a mean per block is known.
+pub(crate) fn of_dc_image(picture: &DcImage) -> u64 {
     let square = shrink(picture);
     let cosines = &*COSINES;
     // Rows, then columns; only the frequencies that are kept. 32 values of at most 2^26 times 2^14: no overflow in i64.
@@ -40,30 +67,6 @@ pub fn phash(picture: &Eighth) -> u64 {
     frequencies.iter().enumerate().map(bit).sum()
 }
 
-/// A decoded picture at an eighth of its size, as the DC coefficients of a JPEG would give it: a mean of luma (ITU-R
-/// BT.601, as JFIF has it) per block of 8 × 8 pixels.
-pub fn eighth(picture: &Picture) -> Eighth {
-    let (width, height) = (picture.width as usize, picture.height as usize);
-    let (across, down) = (width.div_ceil(8), height.div_ceil(8));
-    let mut sums = vec![0u32; across * down];
-    for y in 0..height {
-        for (x, rgb) in picture.row(y).enumerate() {
-            let [r, g, b] = rgb.map(u32::from);
-            sums[y / 8 * across + x / 8] += (299 * r + 587 * g + 114 * b) / 100;
-        }
-    }
-    let count = |i: usize| {
-        let (x, y) = (i % across * 8, i / across * 8);
-        ((width - x).min(8) * (height - y).min(8)) as u32
-    };
-    let means = (0..sums.len()).map(|i| (sums[i] / count(i)) as i32);
-    Eighth {
-        width: across,
-        height: down,
-        means: means.collect(),
-    }
-}
-
 /// DCT-II cosines, `[frequency][position]`, fixed point.
 static COSINES: LazyLock<[[i64; SIDE]; KEPT]> = LazyLock::new(|| {
     std::array::from_fn(|k| {
@@ -75,7 +78,7 @@ static COSINES: LazyLock<[[i64; SIDE]; KEPT]> = LazyLock::new(|| {
 });
 
 /// The means over the cells of a 32 × 32 grid laid over the picture, times 256.
-fn shrink(picture: &Eighth) -> Vec<i64> {
+fn shrink(picture: &DcImage) -> Vec<i64> {
     let across = overlaps(picture.width);
     let down = overlaps(picture.height);
     let mut lines = vec![0i64; picture.height * SIDE];
@@ -118,11 +121,10 @@ fn overlaps(n: usize) -> Vec<Vec<(usize, i64)>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::Format;
-
     use super::*;
     use crate::decode::decode;
     use crate::jpeg;
+    use crate::picture::Format;
 
     fn golden(name: &str) -> Vec<u8> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/");
@@ -138,19 +140,20 @@ mod tests {
             "grey.jpg",
         ] {
             let bytes = golden(name);
-            let walked = jpeg::walk(&bytes).unwrap().eighth.unwrap();
-            let decoded = eighth(&decode(&bytes).unwrap());
+            let walked = jpeg::walk(&bytes).unwrap().dc_image.unwrap();
+            let picture = decode(&bytes).unwrap();
+            let decoded = DcImage::of(&picture);
             assert_eq!(
                 (walked.width, walked.height),
                 (decoded.width, decoded.height),
                 "{name}"
             );
-            let distance = (phash(&walked) ^ phash(&decoded)).count_ones();
+            let distance = (of_dc_image(&walked) ^ phash(&picture)).count_ones();
             // The blocks at the right and lower edges hold padding, which counts for much in so small a picture.
             assert!(distance <= 4, "{name}: {distance} bits differ");
         }
         let progressive = jpeg::walk(&golden("progressive.jpg")).unwrap();
-        assert_eq!(progressive.eighth, None);
+        assert_eq!(progressive.dc_image, None);
     }
 
     #[test]
@@ -162,7 +165,7 @@ mod tests {
             };
             let at = |i: usize| i as f64 / side as f64;
             let means = (0..side * side).map(|i| value(at(i % side), at(i / side)));
-            phash(&Eighth {
+            of_dc_image(&DcImage {
                 width: side,
                 height: side,
                 means: means.collect(),
@@ -175,13 +178,13 @@ mod tests {
 
     #[test]
     fn one_block_and_a_flat_picture_have_a_hash() {
-        let flat = |width: usize, height: usize| Eighth {
+        let flat = |width: usize, height: usize| DcImage {
             width,
             height,
             means: vec![7; width * height],
         };
-        assert_eq!(phash(&flat(1, 1)), phash(&flat(200, 3)));
+        assert_eq!(of_dc_image(&flat(1, 1)), of_dc_image(&flat(200, 3)));
         let tiny = Picture::from_rgb(Format::Png, 1, 1, &[9, 9, 9]);
-        assert_eq!(eighth(&tiny).means.len(), 1);
+        assert_eq!(DcImage::of(&tiny).means.len(), 1);
     }
 }

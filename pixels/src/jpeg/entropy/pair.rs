@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::huffman::{FAST, Huffman};
-use super::{Defect, broken};
+use crate::jpeg::defect::{Defect, broken};
 
 /// A code, the value behind it, and perhaps the end of the block behind that.
 ///
@@ -90,7 +90,7 @@ fn extend(window: u64, size: usize) -> i32 {
 }
 
 /// The tables of a component.
-pub(super) struct Pair {
+pub(in crate::jpeg) struct Pair {
     dc: Huffman,
     ac: Huffman,
     /// By the next [`FAST`] bits.

@@ -1,7 +1,7 @@
 //! What one look finds, against reading a code, then its bits, then the next code.
 
-use super::super::huffman::Tables;
 use super::super::stretch::Reader;
+use super::super::tables::Tables;
 use super::*;
 
 /// Tables with codes of all lengths: long ones are open, short ones known with the end of the block.
