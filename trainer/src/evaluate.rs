@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use logodex_schemas::dataset::{BoxRow, Region};
 use logodex_schemas::split::Fold;
 
-use crate::embed::{embed_fold, open_network};
 use crate::run::Which;
+use crate::train::embed::{embed_fold, open_network};
 use logodex_dataset::dataset::{Dataset, Split};
 use logodex_evaluation::judge::floors::{self, COLOUR_HISTOGRAM};
 use logodex_evaluation::judge::map::{MAX_BRANDS, MIN_BRANDS, Mapped};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use logodex_schemas::train::{DeviceChoice, Residency};
 
-use super::check::Findings;
+use super::findings::Findings;
 
 /// Losses of two runs on CUDA may differ by this much, relative.
 const DRIFT: f64 = 0.02;

@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod check;
+mod findings;
 mod fits;
 mod markdown;
 mod parity;

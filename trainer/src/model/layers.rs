@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use rand::Rng;
 use tch::{Device, Kind, Tensor};
 
-use super::{Group, Parameter};
+use super::parameter::{Group, Parameter};
 use crate::torch;
 use logodex_schemas::random::stream;
 

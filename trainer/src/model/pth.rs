@@ -4,6 +4,7 @@
 //! each storage's numbers. In Python, reading one runs a program. Here the pickle can describe tensors and do nothing else
 //! ([`pickle`]), and no description is believed before its storage was measured.
 
+mod description;
 mod pickle;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tch::Tensor;
 use zip::{CompressionMethod, ZipArchive};
 
-use pickle::{Description, Storage};
+use description::{Description, Storage};
 
 const ZIP: &[u8] = b"PK\x03\x04";
 /// A pickle of protocol 2 that begins with torch's magic number: `torch.save` before 1.6.

@@ -1,0 +1,9 @@
+//! The form of most rules.
+
+/// `ok` is judged by the caller; a value that is no finite number never is.
+pub(super) fn require(key: &str, value: f64, ok: bool, rule: &str) -> Result<(), String> {
+    match ok && value.is_finite() {
+        true => Ok(()),
+        false => Err(format!("{key} = {value} must be {rule}")),
+    }
+}
