@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use logodex_dataset::dataset::Dataset;
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::data::batch::images_per_epoch;
 use crate::run;
@@ -236,7 +237,7 @@ const STOPPED: &str = "stopped; the same command continues where it was";
 
 /// Why a run ended badly. One that a person stopped stops the sweep.
 fn failure(status: ExitStatus) -> Result<Option<String>> {
-    let by_a_person = [libc::SIGINT, libc::SIGTERM];
+    let by_a_person = [SIGINT, SIGTERM];
     let signal = status.signal().or(status.code().map(|code| code - 128));
     if signal.is_some_and(|signal| by_a_person.contains(&signal)) {
         bail!(STOPPED);

@@ -1,16 +1,11 @@
 //! Ctrl-C and the SIGTERM of a scheduler: noted once, so that the loop can finish its step and write a checkpoint. A second
 //! one ends the process as usual.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use libc::{SIGINT, SIGTERM, c_int, sigaction};
-
-/// A handler can reach nothing but what is static.
-static RECEIVED: AtomicI32 = AtomicI32::new(0);
-
-extern "C" fn note(signal: c_int) {
-    RECEIVED.store(signal, Ordering::SeqCst);
-}
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 /// Training ended on a signal, with a checkpoint: not an error, but the caller has to stop too. Exit code 128 + signal.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +15,7 @@ extern "C" fn note(signal: c_int) {
 )]
 pub struct Interrupted {
     /// SIGINT (2) or SIGTERM (15).
-    pub signal: c_int,
+    pub signal: i32,
     /// Optimiser steps done.
     pub step: u64,
 }
@@ -28,53 +23,65 @@ pub struct Interrupted {
 /// While it lives, the first SIGINT and the first SIGTERM are noted instead of ending the process.
 #[derive(Debug)]
 pub struct Interrupts {
-    before: Vec<(c_int, sigaction)>,
+    flags: &'static Flags,
+}
+
+/// What the handlers see. They are set once and stay, so that afterwards it is a flag that lets a signal end the process.
+#[derive(Debug, Default)]
+struct Flags {
+    /// The signal that came last, 0 for none.
+    received: Arc<AtomicUsize>,
+    /// Of each signal, whether the next one ends the process.
+    ends: [Arc<AtomicBool>; 2],
+}
+
+impl Flags {
+    fn install() -> std::io::Result<Self> {
+        let flags = Self::default();
+        for (signal, ends) in [SIGINT, SIGTERM].into_iter().zip(&flags.ends) {
+            // In this order: the first signal finds its flag not set yet, and sets it for the second.
+            flag::register_conditional_default(signal, Arc::clone(ends))?;
+            flag::register(signal, Arc::clone(ends))?;
+            flag::register_usize(signal, Arc::clone(&flags.received), signal as usize)?;
+        }
+        Ok(flags)
+    }
+
+    fn set_ends(&self, value: bool) {
+        self.ends
+            .iter()
+            .for_each(|ends| ends.store(value, Ordering::SeqCst));
+    }
 }
 
 impl Interrupts {
     /// Begins to listen.
+    ///
+    /// # Panics
+    /// If the system refuses handlers for these two signals, which it does for SIGKILL and its like only.
     pub fn listen() -> Self {
-        RECEIVED.store(0, Ordering::SeqCst);
-        let before = [SIGINT, SIGTERM].into_iter().map(|signal| {
-            // SAFETY: an all-zero sigaction is a valid value of this plain C struct.
-            let mut action: sigaction = unsafe { std::mem::zeroed() };
-            action.sa_sigaction = note as extern "C" fn(c_int) as usize;
-            // The disposition falls back to the default with the first signal: a second one kills.
-            action.sa_flags = libc::SA_RESTART | libc::SA_RESETHAND;
-            (signal, exchange(signal, &action))
-        });
-        Self {
-            before: before.collect(),
-        }
+        static FLAGS: OnceLock<Flags> = OnceLock::new();
+        let flags = FLAGS.get_or_init(|| Flags::install().expect("both may be handled"));
+        flags.received.store(0, Ordering::SeqCst);
+        flags.set_ends(false);
+        Self { flags }
     }
 
     /// The signal that came, if one did.
-    pub fn received(&self) -> Option<c_int> {
-        Some(RECEIVED.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+    pub fn received(&self) -> Option<i32> {
+        let signal = self.flags.received.load(Ordering::SeqCst) as i32;
+        Some(signal).filter(|signal| *signal != 0)
     }
 }
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        for (signal, action) in &self.before {
-            exchange(*signal, action);
-        }
-    }
-}
-
-/// Sets what a signal does; returns what it did before.
-fn exchange(signal: c_int, action: &sigaction) -> sigaction {
-    // SAFETY: an all-zero sigaction is valid; both pointers are to live values, and `note`, the only handler that is ever
-    // set here, does nothing but store to an atomic.
-    unsafe {
-        let mut before: sigaction = std::mem::zeroed();
-        sigaction(signal, action, &mut before);
-        before
+        self.flags.set_ends(true);
     }
 }
 
 /// The signal as people call it.
-pub fn name(signal: c_int) -> &'static str {
+pub fn name(signal: i32) -> &'static str {
     match signal {
         SIGINT => "Ctrl-C (SIGINT)",
         _ => "SIGTERM",
@@ -83,30 +90,45 @@ pub fn name(signal: c_int) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    use signal_hook::low_level::raise;
+
     use super::*;
 
-    fn does(signal: c_int) -> usize {
-        // SAFETY: a null action only asks; the other pointer is to a live value.
-        unsafe {
-            let mut now: sigaction = std::mem::zeroed();
-            sigaction(signal, std::ptr::null(), &mut now);
-            now.sa_sigaction
-        }
-    }
-
     #[test]
-    fn the_first_signal_is_noted_the_second_would_kill_and_all_is_as_before_afterwards() {
-        let before = does(SIGTERM);
-        {
+    fn the_first_signal_is_noted_the_second_kills_and_all_is_as_before_afterwards() {
+        const CHILD: &str = "LOGODEX_TEST_SIGNALS";
+        const NAME: &str = "run::interrupt::tests::the_first_signal_is_noted_the_second_kills_and_all_is_as_before_afterwards";
+        let child = std::env::var(CHILD).unwrap_or_default();
+        for signal in [SIGTERM, SIGINT] {
             let interrupts = Interrupts::listen();
-            assert_eq!(interrupts.received(), None);
-            assert_ne!(does(SIGTERM), libc::SIG_DFL);
-            // SAFETY: the handler is in place.
-            unsafe { libc::raise(SIGTERM) };
-            assert_eq!(interrupts.received(), Some(SIGTERM));
-            assert_eq!(does(SIGTERM), libc::SIG_DFL, "the next one kills");
+            assert_eq!(interrupts.received(), None, "an earlier one is forgotten");
+            raise(signal).expect("raised");
+            assert_eq!(interrupts.received(), Some(signal));
+            if child == "while listening" {
+                println!("noted");
+                raise(signal).expect("raised");
+            }
         }
-        assert_eq!(does(SIGTERM), before);
-        assert_eq!(Interrupts::listen().received(), None, "it is forgotten");
+        if child == "afterwards" {
+            println!("noted");
+            raise(SIGTERM).expect("raised");
+        }
+        if !child.is_empty() {
+            return;
+        }
+        // What kills, kills a process of its own.
+        for child in ["while listening", "afterwards"] {
+            let output = Command::new(std::env::current_exe().expect("this program"))
+                .args(["--exact", NAME, "--nocapture"])
+                .env(CHILD, child)
+                .output()
+                .expect("it runs");
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(said.matches("noted\n").count(), 1, "{child}: {said}");
+            assert_eq!(output.status.signal(), Some(SIGTERM), "{child}: {said}");
+        }
     }
 }
