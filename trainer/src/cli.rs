@@ -103,7 +103,8 @@ enum Command {
         after_help = "Example:\n  logodex-train report --out runs/report runs/dataset runs/contrastive runs/baseline_features"
     )]
     Report {
-        /// Directory for report.html, report.md, tables.tex, figures/ (SVG and PNG), evaluation.csv and comparisons.csv.
+        /// Directory for report.html, report.md, tables.tex, figures/ (SVG and PNG), evaluation.csv and
+        /// comparisons.csv.
         #[arg(long)]
         out: PathBuf,
         /// Directories that `logodex-train evaluate` wrote, and at most one that `logodex-data stats` wrote.
@@ -171,8 +172,8 @@ fn print_or_leave(text: &str) -> Result<()> {
     }
 }
 
-/// 2 for a slip in what was typed or configured, 5 for a corrupt dataset, 128 + signal for an interrupted training, 1 for
-/// anything else.
+/// 2 for a slip in what was typed or configured, 5 for a corrupt dataset, 128 + signal for an interrupted training, 1
+/// for anything else.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let is = |cause: &(dyn std::error::Error + 'static)| {
         if cause.is::<WeightsError>() {

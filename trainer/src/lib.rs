@@ -1,9 +1,9 @@
 //! The trainer: from a dataset directory to a run directory, and from a run to embeddings.
 //!
-//! The computing half, [`torch`] (what libtorch offers beyond tch), [`model`], [`loss`], [`optim`] and [`augment`], knows
-//! nothing of datasets, runs or files other than weights. The other half brings [`data`] to it, drives it ([`train`]) as
-//! [`config`] asks, keeps what comes of it ([`run`], [`monitor`]), and compares runs ([`experiments`]) and devices
-//! ([`device`]).
+//! The computing half, [`torch`] (what libtorch offers beyond tch), [`model`], [`loss`], [`optim`] and [`augment`],
+//! knows nothing of datasets, runs or files other than weights. The other half brings [`data`] to it, drives it
+//! ([`train`]) as [`config`] asks, keeps what comes of it ([`run`], [`monitor`]), and compares runs ([`experiments`])
+//! and devices ([`device`]).
 
 pub mod augment;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! `logodex-train config`: what can be configured, and what a configuration comes to.
+//! `logodex-train config`: explains what can be configured, and what a configuration comes to.
 
 use std::fmt::Write;
 use std::path::Path;

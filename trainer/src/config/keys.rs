@@ -1,4 +1,4 @@
-//! The keys of a configuration, read from the JSON Schema of its type: the one source of what `config --explain` prints
+//! Reads the keys of a configuration from the JSON Schema of its type: the one source of what `config --explain` prints
 //! and of what a misspelt key is told. Nothing about a key is written down a second time.
 
 use serde_json::Value;

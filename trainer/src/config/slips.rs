@@ -1,12 +1,14 @@
-//! Slips in the names of a configuration: unknown and missing keys and words that are no choice, each with its line and
-//! with what was probably meant. serde stops at the first, and of a table that is chosen by `kind` it knows no lines.
+//! Finds slips in the names of a configuration: unknown and missing keys and words that are no choice, each with its
+//! line and with what was probably meant. serde stops at the first, and of a table that is chosen by `kind` it knows no
+//! lines.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{Default, Key, Table, join, last, nearest, tables};
 
-/// Every slip in the names of `text`, in the order of the file; none where it is no TOML, which the parser tells better.
+/// Every slip in the names of `text`, in the order of the file; none where it is no TOML, which the parser tells
+/// better.
 pub fn slips(text: &str) -> Vec<String> {
     let Ok(document) = DeTable::parse(text) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! An epoch's batches, planned before a picture is read: which rows, in which order, with which targets.
+//! Plans an epoch's batches before a picture is read: which rows, in which order, with which targets.
 
 use logodex_dataset::dataset::{Dataset, Split};
 use logodex_program::Failure;

@@ -37,8 +37,8 @@ pub enum Source<'a> {
 pub struct Batch {
     /// What was planned.
     pub plan: BatchPlan,
-    /// u8 `[rows, side, side, 3]` on the device. On a CPU its memory is filled anew once the batch is dropped, so nothing
-    /// may keep a view of it for longer.
+    /// u8 `[rows, side, side, 3]` on the device. On a CPU its memory is filled anew once the batch is dropped, so
+    /// nothing may keep a view of it for longer.
     pub images_nhwc: Tensor,
     _lease: Option<Lease>,
 }

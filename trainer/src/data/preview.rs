@@ -1,4 +1,4 @@
-//! `logodex-train preview`: a sheet of what the network will see, drawn by the very functions that training calls.
+//! `logodex-train preview`: draws a sheet of what the network will see, by the very functions that training calls.
 
 mod canvas;
 

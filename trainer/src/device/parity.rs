@@ -1,4 +1,4 @@
-//! The device's arithmetic against the CPU's in fp32: from the same weights and pictures, the forward pass, the
+//! Checks the device's arithmetic against the CPU's in fp32: from the same weights and pictures, the forward pass, the
 //! gradients, BatchNorm's statistics, every loss, the optimisers and the augmentation.
 //!
 //! Distances are ‖x − reference‖ / ‖reference‖ in fp64. Bounds leave room for another order of summation and no more:

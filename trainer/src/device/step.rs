@@ -58,7 +58,8 @@ impl Workload {
         })
     }
 
-    /// Forward, loss, backward, optimiser; returns the loss. `images`: `[2 × B, 3, S, S]`, normalised; `targets`: `[B]`.
+    /// Forward, loss, backward, optimiser; returns the loss. `images`: `[2 × B, 3, S, S]`, normalised; `targets`:
+    /// `[B]`.
     pub(super) fn step(&mut self, images: &Tensor, targets: &Tensor) -> f64 {
         let Self {
             config,

@@ -1,7 +1,8 @@
-//! `logodex-train curve`: how well runs rank unseen brands against the images that they have learnt from.
+//! `logodex-train curve`: measures how well runs rank unseen brands against the images that they have learnt from.
 //!
-//! Epochs of different samplers are not the same work (a triplet is three pictures, a pair two), so methods are compared
-//! by pictures through the network. Every checkpoint that a run kept (`checkpoint.every_epochs = 1`) is a point.
+//! Epochs of different samplers are not the same work (a triplet is three pictures, a pair two), so methods are
+//! compared by pictures through the network. Every checkpoint that a run kept (`checkpoint.every_epochs = 1`) is a
+//! point. (The curves of one run over its epochs are `logodex_evaluation::curves`.)
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -84,7 +85,7 @@ pub fn learning_per_image_command(args: &LearningPerImageArgs) -> Result<()> {
     };
     let mut curves: Vec<Vec<Point>> = Vec::new();
     for dir in &args.runs {
-        let curve = curve(dir, &dataset, &split, region, args)?;
+        let curve = kept_checkpoints(dir, &dataset, &split, region, args)?;
         if curves.iter().any(|other| other[0].run == curve[0].run) {
             return Err(Failure::Usage(format!(
                 "{}: a second run in a folder named {:?}",
@@ -114,7 +115,7 @@ pub fn learning_per_image_command(args: &LearningPerImageArgs) -> Result<()> {
 }
 
 /// The points of a run, by epochs; at least one.
-fn curve(
+fn kept_checkpoints(
     dir: &Path,
     dataset: &Dataset,
     split: &Split,

@@ -1,4 +1,4 @@
-//! `logodex-train sweep`: several runs one after another, and one table to compare them by.
+//! `logodex-train sweep`: trains several runs one after another, and writes one table to compare them by.
 //!
 //! Each run is the program itself, started anew: what it does is what `logodex-train fit` would do alone, and one that
 //! fails, of whatever, takes no other with it.

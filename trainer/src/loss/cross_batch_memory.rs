@@ -1,5 +1,6 @@
-//! Cross-batch memory (Wang et al. 2020, "Cross-Batch CrossBatchMemory for Embedding Learning"): embeddings of past batches as
-//! further references of a pair loss. Features drift slowly once training has settled, so old ones still tell.
+//! Remembers embeddings of past batches as further references of a pair loss: cross-batch memory (Wang et al. 2020,
+//! "Cross-Batch Memory for Embedding Learning"). Features drift slowly once training has settled, so old ones still
+//! tell.
 
 use std::collections::BTreeMap;
 
@@ -46,8 +47,8 @@ impl CrossBatchMemory {
         }
     }
 
-    /// Takes in a batch, `[B, D]` and `[B]`, over the oldest; once `step` steps have come to the start, returns all that is
-    /// there. The batch is at most as large as the memory.
+    /// Takes in a batch, `[B, D]` and `[B]`, over the oldest; once `step` steps have come to the start, returns all
+    /// that is there. The batch is at most as large as the memory.
     pub fn remember(
         &mut self,
         embeddings: &Tensor,

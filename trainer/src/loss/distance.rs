@@ -1,4 +1,4 @@
-//! How embeddings are compared: distances and cosines, row by row or of every row with every reference.
+//! Compares embeddings: distances and cosines, row by row or of every row with every reference.
 
 use tch::{Kind, Tensor};
 

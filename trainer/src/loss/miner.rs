@@ -1,10 +1,10 @@
 //! Selects the pairs or triplets of a labelled batch that a loss sees: nothing here is recorded by autograd.
 //!
-//! Embeddings are anchors `[B, D]`; references `[R, D]` are the batch itself or the cross-batch memory. A reference is a
-//! positive of an anchor when it has its label and is not the anchor itself, a negative when it has another. Two pictures
-//! cut from one photograph are positives like any two of a brand: the P×K sampler keeps them out of one batch where the
-//! brand has photographs enough, the cross-batch memory does not. Memory is O(B·R) for every miner: triplets are not all
-//! in memory at once but walked a piece at a time.
+//! Embeddings are anchors `[B, D]`; references `[R, D]` are the batch itself or the cross-batch memory. A reference is
+//! a positive of an anchor when it has its label and is not the anchor itself, a negative when it has another. Two
+//! pictures cut from one photograph are positives like any two of a brand: the P×K sampler keeps them out of one batch
+//! where the brand has photographs enough, the cross-batch memory does not. Memory is O(B·R) for every miner: triplets
+//! are not all in memory at once but walked a piece at a time.
 
 use logodex_schemas::random::stream;
 use logodex_schemas::train::MinerConfig;
@@ -37,12 +37,12 @@ impl Labels<'_> {
     }
 }
 
-/// Selects by `config`, for embeddings of `dim` numbers; `measured` gives the measure that the miner asks for, `[B, R]`.
-/// `seed` and `number` (of the batch in the run) decide what is drawn. Ties go to the first reference.
+/// Selects by `config`, for embeddings of `dim` numbers; `measured` gives the measure that the miner asks for, `[B,
+/// R]`. `seed` and `number` (of the batch in the run) decide what is drawn. Ties go to the first reference.
 ///
 /// Equal to pytorch-metric-learning 2.9.0's miners of these names (`semi_hard` is its
-/// `TripletMarginMiner(type_of_triplets="semihard")`) with embeddings as they are, not normalised anew, for the two that
-/// measure Euclidean distances.
+/// `TripletMarginMiner(type_of_triplets="semihard")`) with embeddings as they are, not normalised anew, for the two
+/// that measure Euclidean distances.
 pub fn mine(
     config: &MinerConfig,
     measured: impl FnOnce(Measure) -> Tensor,
@@ -120,9 +120,9 @@ fn multi_similarity(
     }
 }
 
-/// Probabilities `[B, R]` of each reference to be drawn as an anchor's negative: the inverse density of distances on the
-/// unit sphere in `dim` dimensions, q(d)⁻¹ = d^(2 − D) · (1 − d²/4)^((3 − D)/2) (Wu et al. 2017), with d at least `cutoff`
-/// and 0 from `nonzero_loss_cutoff` on. A row without any such negative is 0.
+/// Probabilities `[B, R]` of each reference to be drawn as an anchor's negative: the inverse density of distances on
+/// the unit sphere in `dim` dimensions, q(d)⁻¹ = d^(2 − D) · (1 − d²/4)^((3 − D)/2) (Wu et al. 2017), with d at least
+/// `cutoff` and 0 from `nonzero_loss_cutoff` on. A row without any such negative is 0.
 pub fn distance_weights(
     distance: &Tensor,
     negative: &Tensor,

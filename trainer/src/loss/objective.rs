@@ -1,5 +1,5 @@
-//! Chooses the loss that a configuration asks for, and keeps what that loss needs besides embeddings: trained class weights
-//! and the cross-batch memory.
+//! Chooses the loss that a configuration asks for, and keeps what that loss needs besides embeddings: trained class
+//! weights and the cross-batch memory.
 
 use logodex_schemas::random::derive;
 use logodex_schemas::train::{LossConfig, SamplerKind, TrainConfig};
@@ -44,7 +44,7 @@ impl Objective {
     }
 
     /// The mean loss of a batch, in fp32. `embeddings`: `[roles × B, D]`, role after role; `targets`: `[B]` as
-    /// [`BatchPlan::targets`](crate::data::batch::BatchPlan::targets). `step` steps came before this batch's; `number` batches.
+    /// `BatchPlan::targets`. `step` steps came before this batch's; `number` batches.
     pub fn loss(
         &mut self,
         config: &TrainConfig,

@@ -1,8 +1,8 @@
 //! Losses over all pairs of a batch's embeddings with their references: the batch itself, or the cross-batch memory.
 //!
-//! Which pairs take part is a [`Selection`]. Everything is a dense `[B, R]` matrix and two masks,
-//! so memory is O(B·R) whatever was selected. Arithmetic is pytorch-metric-learning 2.9.0's where it has the loss. A batch
-//! in which nothing is selected costs 0 and moves nothing.
+//! Which pairs take part is a [`Selection`]. Everything is a dense `[B, R]` matrix and two masks, so memory is O(B·R)
+//! whatever was selected. Arithmetic is pytorch-metric-learning 2.9.0's where it has the loss. A batch in which nothing
+//! is selected costs 0 and moves nothing.
 
 use tch::{Kind, Tensor};
 
@@ -12,8 +12,8 @@ use super::selection::Selection;
 /// Mean of max(0, d(a, p) − d(a, n) + margin) over the selected triplets (Schroff et al. 2015); `distance` `[B, R]`.
 ///
 /// The hinge is piecewise linear, so its sum is Σ c·d + margin · open, where c counts how often an open triplet uses a
-/// distance as its positive less how often as its negative. c is found without autograd, a piece at a time: no triplet is
-/// ever stored, and what autograd keeps is one `[B, R]` matrix.
+/// distance as its positive less how often as its negative. c is found without autograd, a piece at a time: no triplet
+/// is ever stored, and what autograd keeps is one `[B, R]` matrix.
 pub fn triplet(distance: &Tensor, selection: &Selection, margin: f64) -> Tensor {
     let coefficients = tch::no_grad(|| distance.zeros_like());
     let (mut open, mut selected) = (number(distance), number(distance));
@@ -96,10 +96,9 @@ pub fn sup_con(cosine: &Tensor, selection: &Selection, temperature: f64) -> Tens
     mean_of(&per_anchor, &count.gt(0.0))
 }
 
-/// Circle loss (Sun et al. 2020, eq. 6): per anchor
-/// softplus(LSE(−γ·[1 + m − s_p]₊·(s_p − 1 + m)) + LSE(γ·[s_n + m]₊·(s_n − m))), the weights in brackets without gradient;
-/// mean over the anchors that have a positive and a negative (pytorch-metric-learning leaves out of the mean also those
-/// whose loss has underflowed to 0). `cosine` `[B, R]`.
+/// Circle loss (Sun et al. 2020, eq. 6): per anchor softplus(LSE(−γ·[1 + m − s_p]₊·(s_p − 1 + m)) + LSE(γ·[s_n +
+/// m]₊·(s_n − m))), the weights in brackets without gradient; mean over the anchors that have a positive and a negative
+/// (pytorch-metric-learning leaves out of the mean also those whose loss has underflowed to 0). `cosine` `[B, R]`.
 pub fn circle(cosine: &Tensor, selection: &Selection, margin: f64, gamma: f64) -> Tensor {
     let (positive, negative) = selection.pairs();
     let fixed = cosine.detach();

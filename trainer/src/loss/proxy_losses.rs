@@ -20,12 +20,13 @@ pub fn norm_softmax(
     cross_entropy(&(cosines(embeddings, class_weights) / temperature), labels)
 }
 
-/// ArcFace (Deng et al. 2019): cross-entropy of scale · cos θ over classes, with cos(θ + m) for the true class; with several
-/// centres per class the nearest counts (sub-center ArcFace, Deng et al. 2020). Where θ > π − m the true class has
-/// cos θ − m·sin m instead, so that the loss keeps falling with θ.
+/// ArcFace (Deng et al. 2019): cross-entropy of scale · cos θ over classes, with cos(θ + m) for the true class; with
+/// several centres per class the nearest counts (sub-center ArcFace, Deng et al. 2020). Where θ > π − m the true class
+/// has cos θ − m·sin m instead, so that the loss keeps falling with θ.
 ///
-/// `embeddings` `[B, D]`; `centers` `[C · sub_centers, D]`, the centres of a class one after the other; `labels` `[B]` i64 in
-/// 0..C; `margin_deg` degrees. cos(θ + m) is cos θ · cos m − sin θ · sin m: unlike arccos it has a gradient at cos θ = ±1.
+/// `embeddings` `[B, D]`; `centers` `[C · sub_centers, D]`, the centres of a class one after the other; `labels` `[B]`
+/// i64 in 0..C; `margin_deg` degrees. cos(θ + m) is cos θ · cos m − sin θ · sin m: unlike arccos it has a gradient at
+/// cos θ = ±1.
 pub fn arc_face(
     embeddings: &Tensor,
     centers: &Tensor,

@@ -1,5 +1,5 @@
-//! The embedding network: a ResNet backbone, pooling, a head, optionally a BN-neck and L2 normalisation, and weights from
-//! `.safetensors` and `.pth` files.
+//! The embedding network: a ResNet backbone, pooling, a head, optionally a BN-neck and L2 normalisation, and weights
+//! from `.safetensors` and `.pth` files.
 
 mod head;
 mod layers;

@@ -1,5 +1,5 @@
-//! The embedding network: a ResNet backbone, pooling, a head, optionally a BN-neck and L2 normalisation; its parameters as
-//! one flat list with torchvision's names, and its state as named tensors.
+//! The embedding network: a ResNet backbone, pooling, a head, optionally a BN-neck and L2 normalisation; its parameters
+//! as one flat list with torchvision's names, and its state as named tensors.
 //!
 //! It is written here rather than taken from tch because frozen stages must run BatchNorm in evaluation mode and
 //! without autograd while the rest trains, which one `train` flag cannot say.

@@ -32,8 +32,8 @@ pub enum Group {
 /// A trainable tensor under its name.
 #[derive(Debug)]
 pub struct Parameter {
-    /// torchvision's name for the backbone (`layer1.0.conv1.weight`), `torch.nn.Sequential`'s for the head (`fc.0.weight`),
-    /// `gem.p` and `bn_neck.weight`.
+    /// torchvision's name for the backbone (`layer1.0.conv1.weight`), `torch.nn.Sequential`'s for the head
+    /// (`fc.0.weight`), `gem.p` and `bn_neck.weight`.
     pub name: String,
     /// fp32, a leaf that requires a gradient; shares its storage with the network.
     pub tensor: Tensor,

@@ -1,4 +1,4 @@
-//! A backbone from a `.safetensors` or `.pth` file: a torchvision ResNet, or the `model.safetensors` of a run.
+//! Loads a backbone from a `.safetensors` or `.pth` file: a torchvision ResNet, or the `model.safetensors` of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -47,9 +47,9 @@ pub enum WeightsError {
     },
 }
 
-/// Copies every backbone tensor of the file into those of a network, in place. Nothing else in the file is read: `fc.*` of whatever
-/// shape, or the class weights of a loss. `num_batches_tracked` may be missing, as in torchvision's older files. Floats of
-/// other sizes become fp32, which is said.
+/// Copies every backbone tensor of the file into those of a network, in place. Nothing else in the file is read: `fc.*`
+/// of whatever shape, or the class weights of a loss. `num_batches_tracked` may be missing, as in torchvision's older
+/// files. Floats of other sizes become fp32, which is said.
 ///
 /// # Errors
 /// See [`WeightsError`]; the network is then as it was before.

@@ -1,8 +1,9 @@
-//! The collapse monitor: ways in which training goes wrong while its loss stays finite, told once each.
+//! Watches for ways in which training goes wrong while its loss stays finite, and tells each once.
 //!
-//! On the first and every tenth step the embeddings of the batch are looked at ([`read`]); a reading says how far they lie apart, in how
-//! many directions, and how many samples the loss still moves. Whether a warning is due depends on the readings alone
-//! ([`Monitor`]), so that a resumed run, which reads them back from `metrics.jsonl`, warns as the run left alone.
+//! On the first and every tenth step the embeddings of the batch are looked at ([`read`]); a reading says how far they
+//! lie apart, in how many directions, and how many samples the loss still moves. Whether a warning is due depends on
+//! the readings alone ([`CollapseMonitor`]), so that a resumed run, which reads them back from `metrics.jsonl`, warns
+//! as the run left alone.
 
 use std::collections::BTreeMap;
 
@@ -25,14 +26,14 @@ const VANISHED: f64 = 1e-6;
 /// Readings in a row that confirm what was once otherwise, and what never was: an untrained network may begin narrow.
 const CONFIRMED: (u32, u32) = (2, 5);
 
-/// Whether there is a reading of this step, counted from 1: of the first, which tells where training began, and of every
-/// tenth.
+/// Whether there is a reading of this step, counted from 1: of the first, which tells where training began, and of
+/// every tenth.
 pub fn is_due(step: u64) -> bool {
     step == 1 || step.is_multiple_of(EVERY)
 }
 
-/// Looks at a batch's embeddings `[roles × B, D]` with their targets `[B]`, as
-/// [`Learner::loss`](crate::train::Learner::loss) takes them.
+/// Looks at a batch's embeddings `[roles × B, D]` with their targets `[B]`, as the
+/// loss takes them.
 pub fn read(
     config: &LossConfig,
     embeddings: &Tensor,
@@ -58,8 +59,8 @@ pub fn read(
     }
 }
 
-/// exp(−Σ p·ln p) with p the singular values of `x` `[N, D]` less its mean row, divided by their sum (Roy & Vetterli 2007,
-/// "The effective rank"); 0 when all rows are equal.
+/// exp(−Σ p·ln p) with p the singular values of `x` `[N, D]` less its mean row, divided by their sum (Roy & Vetterli
+/// 2007, "The effective rank"); 0 when all rows are equal.
 pub fn effective_rank(x: &Tensor) -> f64 {
     let x = x.to_kind(Kind::Double);
     let centred = &x - x.mean_dim([0i64].as_slice(), true, Kind::Double);
@@ -127,7 +128,7 @@ fn triplets(all: &Tensor, classes: &[i64], margin: f64) -> Option<(Tensor, Tenso
 
 /// What the readings so far have shown.
 #[derive(Debug, Default)]
-pub struct Monitor {
+pub struct CollapseMonitor {
     seen: Largest,
     suspected: BTreeMap<Collapse, u32>,
     warned: Vec<Collapse>,
@@ -143,7 +144,7 @@ struct Largest {
     loss: f64,
 }
 
-impl Monitor {
+impl CollapseMonitor {
     /// The monitor of a run that has written these lines.
     pub fn resume(lines: &[MetricsLine]) -> Self {
         let mut monitor = Self::default();

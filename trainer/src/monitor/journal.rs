@@ -1,8 +1,8 @@
-//! What a run tells of itself step by step: metrics, warnings, the progress bar, and the reason where it must stop.
+//! Tells of a run step by step: metrics, warnings, the progress bar, and the reason where it must stop.
 //!
-//! A step's numbers lie on the device. Reading one makes the host wait for it, so on CUDA they are read one step late, while
-//! the next is computed; on the CPU at once. [`Journal::settle`] reads all of them: before a checkpoint, so that none is
-//! written of weights that are not finite.
+//! A step's numbers lie on the device. Reading one makes the host wait for it, so on CUDA they are read one step late,
+//! while the next is computed; on the CPU at once. [`Journal::settle`] reads all of them: before a checkpoint, so that
+//! none is written of weights that are not finite.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ use logodex_schemas::run::{
 };
 use tch::{Device, Tensor};
 
-use super::collapse::Monitor;
+use super::collapse::CollapseMonitor;
 use super::metrics::Metrics;
 use crate::data::batch::BatchPlan;
 use crate::progress::Progress;
@@ -44,7 +44,7 @@ pub struct Journal {
     pub metrics: Metrics,
     /// The bar.
     pub progress: Progress,
-    monitor: Monitor,
+    monitor: CollapseMonitor,
     pending: VecDeque<StepRecord>,
     lag: usize,
 }
@@ -57,7 +57,7 @@ impl Journal {
     pub fn open(run: &Run, state: &RunState, device: Device, progress: Progress) -> Result<Self> {
         let metrics = Metrics::open(run.dir(), state)?;
         Ok(Self {
-            monitor: Monitor::resume(metrics.lines()),
+            monitor: CollapseMonitor::resume(metrics.lines()),
             metrics,
             progress,
             pending: VecDeque::new(),

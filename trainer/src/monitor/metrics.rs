@@ -1,4 +1,4 @@
-//! `metrics.jsonl` and, from the same lines, TensorBoard's event file: what a run tells of itself while it trains.
+//! Writes `metrics.jsonl` and, from the same lines, TensorBoard's event file.
 //!
 //! A run that is resumed drops the lines that lie behind its checkpoint and writes the event file anew from those that
 //! stay, so that both read as those of a run that never stopped.
@@ -24,8 +24,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the files of the run in `dir` as they were when it stood at `state`: lines behind it, and a line cut short by
-    /// a kill, are dropped.
+    /// Opens the files of the run in `dir` as they were when it stood at `state`: lines behind it, and a line cut short
+    /// by a kill, are dropped.
     ///
     /// # Errors
     /// The disk.

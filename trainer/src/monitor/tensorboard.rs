@@ -1,7 +1,8 @@
-//! TensorBoard's event files: TFRecord framing around `tensorflow.Event` messages, of which scalars are all that is
-//! needed.
+//! Encodes TensorBoard's event files: TFRecord framing around `tensorflow.Event` messages, of which scalars are all
+//! that is needed.
 //!
-//! The file is a function of `metrics.jsonl`: events carry no clock (`wall_time` is 0), so TensorBoard's axis is the step.
+//! The file is a function of `metrics.jsonl`: events carry no clock (`wall_time` is 0), so TensorBoard's axis is the
+//! step.
 
 use logodex_schemas::run::MetricsLine;
 

@@ -1,5 +1,5 @@
-//! The exponential moving average of a network's weights: a second network that follows the trained one and is validated,
-//! saved and embedded with in its place.
+//! Keeps the exponential moving average of a network's weights: a second network that follows the trained one and is
+//! validated, saved and embedded with in its place.
 
 use anyhow::Result;
 use logodex_schemas::train::{ModelConfig, TrainConfig};
@@ -50,8 +50,9 @@ impl Ema {
         &mut self.net
     }
 
-    /// After a step of the optimiser on `net`: average + (1 − decay)·(weight − average) for every parameter, the arithmetic
-    /// of `torch.optim.swa_utils.get_ema_multi_avg_fn`; BatchNorm's statistics are averages already and copied.
+    /// After a step of the optimiser on `net`: average + (1 − decay)·(weight − average) for every parameter, the
+    /// arithmetic of `torch.optim.swa_utils.get_ema_multi_avg_fn`; BatchNorm's statistics are averages already and
+    /// copied.
     pub fn follow(&mut self, net: &EmbeddingNet) {
         let _no_grad = tch::no_grad_guard();
         for (average, current) in self.net.parameters().iter().zip(net.parameters()) {

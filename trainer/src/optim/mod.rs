@@ -1,4 +1,4 @@
-//! How weights move: the [`optimizer`], its rates by a [`schedule`], and the weights' average ([`Ema`]).
+//! How weights move: the [`Optimizer`], its rates by a [`schedule`], and the weights' average ([`Ema`]).
 
 mod ema;
 mod optimizer;

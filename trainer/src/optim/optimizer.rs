@@ -41,8 +41,8 @@ impl Optimizer {
         }
     }
 
-    /// One step of `torch.optim.SGD`, `Adam` or `AdamW` from the gradients as they are, in their fused form: one pass over
-    /// memory, and one call for all parameters of one rate.
+    /// One step of `torch.optim.SGD`, `Adam` or `AdamW` from the gradients as they are, in their fused form: one pass
+    /// over memory, and one call for all parameters of one rate.
     ///
     /// A parameter whose rate is 0 or that has no gradient (it is frozen, or took no part in the loss) is skipped: it
     /// keeps its value, its momentum and its count of steps.

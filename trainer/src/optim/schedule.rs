@@ -1,5 +1,5 @@
-//! What changes over a run, as pure functions of the epoch and the step: nothing here is carried, so a resumed run
-//! computes the same rates as the run left alone.
+//! Computes what changes over a run (learning rates, freezing, accumulation) as pure functions of the epoch and the
+//! step: nothing here is carried, so a resumed run computes the same rates as the run left alone.
 
 use logodex_schemas::run::LearningRates;
 use logodex_schemas::train::{LrSchedule, OptimizerConfig, ScheduleConfig, TrainConfig, Unfreeze};
@@ -75,8 +75,8 @@ pub fn learning_rates(
     }
 }
 
-/// How many batches the next step takes the mean gradient of, after `done` of an epoch's `batches`: `accumulate`; the last
-/// step of an epoch takes those that remain, so no gradient outlives its epoch.
+/// How many batches the next step takes the mean gradient of, after `done` of an epoch's `batches`: `accumulate`; the
+/// last step of an epoch takes those that remain, so no gradient outlives its epoch.
 ///
 /// For a loss that is a mean over independent samples and batches of one size, the step is that of one batch
 /// `accumulate` times as large, but for BatchNorm, whose statistics are a batch's own.

@@ -1,14 +1,14 @@
-//! Checkpoints that a kill at any moment, a full disk or a torn file cannot spoil.
+//! Writes and finds checkpoints that a kill at any moment, a full disk or a torn file cannot spoil.
 //!
-//! A checkpoint is the folder `checkpoints/epoch-NNN`, NNN epochs done, or `checkpoints/epoch-NNN-batch-MMMMMM` within the
-//! next epoch, with `model.safetensors`, `optimizer.safetensors` and, last, `state.json`. It is written under a hidden
-//! name, synced, and renamed: under its own name it is whole. Then the links `last` and, where there is a best epoch,
-//! `best` are swung, each by a rename, and folders that are not needed are hidden and deleted.
+//! A checkpoint is the folder `checkpoints/epoch-NNN`, NNN epochs done, or `checkpoints/epoch-NNN-batch-MMMMMM` within
+//! the next epoch, with `model.safetensors`, `optimizer.safetensors` and, last, `state.json`. It is written under a
+//! hidden name, synced, and renamed: under its own name it is whole. Then the links `last` and, where there is a best
+//! epoch, `best` are swung, each by a rename, and folders that are not needed are hidden and deleted.
 //!
-//! Needed are the newest two, the best epoch of either, and every n-th epoch where the configuration asks for those. So a
-//! newest checkpoint whose files are damaged later costs what was trained since the one before, and nothing else. A kill
-//! leaves at most a whole checkpoint that `last` does not point at yet, and hidden leftovers; [`repair`] settles both
-//! from the folders' own states.
+//! Needed are the newest two, the best epoch of either, and every n-th epoch where the configuration asks for those. So
+//! a newest checkpoint whose files are damaged later costs what was trained since the one before, and nothing else. A
+//! kill leaves at most a whole checkpoint that `last` does not point at yet, and hidden leftovers; [`repair`] settles
+//! both from the folders' own states.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -25,7 +25,7 @@ use crate::torch;
 /// The parameters and buffers to embed with, by torchvision's names (the average where the run keeps one); a loss's own
 /// weights under `loss.*`.
 pub const MODEL_FILE: &str = "model.safetensors";
-/// What only training needs: the optimiser's moments and what [`Learner::training_state`](crate::train::Learner) adds.
+/// What only training needs: the optimiser's moments and what `Learner::training_state` adds.
 pub const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 const STATE_FILE: &str = "state.json";
 
@@ -105,8 +105,8 @@ pub struct Contents<'a> {
     pub optimizer: BTreeMap<String, Tensor>,
 }
 
-/// Publishes a checkpoint in `checkpoints`, points `last` and `best` where its state says, and deletes what is not needed
-/// any more; of the epochs done every `keep_every`-th is needed, none where it is 0.
+/// Publishes a checkpoint in `checkpoints`, points `last` and `best` where its state says, and deletes what is not
+/// needed any more; of the epochs done every `keep_every`-th is needed, none where it is 0.
 ///
 /// # Errors
 /// The disk; what was there before stays whole.
@@ -176,8 +176,8 @@ pub fn newest(checkpoints: &Path) -> Result<(Option<Checkpoint>, Vec<String>)> {
     }
 }
 
-/// After a kill or damage: finds the newest whole checkpoint, deletes damaged ones behind it, saying so, makes `last` and
-/// `best` say what its state says, and deletes leftovers. `None` where there is no checkpoint.
+/// After a kill or damage: finds the newest whole checkpoint, deletes damaged ones behind it, saying so, makes `last`
+/// and `best` say what its state says, and deletes leftovers. `None` where there is no checkpoint.
 ///
 /// # Errors
 /// As for [`newest`].
@@ -201,8 +201,8 @@ pub fn repair(checkpoints: &Path, keep_every: u32) -> Result<Option<Checkpoint>>
     Ok(Some(checkpoint))
 }
 
-/// `epoch-015` after 15 epochs, `epoch-000` the network as initialised; `epoch-015-batch-000120` after 120 batches of the
-/// 16th epoch.
+/// `epoch-015` after 15 epochs, `epoch-000` the network as initialised; `epoch-015-batch-000120` after 120 batches of
+/// the 16th epoch.
 pub fn folder_name(state: &RunState) -> String {
     match state.epoch_batches {
         0 => epoch_folder(state.epochs_done),

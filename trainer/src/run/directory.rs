@@ -1,4 +1,5 @@
-//! A run directory: one experiment's configuration, its metrics, its pictures and its checkpoints.
+//! Takes, finds and opens a run directory: one experiment's configuration, its metrics, its pictures and its
+//! checkpoints.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -78,8 +79,8 @@ fn is_used(dir: &Path) -> bool {
     }
 }
 
-/// Looks, without touching anything, for the checkpoint to continue from and checks that the configuration is the one the run began with.
-/// `None` where there is no run, or a run without a checkpoint.
+/// Looks, without touching anything, for the checkpoint to continue from and checks that the configuration is the one
+/// the run began with. `None` where there is no run, or a run without a checkpoint.
 ///
 /// # Errors
 /// [`Failure::Usage`] when the configuration differs or the directory is no run; a checkpoint of another version.
@@ -111,7 +112,8 @@ pub fn find(dir: &Path, config_bytes: &[u8]) -> Result<Option<Checkpoint>> {
 }
 
 impl Run {
-    /// Takes the directory for writing: creates it where needed, locks it, and writes `config.toml` where there is none.
+    /// Takes the directory for writing: creates it where needed, locks it, and writes `config.toml` where there is
+    /// none.
     ///
     /// # Errors
     /// [`Failure::Usage`] when another process is writing the run; the disk.

@@ -1,5 +1,5 @@
-//! Ctrl-C and the SIGTERM of a scheduler: noted once, so that the loop can finish its step and write a checkpoint. A second
-//! one ends the process as usual.
+//! Notes the first Ctrl-C or SIGTERM of a scheduler, so that the loop can finish its step and write a checkpoint. A
+//! second one ends the process as usual.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -26,7 +26,8 @@ pub struct Interrupts {
     flags: &'static Flags,
 }
 
-/// What the handlers see. They are set once and stay, so that afterwards it is a flag that lets a signal end the process.
+/// What the handlers see. They are set once and stay, so that afterwards it is a flag that lets a signal end the
+/// process.
 #[derive(Debug, Default)]
 struct Flags {
     /// The signal that came last, 0 for none.

@@ -1,5 +1,5 @@
-//! A run on disk: its directory ([`Run`]), where it stands ([`state`]), its checkpoints ([`checkpoint`]) and how Ctrl-C ends
-//! it ([`interrupt`]).
+//! A run on disk: its directory ([`Run`]), where it stands ([`state`]), its checkpoints ([`checkpoint`]) and how Ctrl-C
+//! ends it ([`interrupt`]).
 
 pub mod checkpoint;
 mod directory;

@@ -1,5 +1,5 @@
-//! Where a run stands, and what follows from that alone: whether it may continue, which epoch is its best, and when it is
-//! over. A resumed run decides as the run left alone.
+//! Keeps where a run stands, and tells what follows from that alone: whether it may continue, which epoch is its best,
+//! and when it is over. A resumed run decides as the run left alone.
 
 use std::path::Path;
 
@@ -53,8 +53,8 @@ pub fn finish_epoch(state: &mut RunState, config: &TrainConfig, f1: Option<f64>)
     ) = (0, 0.0, 0);
 }
 
-/// Why a run has nothing left to do, if so; it depends on the state alone, so that a resumed run ends where the run left
-/// alone does.
+/// Why a run has nothing left to do, if so; it depends on the state alone, so that a resumed run ends where the run
+/// left alone does.
 pub fn ended(state: &RunState, config: &TrainConfig) -> Option<String> {
     let patience = config.checkpoint.patience_epochs;
     if state.epochs_done >= config.schedule.epochs {

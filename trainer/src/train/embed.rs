@@ -1,4 +1,4 @@
-//! Rows to embeddings: for validation, for the evaluator, and as a file for any other tool.
+//! Turns rows into embeddings: for validation, for the evaluator, and as a file for any other tool.
 
 use std::path::Path;
 

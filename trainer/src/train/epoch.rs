@@ -1,8 +1,8 @@
 //! The training loop, top to bottom: one epoch of steps, its validation and its checkpoint.
 //!
-//! Whatever is random is derived from (seed, purpose, epoch, step or row), so what is repeated after a kill repeats every
-//! draw: a resumed run ends with the same weights, bit for bit, as the run left alone. That holds for the same build on
-//! the same device with the same number of threads.
+//! Whatever is random is derived from (seed, purpose, epoch, step or row), so what is repeated after a kill repeats
+//! every draw: a resumed run ends with the same weights, bit for bit, as the run left alone. That holds for the same
+//! build on the same device with the same number of threads.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What learns: the network, a loss's own weights and the optimiser, saved and restored together.
+//! Holds what learns: the network, a loss's own weights and the optimiser, saved and restored together.
 
 use std::collections::BTreeMap;
 
@@ -107,8 +107,7 @@ impl Learner {
         })
     }
 
-    /// The mean loss of a batch, in fp32. `embeddings`: `[roles × B, D]`, role after role; `targets`: `[B]` as
-    /// [`BatchPlan::targets`](crate::data::batch::BatchPlan::targets). `step` steps came before this batch's; `number` batches.
+    /// The mean loss of a batch: see [`Objective::loss`].
     pub fn loss(
         &mut self,
         config: &TrainConfig,
@@ -133,8 +132,8 @@ impl Learner {
         }
     }
 
-    /// Everything that only training needs, for a checkpoint's `optimizer.safetensors`: the optimiser's memory under the
-    /// parameters' names, the cross-batch memory under `memory.` and, where the model holds an average, the weights
+    /// Everything that only training needs, for a checkpoint's `optimizer.safetensors`: the optimiser's memory under
+    /// the parameters' names, the cross-batch memory under `memory.` and, where the model holds an average, the weights
     /// themselves under `weights.`.
     pub fn training_state(&self) -> BTreeMap<String, Tensor> {
         let mut state = self.optimizer.state();

@@ -1,5 +1,5 @@
-//! Training and its parts: [`fit`](fn@fit) begins or continues a run, `epoch` is the loop, a [`Learner`] is what learns;
-//! [`validate`] judges it after each epoch, [`embed`] turns pictures into embeddings.
+//! Training and its parts: [`fit`](fn@fit) begins or continues a run, `epoch` is the loop, a [`Learner`] is what
+//! learns; `validate` judges it after each epoch, [`embed`] turns pictures into embeddings.
 
 pub mod embed;
 mod epoch;

@@ -1,5 +1,5 @@
-//! Validation as the paper does it, after each epoch: the loss on fixed pairs or triplets of validation brands, and
-//! the distance threshold with the highest F1.
+//! Validates a network as the paper does, after each epoch: the loss on fixed pairs or triplets of validation brands,
+//! and the distance threshold with the highest F1.
 
 use anyhow::Result;
 use logodex_dataset::dataset::Dataset;
@@ -51,22 +51,22 @@ pub fn validate(
     net: &EmbeddingNet,
     runtime: &Runtime,
     dataset: &Dataset,
-    plan: &BatchPlan,
+    batch: &BatchPlan,
     loss: &LossConfig,
 ) -> Result<Validation> {
-    let mut rows = plan.rows.clone();
+    let mut rows = batch.rows.clone();
     rows.sort_unstable();
     rows.dedup();
     let flat = embed_rows(net, runtime, dataset, &rows, None)?;
     let embeddings = Tensor::from_slice(&flat).view([rows.len() as i64, net.embedding_dim()]);
-    let position: Vec<i64> = plan
+    let position: Vec<i64> = batch
         .rows
         .iter()
         .map(|row| rows.partition_point(|other| other < row) as i64)
         .collect();
     let gathered = embeddings.index_select(0, &Tensor::from_slice(&position)); // [roles × B, D]
-    let role = gathered.chunk(plan.roles as i64, 0); // roles × [B, D]
-    let same = Tensor::from_slice(&plan.targets).to_kind(Kind::Float);
+    let role = gathered.chunk(batch.roles as i64, 0); // roles × [B, D]
+    let same = Tensor::from_slice(&batch.targets).to_kind(Kind::Float);
 
     let (loss, distances, labels) = match *loss {
         LossConfig::Triplet { margin } => {
@@ -86,7 +86,7 @@ pub fn validate(
                 &role[0], &role[1], &same, margin,
             )),
             numbers(&euclidean_distance(&role[0], &role[1]))?,
-            plan.targets.iter().map(|t| *t == 1).collect(),
+            batch.targets.iter().map(|t| *t == 1).collect(),
         ),
         _ => (
             match *loss {
@@ -96,7 +96,7 @@ pub fn validate(
                 _ => None,
             },
             numbers(&(1.0 - cosine_similarity(&role[0], &role[1])))?,
-            plan.targets.iter().map(|t| *t == 1).collect(),
+            batch.targets.iter().map(|t| *t == 1).collect(),
         ),
     };
     let (f1, threshold) = best_threshold(&distances, &labels);

@@ -122,8 +122,8 @@ pub(super) fn check_schedule(schedule: &ScheduleConfig) -> Result<(), String> {
     Ok(())
 }
 
-/// Is there something to train from the first epoch on? GeM's exponent, a BN-neck and a loss's weights count as well as a
-/// head.
+/// Is there something to train from the first epoch on? GeM's exponent, a BN-neck and a loss's weights count as well as
+/// a head.
 pub(super) fn check_something_learns(config: &TrainConfig) -> Result<(), String> {
     let (model, schedule) = (&config.model, &config.schedule);
     let outside_backbone = model.head != Head::None

@@ -77,8 +77,8 @@ impl Canvas {
         }
     }
 
-    /// Writes a line of at most `room` pixels, its upper left corner at (x, y); a longer one ends in two dots. A character
-    /// that the font lacks becomes a question mark.
+    /// Writes a line of at most `room` pixels, its upper left corner at (x, y); a longer one ends in two dots. A
+    /// character that the font lacks becomes a question mark.
     pub fn text(
         &mut self,
         (x, y): (usize, usize),

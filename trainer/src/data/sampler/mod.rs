@@ -1,6 +1,6 @@
 //! Draws the samples of an epoch, as pure functions of (seed, epoch); a step is a place in what they return.
 //!
-//! [`choose`] decides which rows of a split are drawn from at all, [`paper`] has the paper's triplets and pairs, [`pk`] P×K
+//! `choose` decides which rows of a split are drawn from at all, `paper` has the paper's triplets and pairs, `pk` P×K
 //! batches.
 
 mod choose;

@@ -1,5 +1,5 @@
-//! The paper's samplers. What they draw for an anchor depends on its row and the epoch alone, not on what was drawn before
-//! it.
+//! The paper's samplers. What they draw for an anchor depends on its row and the epoch alone, not on what was drawn
+//! before it.
 //!
 //! A positive shows the same brand in another source image wherever the brand has one: with object crops, two boxes
 //! of one photograph are nearly the same pixels, and would teach the network to recognise the photograph.

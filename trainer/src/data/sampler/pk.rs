@@ -100,8 +100,8 @@ fn deal_rows(images: &[i64], size: usize, hands: usize, rng: &mut impl Rng) -> V
 /// `hands` hands of `size` cards each, one after the other, from packs of the cards `0..kinds.len()`.
 ///
 /// Cards are dealt from a shuffled pack until it is used up, then from the next, so the numbers of times that two cards
-/// are dealt differ by one at most. A hand takes the first card of a kind that it has not, else the first of those that it
-/// has fewest of, of a kind that it has fewest of; so only a hand larger than a pack holds a card twice.
+/// are dealt differ by one at most. A hand takes the first card of a kind that it has not, else the first of those that
+/// it has fewest of, of a kind that it has fewest of; so only a hand larger than a pack holds a card twice.
 fn deal(kinds: &[i64], size: usize, hands: usize, rng: &mut impl Rng) -> Vec<usize> {
     let mut pack: VecDeque<usize> = VecDeque::new();
     let mut dealt: Vec<usize> = Vec::with_capacity(hands * size);

@@ -1,4 +1,4 @@
-//! Which runs a sweep consists of: a list of configurations, or the combinations of a grid over one of them.
+//! Lists the runs that a sweep consists of: a list of configurations, or the combinations of a grid over one of them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The comparison that a sweep ends in: what each run came to, and in which keys the runs differ.
+//! Writes the comparison that a sweep ends in: what each run came to, and in which keys the runs differ.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,9 +1,9 @@
-//! The part of pickle that a state dict needs, as a machine that can do nothing else.
+//! Runs the part of pickle that a state dict needs, on a machine that can do nothing else.
 //!
 //! A pickle is a program for a stack machine, which in Python may call anything. This one knows the opcodes that
-//! `torch.save` writes (protocol 2) and four names that it may call, each of which only makes a dictionary or describes a
-//! tensor. Values lie in one list and refer to each other by their place in it, so that nothing a file says nests deeper
-//! than this program's own stack.
+//! `torch.save` writes (protocol 2) and four names that it may call, each of which only makes a dictionary or describes
+//! a tensor. Values lie in one list and refer to each other by their place in it, so that nothing a file says nests
+//! deeper than this program's own stack.
 
 use std::collections::BTreeMap;
 

@@ -14,10 +14,11 @@ fn healthy(step: u64) -> Tensor {
     l2_normalize(&(centres.repeat([12, 1]) + 0.6 * noise))
 }
 
-/// What is warned of, and at which step, when `batch` gives the embeddings, the loss and the gradient's norm of each step.
+/// What is warned of, and at which step, when `batch` gives the embeddings, the loss and the gradient's norm of each
+/// step.
 fn warnings(batch: impl Fn(u64) -> (Tensor, f64, f64)) -> Vec<(Collapse, u64)> {
     let config = LossConfig::Triplet { margin: 0.2 };
-    let mut monitor = Monitor::default();
+    let mut monitor = CollapseMonitor::default();
     let mut warned = Vec::new();
     for step in (EVERY..=400).step_by(EVERY as usize) {
         let (embeddings, loss, grad_norm) = batch(step);
@@ -161,7 +162,7 @@ fn a_resumed_monitor_warns_as_the_one_left_alone() {
         })
         .collect();
     for stopped in 0..steps.len() {
-        let mut monitor = Monitor::resume(&lines[..stopped]);
+        let mut monitor = CollapseMonitor::resume(&lines[..stopped]);
         let told: Vec<u64> = steps[stopped..]
             .iter()
             .filter(|&&step| !monitor.see(0.2, 1.0, &reading(step)).is_empty())
