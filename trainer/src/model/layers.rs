@@ -46,8 +46,8 @@ impl Layers {
         self.parameter(name.to_owned(), Tensor::from_slice(&[value]))
     }
 
-    /// `torch.nn.Conv2d` without bias, initialised as torchvision's ResNet does (kaiming normal, fan out, ReLU), and
-    /// the `torch.nn.BatchNorm2d` behind it.
+    /// `torch.nn.Conv2d` without bias, initialised as torchvision's ResNet does (kaiming normal, fan out, ReLU), and the
+    /// `torch.nn.BatchNorm2d` behind it.
     pub(super) fn conv_norm(
         &mut self,
         (conv, norm): (&str, &str),
@@ -68,8 +68,8 @@ impl Layers {
         }
     }
 
-    /// `torch.nn.BatchNorm1d` or `2d`: weight 1, bias 0, running mean 0 and variance 1. A bias that is not `trained`
-    /// stays 0, and is saved all the same.
+    /// `torch.nn.BatchNorm1d` or `2d`: weight 1, bias 0, running mean 0 and variance 1. A bias that is not `trained` stays
+    /// 0, and is saved all the same.
     pub(super) fn batch_norm(
         &mut self,
         name: &str,

@@ -2,7 +2,7 @@
 //!
 //! It is a zip archive: `<name>/data.pkl`, a pickle that describes tensors as views of storages, and
 //! `<name>/data/<key>`, each storage's numbers. In Python, reading one runs a program. Here the pickle can describe
-//! tensors and do nothing else ([`pickle`]), and no description is believed before its storage was measured.
+//! tensors and do nothing else (`pickle`), and no description is believed before its storage was measured.
 
 mod description;
 mod pickle;
