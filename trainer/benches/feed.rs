@@ -15,10 +15,10 @@ use clap::Parser;
 use logodex_dataset::dataset::Dataset;
 use logodex_schemas::dataset::Region;
 use logodex_schemas::train::{AugmentConfig, OptimizerConfig, OptimizerKind, TrainConfig};
-use logodex_trainer::batch::BatchPlan;
-use logodex_trainer::feed::{Source, feed};
+use logodex_trainer::data::batch::BatchPlan;
+use logodex_trainer::data::loader::{self, Source};
 use logodex_trainer::model::{EmbeddingNet, Mode};
-use logodex_trainer::optimizer::{Optimizer, zero_grad};
+use logodex_trainer::optim::{Optimizer, zero_grad};
 use logodex_trainer::{augment, config, torch};
 use rand::seq::SliceRandom;
 use serde::Serialize;
@@ -174,7 +174,7 @@ fn passes(
 ) -> Result<()> {
     for epoch in 0..passes {
         std::thread::scope(|scope| -> Result<()> {
-            for batch in feed(scope, Source::Host(dataset), plans.to_vec(), Device::Cpu) {
+            for batch in loader::load(scope, Source::Host(dataset), plans.to_vec(), Device::Cpu) {
                 let batch = batch?;
                 match augmentation {
                     None => drop(black_box(batch)),

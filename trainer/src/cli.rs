@@ -5,19 +5,20 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use logodex_evaluation::command::report::ReportArgs;
 use logodex_schemas::split::Fold;
 
+use crate::config::explain;
+use crate::data::preview::{PreviewArgs, preview_command};
 use crate::device::bench::{BenchArgs, bench};
 use crate::device::check::{SelfcheckArgs, selfcheck};
 use crate::evaluate::{RunOrFiles, evaluate_command};
-use crate::interrupt::Interrupted;
+use crate::experiments::learning_per_image::{LearningPerImageArgs, learning_per_image_command};
+use crate::experiments::sweep::{SweepArgs, sweep_command};
 use crate::model::weights::WeightsError;
-use crate::per_image::{CurveArgs, curve_command};
-use crate::preview::{PreviewArgs, preview_command};
 use crate::run::Which;
-use crate::sweep::{SweepArgs, sweep_command};
-use crate::{embed, explain, train};
-use logodex_evaluation::command::report::ReportArgs;
+use crate::run::interrupt::Interrupted;
+use crate::train::{self, embed};
 
 /// Trains networks that tell logos of brands they have never seen, and judges them.
 ///
@@ -94,7 +95,7 @@ enum Command {
     /// Train several configurations, or the combinations of a grid, one after another, and compare them.
     Sweep(SweepArgs),
     /// Compare runs by how much they learn per image: mAP on unseen brands at every checkpoint that was kept.
-    Curve(CurveArgs),
+    Curve(LearningPerImageArgs),
     /// Judge a run, or embeddings of any tool, on brands never trained on: the paper's few-shot test.
     Evaluate(RunOrFiles),
     /// Gather evaluated runs into one offline page, with Markdown and CSV beside it.
@@ -146,7 +147,7 @@ impl Cli {
                 print_or_leave(&text)
             }
             Command::Sweep(args) => sweep_command(&args),
-            Command::Curve(args) => curve_command(&args),
+            Command::Curve(args) => learning_per_image_command(&args),
             Command::Evaluate(args) => evaluate_command(&args),
             Command::Report(args) => args.run(),
             Command::Selfcheck(args) => selfcheck(&args),
@@ -163,8 +164,8 @@ fn print_or_leave(text: &str) -> Result<()> {
     }
 }
 
-/// 2 for a slip in what was typed or configured, 5 for a corrupt dataset, 128 + signal for an interrupted training, 1 for
-/// anything else.
+/// 2 for a slip in what was typed or configured, 5 for a corrupt dataset, 128 + signal for an interrupted training, 1
+/// for anything else.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let is = |cause: &(dyn std::error::Error + 'static)| {
         if cause.is::<WeightsError>() {

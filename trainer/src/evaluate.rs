@@ -6,8 +6,8 @@ use anyhow::Result;
 use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
 
-use crate::embed::{embed_fold, open_network};
 use crate::run::Which;
+use crate::train::embed::{embed_fold, open_network};
 use logodex_dataset::dataset::{Dataset, Split};
 use logodex_evaluation::command::evaluate::{EvaluateArgs, evaluate_files, evaluate_with};
 use logodex_evaluation::command::options::regions;

@@ -1,4 +1,4 @@
-//! Where a process computes: device, arithmetic and threads, set once from the configuration.
+//! Settles where a process computes: device, arithmetic and threads, set once from the configuration.
 
 use anyhow::Result;
 use logodex_schemas::train::{Precision, RuntimeConfig};

@@ -16,6 +16,7 @@ use logodex_schemas::split::Fold::{self, Test, Train, Val};
 use logodex_trainer::cli::exit_code;
 use logodex_trainer::evaluate::{RunOrFiles, evaluate_command};
 use logodex_trainer::run::Which;
+
 use support::Workspace;
 
 const ROWS: usize = 8;

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use logodex_trainer::config::explain::effective;
 use logodex_trainer::config::read;
-use logodex_trainer::explain::effective;
-use logodex_trainer::sweep::plan::of_grid;
+use logodex_trainer::experiments::sweep::runs::of_grid;
 
 fn configs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")

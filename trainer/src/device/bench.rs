@@ -16,8 +16,8 @@ use tch::{Device, Tensor};
 use super::peer::{Peer, PeerWindow};
 use super::step::{Workload, experiment, plans, synthetic, training_rows};
 use super::{Arithmetic, machine, markdown, parse_value, rows};
-use crate::feed::{self, Resident, feed};
-use crate::sampler::FoldRows;
+use crate::data::loader::{Resident, Source as Pictures, load};
+use crate::data::sampler::FoldRows;
 use crate::torch;
 use logodex_dataset::dataset::Dataset;
 use logodex_program::Failure;
@@ -350,11 +350,11 @@ impl Timer<'_> {
                     Source::Synthetic | Source::Streamed => None,
                 };
                 let source = match &resident {
-                    Some(resident) => feed::Source::Device(resident),
-                    None => feed::Source::Host(dataset),
+                    Some(resident) => Pictures::Device(resident),
+                    None => Pictures::Host(dataset),
                 };
                 std::thread::scope(|scope| {
-                    let mut batches = feed(scope, source, plans, self.device);
+                    let mut batches = load(scope, source, plans, self.device);
                     self.time(|| {
                         let batch = batches.next().context("the planned batches ran out")??;
                         Ok(workload.step_batch(&batch))

@@ -1,8 +1,8 @@
-//! Whole runs of the program on a device: it learns, continues after a kill as if nothing had been, and trains the same
-//! whether the pictures lie on the host or on the device.
+//! Checks whole runs of the program on a device: it learns, continues after a kill as if nothing had been, and trains
+//! the same whether the pictures lie on the host or on the device.
 //!
-//! Bit for bit on the CPU. On CUDA the order of some sums changes from run to run, so losses are compared, and only over
-//! the epoch in which a difference would begin: later ones drift apart by themselves.
+//! Bit for bit on the CPU. On CUDA the order of some sums changes from run to run, so losses are compared, and only
+//! over the epoch in which a difference would begin: later ones drift apart by themselves.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use logodex_schemas::train::{DeviceChoice, Residency};
 
-use super::check::Findings;
+use super::findings::Findings;
 
 /// Losses of two runs on CUDA may differ by this much, relative.
 const DRIFT: f64 = 0.02;

@@ -1,4 +1,4 @@
-//! A benchmark as a Markdown table.
+//! Writes a benchmark as a Markdown table.
 
 use std::fmt::Write;
 

@@ -1,10 +1,12 @@
 //! Is a device right, and how fast is it? `logodex-train selfcheck` and `logodex-train bench`.
 //!
 //! Both drive the trainer's own parts and, where a whole run is meant, the program itself, so that what they say holds
-//! for what users run. On a machine without a GPU they run on the CPU, which tests their logic and says nothing of CUDA.
+//! for what users run. On a machine without a GPU they run on the CPU, which tests their logic and says nothing of
+//! CUDA.
 
 pub mod bench;
 pub mod check;
+mod findings;
 mod fits;
 mod markdown;
 mod parity;

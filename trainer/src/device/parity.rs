@@ -1,33 +1,32 @@
-//! The device's arithmetic against the CPU's in fp32: from the same weights and pictures, the forward pass, the
+//! Checks the device's arithmetic against the CPU's in fp32: from the same weights and pictures, the forward pass, the
 //! gradients, BatchNorm's statistics, every loss, the optimisers and the augmentation.
 //!
 //! Distances are ‖x − reference‖ / ‖reference‖ in fp64. Bounds leave room for another order of summation and no more:
 //! TensorFloat-32 left on by mistake breaks fp32's, and bf16's has a lower end that an autocast without effect misses.
 
 mod optimizers;
+mod outcome;
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use logodex_schemas::random::stream;
 use logodex_schemas::train::{
     Arch, AugmentConfig, DeviceChoice, Precision, SamplerKind, TrainConfig,
 };
 use rand::Rng;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::check::Findings;
+use super::findings::Findings;
 use super::{Arithmetic, layout_name, precision_name};
-use crate::learner::Learner;
-use crate::model::{Group, Mode};
-use crate::optimizer::zero_grad;
+use crate::loss::distance::l2_normalize;
+use crate::model::Group;
 use crate::runtime::Runtime;
-use crate::{augment, config, torch};
-use logodex_schemas::random::stream;
+use crate::train::Learner;
+use crate::{augment, config};
+use outcome::{CLASSES, Outcome, exact, outcome, relative, relative_of_all};
 
 const SEED: u64 = 7;
-/// Classes of the losses that have weights.
-const CLASSES: i64 = 8;
-
 /// Every loss, as configurations write it, with its authors' constants.
 const LOSSES: [&str; 9] = [
     "kind = \"triplet\"\nmargin = 1.0",
@@ -154,60 +153,6 @@ fn pictures(sizes: Sizes) -> Tensor {
     Tensor::from_slice(&bytes).view([sizes.batch, sizes.side, sizes.side, 3])
 }
 
-/// What a learner makes of the pictures: all on the CPU, fp64.
-struct Outcome {
-    embeddings_eval: Tensor,
-    embeddings_train: Tensor,
-    loss: f64,
-    gradients: BTreeMap<String, Tensor>,
-    statistics: BTreeMap<String, Tensor>,
-}
-
-/// An evaluation pass, then a training pass with its gradients.
-fn outcome(
-    learner: &mut Learner,
-    config: &TrainConfig,
-    runtime: &Runtime,
-    pictures: &Tensor,
-    frozen: u8,
-) -> Outcome {
-    let images = augment::prepare(&pictures.to_device(runtime.device), None);
-    let forward = |learner: &Learner, mode| {
-        torch::autocast_bf16(runtime.device, runtime.bf16, || {
-            learner.net.forward(&images, mode)
-        })
-    };
-    let embeddings_eval = tch::no_grad(|| forward(learner, Mode::Eval));
-    zero_grad(&learner.parameters);
-    let embeddings_train = forward(learner, Mode::Train { frozen });
-    let classes: Vec<i64> = (0..pictures.size()[0]).map(|i| i % CLASSES).collect();
-    let targets = runtime.i64_tensor(&classes);
-    let loss = learner.loss(config, &embeddings_train, &targets, 0, 0);
-    loss.backward();
-    let gradients = learner.parameters.iter().filter_map(|p| {
-        let grad = p.tensor.grad();
-        grad.defined().then(|| (p.name.clone(), exact(&grad)))
-    });
-    let mut statistics = learner.net.state();
-    statistics.retain(|name, _| name.contains(".running_"));
-    Outcome {
-        embeddings_eval: exact(&embeddings_eval),
-        embeddings_train: exact(&embeddings_train),
-        loss: loss.double_value(&[]),
-        gradients: gradients.collect(),
-        statistics: statistics
-            .iter()
-            .map(|(n, t)| (n.clone(), exact(t)))
-            .collect(),
-    }
-}
-
-/// A copy on the CPU in fp64.
-fn exact(tensor: &Tensor) -> Tensor {
-    let copied = tensor.detach().to_device(Device::Cpu).contiguous();
-    copied.to_kind(Kind::Double)
-}
-
 fn compare(
     findings: &mut Findings,
     name: &str,
@@ -265,35 +210,6 @@ fn compare(
     }
 }
 
-/// ‖x − reference‖ / ‖reference‖, NaN where the shapes differ.
-fn relative(x: &Tensor, reference: &Tensor) -> f64 {
-    let pair = |t: &Tensor| BTreeMap::from([(String::new(), t.shallow_clone())]);
-    relative_of_all(&pair(x), &pair(reference))
-}
-
-/// The same over all tensors together; NaN where names or shapes differ.
-fn relative_of_all(x: &BTreeMap<String, Tensor>, reference: &BTreeMap<String, Tensor>) -> f64 {
-    let same = x.len() == reference.len()
-        && x.iter()
-            .zip(reference)
-            .all(|((n, t), (name, r))| n == name && t.size() == r.size());
-    if !same {
-        return f64::NAN;
-    }
-    let square = |t: &Tensor| t.square().sum(Kind::Double).double_value(&[]);
-    let distance: f64 = x
-        .values()
-        .zip(reference.values())
-        .map(|(t, r)| square(&(t - r)))
-        .sum();
-    let norm: f64 = reference.values().map(square).sum();
-    if distance == 0.0 {
-        0.0
-    } else {
-        (distance / norm).sqrt()
-    }
-}
-
 /// Every loss, with its gradients in the embeddings and in its own weights.
 fn losses(findings: &mut Findings, reference: Arithmetic, device: Arithmetic) -> Result<()> {
     for loss in LOSSES {
@@ -335,7 +251,7 @@ fn loss_outcome(
         .view(shape)
         .to_device(runtime.device);
     let embeddings = drawn.set_requires_grad(true);
-    let normalized = crate::loss::l2_normalize(&embeddings);
+    let normalized = l2_normalize(&embeddings);
     let loss = learner.loss(config, &normalized, &runtime.i64_tensor(&targets), 0, 0);
     loss.backward();
     let own = learner.parameters.iter().filter(|p| p.group == Group::Loss);

@@ -1,23 +1,22 @@
 //! One training step as `fit` takes it, apart from a run: for timing.
 
 use anyhow::{Context, Result};
+use logodex_dataset::dataset::Dataset;
 use logodex_schemas::device::BenchRow;
+use logodex_schemas::random::derive;
 use logodex_schemas::train::TrainConfig;
 use tch::{Device, Kind, Tensor};
 
 use super::Arithmetic;
-
-use crate::batch::{BatchPlan, Samples};
-use crate::feed::Batch;
-use crate::learner::Learner;
+use crate::data::batch::{BatchPlan, Samples};
+use crate::data::loader::Batch;
+use crate::data::sampler::{FoldRows, Pair};
 use crate::model::{Mode, Parameter};
-use crate::optimizer::zero_grad;
+use crate::optim::schedule::rate;
+use crate::optim::zero_grad;
 use crate::runtime::Runtime;
-use crate::sampler::FoldRows;
-use crate::schedule::rate;
+use crate::train::Learner;
 use crate::{augment, config, torch};
-use logodex_dataset::dataset::Dataset;
-use logodex_schemas::random::derive;
 
 /// What a row of the table trains, ready to step.
 pub(super) struct Workload {
@@ -59,7 +58,8 @@ impl Workload {
         })
     }
 
-    /// Forward, loss, backward, optimiser; returns the loss, for which nothing has waited. `images`: `[2 × B, 3, S, S]`, normalised; `targets`: `[B]`.
+    /// Forward, loss, backward, optimiser; returns the loss, for which nothing has waited. `images`: `[2 × B, 3, S, S]`,
+    /// normalised; `targets`: `[B]`.
     pub(super) fn step(&mut self, images: &Tensor, targets: &Tensor) -> Tensor {
         let Self {
             config,
@@ -110,7 +110,7 @@ pub(super) fn synthetic(batch: u32, side: u32, device: Device) -> (Tensor, Tenso
 pub(super) fn plans(config: &TrainConfig, fold: &FoldRows, n: usize) -> Result<Vec<BatchPlan>> {
     let size = config.data.batch as usize;
     let mut plans = Vec::new();
-    let mut rows: Vec<crate::sampler::Pair> = Vec::new();
+    let mut rows: Vec<Pair> = Vec::new();
     for epoch in 0.. {
         let Samples::Pairs(drawn) = Samples::draw(config, fold, epoch) else {
             unreachable!("the loss that is timed takes pairs")

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use rand::Rng;
 use tch::{Device, Kind, Tensor};
 
-use super::{Group, Parameter};
+use super::parameter::{Group, Parameter};
 use crate::torch;
 use crate::torch::bias_relu::bias_relu_;
 use logodex_schemas::random::stream;

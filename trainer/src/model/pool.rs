@@ -1,4 +1,4 @@
-//! The last feature map to one feature vector.
+//! Pools the last feature map to one feature vector.
 
 use logodex_schemas::train::Pooling;
 use tch::Tensor;

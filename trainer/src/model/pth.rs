@@ -1,9 +1,10 @@
-//! Named tensors from a `.pth` file: a state dict as `torch.save` writes it since torch 1.6.
+//! Reads named tensors from a `.pth` file: a state dict as `torch.save` writes it since torch 1.6.
 //!
-//! It is a zip archive: `<name>/data.pkl`, a pickle that describes tensors as views of storages, and `<name>/data/<key>`,
-//! each storage's numbers. In Python, reading one runs a program. Here the pickle can describe tensors and do nothing else
-//! ([`pickle`]), and no description is believed before its storage was measured.
+//! It is a zip archive: `<name>/data.pkl`, a pickle that describes tensors as views of storages, and
+//! `<name>/data/<key>`, each storage's numbers. In Python, reading one runs a program. Here the pickle can describe
+//! tensors and do nothing else (`pickle`), and no description is believed before its storage was measured.
 
+mod description;
 mod pickle;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tch::Tensor;
 use zip::{CompressionMethod, ZipArchive};
 
-use pickle::{Description, Storage};
+use description::{Description, Storage};
 
 const ZIP: &[u8] = b"PK\x03\x04";
 /// A pickle of protocol 2 that begins with torch's magic number: `torch.save` before 1.6.
@@ -174,7 +175,8 @@ fn read_storage<R: Read + Seek>(
     )?)
 }
 
-/// The whole of an entry of at most `limit` bytes. Memory is taken as bytes arrive, so it is bounded by the file's length.
+/// The whole of an entry of at most `limit` bytes. Memory is taken as bytes arrive, so it is bounded by the file's
+/// length.
 fn entry<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str, limit: u64) -> Result<Vec<u8>> {
     let context = || format!("the archive's {}", name.escape_debug());
     let entry = archive.by_name(name).with_context(context)?;

@@ -5,7 +5,7 @@ use logodex_schemas::train::Arch;
 use tch::{Kind, Tensor};
 
 use super::layers::{ConvNorm, Layers};
-use super::{Group, Mode};
+use super::parameter::{Group, Mode};
 
 /// A backbone: images to feature maps.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! A backbone from a `.safetensors` or `.pth` file: a torchvision ResNet, or the `model.safetensors` of a run.
+//! Loads a backbone from a `.safetensors` or `.pth` file: a torchvision ResNet, or the `model.safetensors` of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use logodex_schemas::train::Arch;
 use tch::{Kind, Tensor};
 
-use super::{EmbeddingNet, assign, pth};
+use super::parameter::assign;
+use super::pth;
 use crate::torch;
 
 /// Why a weights file cannot be used: a usage error (exit code 2), found by `error.downcast_ref::<WeightsError>()`.
@@ -46,14 +47,18 @@ pub enum WeightsError {
     },
 }
 
-/// Copies every backbone tensor of the file into the network. Nothing else in the file is read: `fc.*` of whatever
-/// shape, or the class weights of a loss. `num_batches_tracked` may be missing, as in torchvision's older files. Floats of
-/// other sizes become fp32, which is said.
+/// Copies every backbone tensor of the file into those of a network, in place. Nothing else in the file is read: `fc.*`
+/// of whatever shape, or the class weights of a loss. `num_batches_tracked` may be missing, as in torchvision's older
+/// files. Floats of other sizes become fp32, which is said.
 ///
 /// # Errors
 /// See [`WeightsError`]; the network is then as it was before.
-pub fn load_backbone(net: &mut EmbeddingNet, path: &Path) -> Result<(), WeightsError> {
-    let arch = match net.arch {
+pub(super) fn load_backbone(
+    arch: Arch,
+    tensors: &[(&str, &Tensor)],
+    path: &Path,
+) -> Result<(), WeightsError> {
+    let arch = match arch {
         Arch::Resnet18 => "resnet18",
         Arch::Resnet34 => "resnet34",
         Arch::Resnet50 => "resnet50",
@@ -67,7 +72,8 @@ pub fn load_backbone(net: &mut EmbeddingNet, path: &Path) -> Result<(), WeightsE
     })?;
     let mut problems = Vec::new();
     let mut found = Vec::new();
-    for (name, tensor) in net.tensors().filter(|(name, _)| is_backbone(name)) {
+    let backbone = tensors.iter().filter(|(name, _)| is_backbone(name));
+    for &(name, tensor) in backbone {
         match file.get(name) {
             None if name.ends_with(".num_batches_tracked") => {}
             None => problems.push(format!("{name} is missing")),
@@ -82,7 +88,7 @@ pub fn load_backbone(net: &mut EmbeddingNet, path: &Path) -> Result<(), WeightsE
             Some(saved) => found.push((tensor, saved)),
         }
     }
-    let ours: BTreeSet<&str> = net.tensors().map(|(name, _)| name).collect();
+    let ours: BTreeSet<&str> = tensors.iter().map(|(name, _)| *name).collect();
     let surplus = file
         .keys()
         .filter(|name| is_backbone(name) && !ours.contains(name.as_str()));

@@ -2,12 +2,10 @@
 //! it says when it goes wrong.
 
 mod collapse;
-mod dataset;
+mod data;
 mod faults;
-mod feed;
 mod interrupt;
 mod objective;
-mod preview;
 mod refuse;
 mod resume;
 mod steps;

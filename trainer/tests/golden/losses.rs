@@ -1,6 +1,6 @@
 //! Losses and their gradients against torch.nn and pytorch-metric-learning.
 
-use logodex_trainer::loss;
+use logodex_trainer::loss::{drawn_losses, proxy_losses};
 use tch::Tensor;
 
 use crate::{assert_close, centred, golden};
@@ -38,11 +38,16 @@ fn triplet_equals_torch() {
     let (a, p, n, _) = points();
     for margin in ["0.2", "1.0", "5.0"] {
         check(&format!("triplet.{margin}"), &[&a, &p, &n], |x| {
-            loss::triplet(&x[0], &x[1], &x[2], margin.parse().unwrap())
+            drawn_losses::triplet(&x[0], &x[1], &x[2], margin.parse().unwrap())
         });
     }
     let plain = &golden("losses")["triplet_plain.1.0"];
-    assert_close(&loss::triplet(&a, &p, &n, 1.0), plain, 1e-5, "without eps");
+    assert_close(
+        &drawn_losses::triplet(&a, &p, &n, 1.0),
+        plain,
+        1e-5,
+        "without eps",
+    );
 }
 
 #[test]
@@ -50,7 +55,7 @@ fn contrastive_euclidean_equals_torch() {
     let (x, y, _, same) = points();
     for margin in ["0.2", "1.0", "5.0"] {
         check(&format!("contrastive_euclidean.{margin}"), &[&x, &y], |x| {
-            loss::contrastive_euclidean(&x[0], &x[1], &same, margin.parse().unwrap())
+            drawn_losses::contrastive_euclidean(&x[0], &x[1], &same, margin.parse().unwrap())
         });
     }
 }
@@ -60,7 +65,7 @@ fn contrastive_cosine_equals_torch() {
     let (x, y, _, same) = points();
     for margin in ["-0.5", "0.2", "0.9"] {
         check(&format!("contrastive_cosine.{margin}"), &[&x, &y], |x| {
-            loss::contrastive_cosine(&x[0], &x[1], &same, margin.parse().unwrap())
+            drawn_losses::contrastive_cosine(&x[0], &x[1], &same, margin.parse().unwrap())
         });
     }
 }
@@ -74,7 +79,7 @@ fn norm_softmax_equals_pytorch_metric_learning() {
         check(
             &format!("norm_softmax.{temperature}"),
             &[&embeddings, &classes],
-            |x| loss::classes::norm_softmax(&x[0], &x[1], &labels, temperature.parse().unwrap()),
+            |x| proxy_losses::norm_softmax(&x[0], &x[1], &labels, temperature.parse().unwrap()),
         );
     }
 }
@@ -85,10 +90,10 @@ fn gradients_stay_finite_where_embeddings_coincide_or_vanish() {
     let zero = Tensor::zeros([2, 4], (tch::Kind::Float, tch::Device::Cpu));
     for x in [zero.copy(), zero + 0.5] {
         let losses: [fn(&Tensor, &Tensor, &Tensor) -> Tensor; 4] = [
-            |x, y, _| loss::triplet(x, y, y, 0.3),
-            |x, y, same| loss::contrastive_euclidean(x, y, same, 0.3),
-            |x, y, same| loss::contrastive_cosine(x, y, same, 0.3),
-            |x, y, same| loss::classes::norm_softmax(x, y, same, 0.05),
+            |x, y, _| drawn_losses::triplet(x, y, y, 0.3),
+            |x, y, same| drawn_losses::contrastive_euclidean(x, y, same, 0.3),
+            |x, y, same| drawn_losses::contrastive_cosine(x, y, same, 0.3),
+            |x, y, same| proxy_losses::norm_softmax(x, y, same, 0.05),
         ];
         for loss in losses {
             let leaves = [&x, &x].map(|t| t.copy().set_requires_grad(true));

@@ -5,6 +5,7 @@ mod augmentations;
 mod losses;
 mod optimizers;
 mod pairs;
+mod proxies;
 mod pth;
 mod resnets;
 mod schedules;

@@ -2,8 +2,8 @@
 
 use logodex_schemas::train::{OptimizerConfig, OptimizerKind};
 use logodex_trainer::model::{Group, Parameter};
-use logodex_trainer::optimizer::{Optimizer, clip_grad_norm, grad_norm, zero_grad};
-use logodex_trainer::schedule::rate;
+use logodex_trainer::optim::schedule::rate;
+use logodex_trainer::optim::{Optimizer, clip_grad_norm, grad_norm, zero_grad};
 use tch::Kind;
 
 use crate::{assert_close, centred, golden};

@@ -1,28 +1,27 @@
-//! Losses over labelled batches and over classes, miners and the cross-batch memory against pytorch-metric-learning.
+//! Losses over pairs, miners and the cross-batch memory against pytorch-metric-learning.
 
 use logodex_schemas::train::{LossConfig, MemoryConfig, MinerConfig, SamplerKind, TrainConfig};
 use logodex_trainer::config;
-use logodex_trainer::learner::Learner;
-use logodex_trainer::loss::labelled::{self, Measure};
-use logodex_trainer::loss::{classes, l2_normalize};
-use logodex_trainer::memory::Memory;
-use logodex_trainer::miner::{Labels, Selection, distance_weights, mine};
-use logodex_trainer::model::Parameter;
+use logodex_trainer::loss::cross_batch_memory::CrossBatchMemory;
+use logodex_trainer::loss::distance::{Measure, cosines, distances, l2_normalize};
+use logodex_trainer::loss::miner::{Labels, distance_weights, mine};
+use logodex_trainer::loss::pair_losses;
+use logodex_trainer::loss::selection::Selection;
 use logodex_trainer::runtime::Runtime;
-use logodex_trainer::schedule;
+use logodex_trainer::train::Learner;
 use tch::{Device, Kind, Tensor};
 
 use crate::{assert_close, centred, golden};
 
-const LABELS: [i64; 24] = [
+pub const LABELS: [i64; 24] = [
     0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 6,
 ];
 const BATCH: i64 = 24;
-const DIM: i64 = 16;
-const CLASSES: i64 = 8;
+pub const DIM: i64 = 16;
+pub const CLASSES: i64 = 8;
 
 /// The batch of `make_golden_pairs.py`.
-fn batch(name: &str) -> Tensor {
+pub fn batch(name: &str) -> Tensor {
     let centres = centred("centres", &[CLASSES, DIM], 1.0);
     centres.index_select(0, &Tensor::from_slice(&LABELS)) * 0.6 + centred(name, &[BATCH, DIM], 1.0)
 }
@@ -49,21 +48,21 @@ const MINERS: [(&str, MinerConfig); 4] = [
 
 /// The loss of this name in the golden file over `x` and its references.
 fn pair_loss(name: &str, x: &Tensor, references: &Tensor, selection: &Selection) -> Tensor {
-    let cosines = labelled::cosines(x, references);
+    let cosines = cosines(x, references);
     match name {
-        "multi_similarity" => labelled::multi_similarity(&cosines, selection, (2.0, 50.0, 0.5)),
-        "sup_con" => labelled::sup_con(&cosines, selection, 0.1),
-        "circle" => labelled::circle(&cosines, selection, 0.25, 8.0),
-        "contrastive_cosine" => labelled::contrastive_cosine(&cosines, selection, 0.2),
+        "multi_similarity" => pair_losses::multi_similarity(&cosines, selection, (2.0, 50.0, 0.5)),
+        "sup_con" => pair_losses::sup_con(&cosines, selection, 0.1),
+        "circle" => pair_losses::circle(&cosines, selection, 0.25, 8.0),
+        "contrastive_cosine" => pair_losses::contrastive_cosine(&cosines, selection, 0.2),
         "contrastive_euclidean" => {
-            labelled::contrastive_euclidean(&labelled::distances(x, references), selection, 1.0)
+            pair_losses::contrastive_euclidean(&distances(x, references), selection, 1.0)
         }
         other => panic!("{other}"),
     }
 }
 
 #[track_caller]
-fn check(tag: &str, value: &Tensor, leaves: &[&Tensor]) {
+pub fn check(tag: &str, value: &Tensor, leaves: &[&Tensor]) {
     let golden = golden("pairs");
     let expected = &golden[&format!("{tag}.value")];
     assert_close(&value.detach(), expected, 1e-5, tag);
@@ -74,7 +73,7 @@ fn check(tag: &str, value: &Tensor, leaves: &[&Tensor]) {
     }
 }
 
-fn leaf(x: &Tensor) -> Tensor {
+pub fn leaf(x: &Tensor) -> Tensor {
     x.detach().copy().set_requires_grad(true)
 }
 
@@ -106,7 +105,7 @@ fn miners_select_what_pytorch_metric_learning_selects() {
 
 /// A learner on the CPU with the configuration of its loss, given as TOML, and of these further lines. Without weights of
 /// the loss, what embeddings cost is decided by the configuration that [`Learner::loss`] is given.
-fn learner(loss: &str, more: &str) -> (Learner, TrainConfig) {
+pub fn learner(loss: &str, more: &str) -> (Learner, TrainConfig) {
     let text = format!(
         "[model]\narch = \"resnet18\"\nhead = \"linear\"\nembedding_dim = {DIM}\n[loss]\n{loss}\n[schedule]\nepochs = 1\n[runtime]\ndevice = \"cpu\"\nthreads = 1\n{more}"
     );
@@ -162,7 +161,7 @@ fn pair_losses_equal_pytorch_metric_learning_with_every_miner() {
 #[test]
 fn negatives_are_drawn_with_the_probabilities_of_their_distances() {
     let (x, labels) = (l2_normalize(&batch("batch")), Tensor::from_slice(&LABELS));
-    let distance = labelled::distances(&x, &x);
+    let distance = distances(&x, &x);
     let negative = labels
         .unsqueeze(1)
         .eq_tensor(&labels.unsqueeze(0))
@@ -209,37 +208,10 @@ fn negatives_are_drawn_with_the_probabilities_of_their_distances() {
 }
 
 #[test]
-fn losses_over_classes_equal_pytorch_metric_learning() {
-    let labels = Tensor::from_slice(&LABELS);
-    for sub_centers in [1, 3] {
-        let centers = centred("centers", &[CLASSES * sub_centers, DIM], 1.0);
-        let x = batch("batch");
-        let opposite = -centers.get(0) + x.get(0) * 0.05;
-        x.get(0).copy_(&opposite);
-        let (x, centers) = (leaf(&x), leaf(&centers));
-        let loss = classes::arc_face(&x, &centers, &labels, 28.6, 64.0, sub_centers);
-        check(&format!("arc_face.{sub_centers}"), &loss, &[&x, &centers]);
-    }
-    for (margin, alpha) in [("0.1", "32"), ("0.3", "4")] {
-        let (x, proxies) = (
-            leaf(&batch("batch")),
-            leaf(&centred("centers", &[CLASSES, DIM], 1.0)),
-        );
-        let (m, a) = (margin.parse().unwrap(), alpha.parse().unwrap());
-        let loss = classes::proxy_anchor(&x, &proxies, &labels, m, a);
-        check(
-            &format!("proxy_anchor.{margin}.{alpha}"),
-            &loss,
-            &[&x, &proxies],
-        );
-    }
-}
-
-#[test]
 fn the_memory_equals_pytorch_metric_learning_while_it_fills_and_turns() {
     for name in ["multi_similarity", "sup_con", "circle"] {
         for (miner, config) in [&MINERS[0], &MINERS[3]] {
-            let mut memory = Memory::new(
+            let mut memory = CrossBatchMemory::new(
                 &MemoryConfig {
                     size: 60,
                     start_step: 0,
@@ -277,7 +249,7 @@ fn a_memory_waits_for_its_start_but_fills_before() {
         size: 48,
         start_step: 1,
     };
-    let mut memory = Memory::new(&config, DIM, Device::Cpu);
+    let mut memory = CrossBatchMemory::new(&config, DIM, Device::Cpu);
     let labels = Tensor::from_slice(&LABELS);
     assert!(memory.remember(&batch("a"), &labels, 0).is_none());
     let past = memory.remember(&batch("b"), &labels, 1).unwrap();
@@ -287,7 +259,7 @@ fn a_memory_waits_for_its_start_but_fills_before() {
         Tensor::arange(24, (Kind::Int64, Device::Cpu)) + 24
     );
     let other = MemoryConfig { size: 49, ..config };
-    let error = Memory::new(&other, DIM, Device::Cpu).load_state(&mut memory.state());
+    let error = CrossBatchMemory::new(&other, DIM, Device::Cpu).load_state(&mut memory.state());
     assert!(error.unwrap_err().to_string().contains("memory"), "shape");
 }
 
@@ -315,34 +287,11 @@ fn a_batch_with_nothing_to_compare_costs_nothing_and_moves_nothing() {
                 assert!(finite, "{name} {miner} {what}");
             }
             let x = leaf(&points);
-            let distance = labelled::distances(&x, &x);
-            let loss = labelled::triplet(&distance, &selected(&config, &x, labels), 0.5);
+            let distance = distances(&x, &x);
+            let loss = pair_losses::triplet(&distance, &selected(&config, &x, labels), 0.5);
             loss.backward();
             assert_eq!(loss.double_value(&[]), 0.0, "{miner} {what}");
             assert_eq!(x.grad().abs().max().double_value(&[]), 0.0);
-        }
-    }
-}
-
-#[test]
-fn angular_losses_stay_finite_where_an_embedding_meets_its_class_and_under_bf16() {
-    let centers = centred("centers", &[3, DIM], 1.0);
-    let labels = Tensor::from_slice(&[0_i64, 1, 2]);
-    let opposite = -&centers;
-    for at in [&centers, &opposite] {
-        for kind in [Kind::Float, Kind::BFloat16] {
-            let (x, w) = (leaf(&at.to_kind(kind)), leaf(&centers));
-            for loss in [
-                classes::arc_face(&x, &w, &labels, 28.6, 64.0, 1),
-                classes::proxy_anchor(&x, &w, &labels, 0.1, 32.0),
-                classes::norm_softmax(&x, &w, &labels, 0.05),
-            ] {
-                assert_eq!(loss.kind(), Kind::Float);
-                loss.backward();
-                for grad in [x.grad(), w.grad()] {
-                    assert!(grad.isfinite().all().int64_value(&[]) == 1, "{kind:?}");
-                }
-            }
         }
     }
 }
@@ -395,32 +344,4 @@ fn mining_4096_embeddings_takes_less_than_a_gigabyte() {
     assert!(x.grad().isfinite().all().int64_value(&[]) == 1);
     let taken = peak_bytes() - before;
     assert!(taken < 1_000_000_000, "{taken} bytes");
-}
-
-#[test]
-fn a_loss_s_own_weights_are_trained_at_their_own_rate() {
-    for loss in [
-        "kind = \"norm_softmax\"\ntemperature = 0.05",
-        "kind = \"arc_face\"\nmargin_deg = 28.6\nscale = 64.0",
-        "kind = \"arc_face\"\nmargin_deg = 28.6\nscale = 64.0\nsub_centers = 3",
-        "kind = \"proxy_anchor\"\nmargin = 0.1\nalpha = 32.0",
-    ] {
-        let moved = |loss_factor: f64| {
-            let sgd = format!(
-                "[optimizer]\nkind = \"sgd\"\nmomentum = 0.0\nlr = 0.1\nloss_factor = {loss_factor:?}\n"
-            );
-            let (mut learner, config) = learner(loss, &sgd);
-            let before = learner.model_state().remove("loss.weight").unwrap().copy();
-            let labels = Tensor::from_slice(&LABELS);
-            learner
-                .loss(&config, &batch("batch"), &labels, 0, 0)
-                .backward();
-            let rate = |p: &Parameter| schedule::rate(&config.optimizer, 1.0, p.group);
-            learner.optimizer.step(&learner.parameters, rate);
-            learner.model_state().remove("loss.weight").unwrap() - before
-        };
-        let (once, thrice) = (moved(1.0), moved(3.0));
-        assert!(once.abs().max().double_value(&[]) > 1e-6, "{loss}");
-        assert_close(&thrice, &(once * 3.0), 1e-4, loss);
-    }
 }

@@ -2,7 +2,9 @@
 
 use logodex_schemas::train::{LrSchedule, OptimizerConfig, ScheduleConfig, Unfreeze};
 use logodex_trainer::model::Group;
-use logodex_trainer::schedule::{batches_of_step, frozen_stages, lr_factor, rate, steps_per_epoch};
+use logodex_trainer::optim::schedule::{
+    batches_of_step, frozen_stages, lr_factor, rate, steps_per_epoch,
+};
 
 use crate::golden;
 

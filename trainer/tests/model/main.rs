@@ -1,16 +1,18 @@
 //! What the network and the optimiser promise the training loop: frozen stages stand still, state returns bit for bit,
 //! weights files are taken or refused with reasons.
 
+mod state;
 mod weights;
 
 use std::collections::BTreeMap;
 
 use logodex_schemas::train::{Arch, Head, ModelConfig, OptimizerConfig, OptimizerKind, Pooling};
-use logodex_trainer::loss;
+use logodex_trainer::loss::distance::cosine_similarity;
+use logodex_trainer::loss::drawn_losses;
 use logodex_trainer::model::{EmbeddingNet, Group, Mode, Parameter};
-use logodex_trainer::optimizer::{Optimizer, zero_grad};
-use logodex_trainer::schedule::batches_of_step;
-use logodex_trainer::torch::{autocast_bf16, load_tensors, save_tensors, set_threads};
+use logodex_trainer::optim::schedule::batches_of_step;
+use logodex_trainer::optim::{Optimizer, zero_grad};
+use logodex_trainer::torch::{autocast_bf16, save_tensors, set_threads};
 use tch::{Device, Kind, Tensor};
 
 fn config(arch: Arch, head: Head) -> ModelConfig {
@@ -62,7 +64,7 @@ fn train_step(net: &EmbeddingNet, optimizer: &mut Optimizer, frozen: u8, step: i
     let embeddings = net.forward(&(images(4) + step as f64 * 0.1), Mode::Train { frozen });
     let same = Tensor::from_slice(&[1_i64, 0]);
     let (x, y) = (embeddings.narrow(0, 0, 2), embeddings.narrow(0, 2, 2));
-    loss::contrastive_cosine(&x, &y, &same, 0.2).backward();
+    drawn_losses::contrastive_cosine(&x, &y, &same, 0.2).backward();
     optimizer.step(net.parameters(), |_| 1e-2);
 }
 
@@ -236,7 +238,7 @@ fn evaluation_changes_nothing_and_gives_unit_vectors_also_under_autocast() {
     assert_eq!(full.size(), [3, net.embedding_dim()]);
     let norms = half.norm_scalaropt_dim(2, [1], false);
     assert!((norms - 1.0).abs().max().double_value(&[]) < 1e-6);
-    let cosine = loss::cosine_similarity(&full, &half).min();
+    let cosine = cosine_similarity(&full, &half).min();
     assert!(cosine.double_value(&[]) > 0.99);
     assert_ne!(full, half);
     assert_eq!(net.state(), before);
@@ -247,7 +249,7 @@ fn training_works_under_autocast_with_frozen_stages() {
     let net = net(Arch::Resnet18, Head::Contrastive, 3);
     let mode = Mode::Train { frozen: 2 };
     let embeddings = autocast_bf16(Device::Cpu, true, || net.forward(&images(4), mode));
-    loss::triplet(
+    drawn_losses::triplet(
         &embeddings.narrow(0, 0, 1),
         &embeddings.narrow(0, 1, 1),
         &embeddings.narrow(0, 2, 1),
@@ -262,94 +264,10 @@ fn training_works_under_autocast_with_frozen_stages() {
     }
 }
 
-#[test]
-fn a_state_returns_bit_for_bit_through_a_file_and_a_wrong_one_is_listed() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("model.safetensors");
-    let trained = net(Arch::Resnet18, Head::Triplet, 3);
-    train_step(&trained, &mut optimizer(OptimizerKind::Sgd), 1, 0);
-    let state = trained.state();
-    assert_eq!(state["bn1.num_batches_tracked"].kind(), Kind::Int64);
-    save_tensors(&path, &state).unwrap();
-    let mut other = net(Arch::Resnet18, Head::Triplet, 4);
-    assert_ne!(other.state(), state);
-    other.load_state(&load_tensors(&path).unwrap()).unwrap();
-    assert_eq!(other.state(), state);
-
-    let mut wrong = net(Arch::Resnet18, Head::Triplet, 4).state();
-    wrong.remove("layer2.0.bn1.bias");
-    wrong.insert(
-        "fc.4.weight".into(),
-        Tensor::zeros([9, 256], (Kind::Float, Device::Cpu)),
-    );
-    wrong.insert("fc.7.weight".into(), Tensor::from(0_i64));
-    let message = other.load_state(&wrong).unwrap_err().to_string();
-    for part in [
-        "layer2.0.bn1.bias is missing",
-        "fc.4.weight is [9, 256] instead of [128, 256]",
-        "fc.7.weight is unexpected",
-    ] {
-        assert!(message.contains(part), "{message}");
-    }
-    assert_eq!(other.state(), state, "a refused state changes nothing");
-}
-
-#[test]
-fn resuming_equals_going_on_bit_for_bit() {
-    for kind in [OptimizerKind::Sgd, OptimizerKind::Adamw] {
-        let dir = tempfile::tempdir().unwrap();
-        let whole = net(Arch::Resnet18, Head::Triplet, 3);
-        let mut whole_optimizer = optimizer(kind);
-        // Frozen at first, so that parameters have different numbers of steps behind them.
-        for step in 0..2 {
-            train_step(&whole, &mut whole_optimizer, 4 - step as u8, step);
-        }
-        let files = ["model", "optimizer"].map(|name| dir.path().join(name));
-        save_tensors(&files[0], &whole.state()).unwrap();
-        save_tensors(&files[1], &whole_optimizer.state()).unwrap();
-        let mut resumed = net(Arch::Resnet18, Head::Triplet, 99);
-        let mut resumed_optimizer = optimizer(kind);
-        resumed
-            .load_state(&load_tensors(&files[0]).unwrap())
-            .unwrap();
-        resumed_optimizer
-            .load_state(&load_tensors(&files[1]).unwrap(), resumed.parameters())
-            .unwrap();
-        // Validation in between changes nothing, nor does what the one has folded already.
-        let _ = whole.forward(&images(2), Mode::Eval);
-        for (step, frozen) in [(2, 3), (3, 1)] {
-            train_step(&whole, &mut whole_optimizer, frozen, step);
-            train_step(&resumed, &mut resumed_optimizer, frozen, step);
-        }
-        assert_eq!(bits(&whole.state()), bits(&resumed.state()), "{kind:?}");
-        assert_eq!(
-            bits(&whole_optimizer.state()),
-            bits(&resumed_optimizer.state()),
-            "{kind:?}"
-        );
-    }
-}
-
-/// The file's bytes, in which 0 and −0 differ.
 fn bits(state: &BTreeMap<String, Tensor>) -> Vec<u8> {
     let file = tempfile::NamedTempFile::new().unwrap();
     save_tensors(file.path(), state).unwrap();
     std::fs::read(file.path()).unwrap()
-}
-
-#[test]
-fn an_optimiser_refuses_the_state_of_another() {
-    let net = net(Arch::Resnet18, Head::Linear, 3);
-    let mut sgd = optimizer(OptimizerKind::Sgd);
-    train_step(&net, &mut sgd, 5, 0);
-    let state = sgd.state();
-    let mut adam = optimizer(OptimizerKind::Adam);
-    let message = adam.load_state(&state, net.parameters()).unwrap_err();
-    assert!(message.to_string().contains("fc.weight.momentum_buffer"));
-    let mut short = state;
-    short.insert("fc.bias.momentum_buffer".into(), Tensor::from(1.0_f32));
-    let message = sgd.load_state(&short, net.parameters()).unwrap_err();
-    assert!(message.to_string().contains("fc.bias: "), "{message}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use logodex_schemas::train::{Arch, Head, ModelConfig};
 use logodex_trainer::model::EmbeddingNet;
-use logodex_trainer::model::weights::{WeightsError, load_backbone};
+use logodex_trainer::model::weights::WeightsError;
 use logodex_trainer::torch::save_tensors;
 use tch::{Device, Kind, Tensor};
 
@@ -67,8 +67,8 @@ fn half_and_double_precision_become_fp32() {
             }
         }
     });
-    let mut target = net(Arch::Resnet34, Head::Linear, 3);
-    load_backbone(&mut target, &path).unwrap();
+    let target = net(Arch::Resnet34, Head::Linear, 3);
+    target.load_backbone(&path).unwrap();
     let (state, source) = (target.state(), net(Arch::Resnet34, Head::None, 8).state());
     let (taken, exact) = (&state["conv1.weight"], &source["conv1.weight"]);
     assert_eq!(taken.kind(), Kind::Float);
@@ -79,10 +79,10 @@ fn half_and_double_precision_become_fp32() {
 fn a_wrong_weights_file_is_refused_with_reasons() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("weights.safetensors");
-    let mut target = net(Arch::Resnet18, Head::Linear, 3);
+    let target = net(Arch::Resnet18, Head::Linear, 3);
     let before = target.state();
-    let mut refuse = |part: &str| {
-        let error = load_backbone(&mut target, &path).unwrap_err();
+    let refuse = |part: &str| {
+        let error = target.load_backbone(&path).unwrap_err();
         assert!(error.to_string().contains(part), "{error}");
         assert!(error.to_string().contains("weights.safetensors"), "{error}");
         error

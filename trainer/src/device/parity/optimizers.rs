@@ -6,12 +6,12 @@ use anyhow::Result;
 use logodex_schemas::train::{OptimizerConfig, OptimizerKind, TrainConfig};
 use tch::Tensor;
 
-use super::{exact, outcome, relative_of_all};
-use crate::device::check::Findings;
-use crate::learner::Learner;
+use super::outcome::{exact, outcome, relative_of_all};
+use crate::device::findings::Findings;
 use crate::model::Group;
-use crate::optimizer::Optimizer;
+use crate::optim::Optimizer;
 use crate::runtime::Runtime;
+use crate::train::Learner;
 
 /// Two steps of each optimiser at two freeze levels from the same gradients: what moves, and that nothing else does.
 pub(super) fn check(

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use logodex_schemas::train::{OptimizerKind, Residency};
 
+use tch::Device;
+
 use super::optimizers::steps;
 use super::*;
 

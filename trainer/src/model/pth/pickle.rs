@@ -1,31 +1,16 @@
-//! The part of pickle that a state dict needs, as a machine that can do nothing else.
+//! Runs the part of pickle that a state dict needs, on a machine that can do nothing else.
 //!
 //! A pickle is a program for a stack machine, which in Python may call anything. This one knows the opcodes that
-//! `torch.save` writes (protocol 2) and four names that it may call, each of which only makes a dictionary or describes a
-//! tensor. Values lie in one list and refer to each other by their place in it, so that nothing a file says nests deeper
-//! than this program's own stack.
+//! `torch.save` writes (protocol 2) and four names that it may call, each of which only makes a dictionary or describes
+//! a tensor. Values lie in one list and refer to each other by their place in it, so that nothing a file says nests
+//! deeper than this program's own stack.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
 use tch::Kind;
 
-/// A tensor as the pickle describes it: a view of a storage, in elements. Nothing here is checked against the storage.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Description {
-    pub(super) storage: Storage,
-    pub(super) offset: i64,
-    pub(super) size: Vec<i64>,
-    pub(super) stride: Vec<i64>,
-}
-
-/// The file's entry `data/<key>`: `numel` numbers of one kind.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Storage {
-    pub(super) kind: Kind,
-    pub(super) key: String,
-    pub(super) numel: i64,
-}
+use super::description::{Description, Storage, storage_kind};
 
 /// Longest text; names of tensors have some thirty bytes.
 const MAX_TEXT: usize = 1024;
@@ -395,23 +380,4 @@ impl<'a> Machine<'a> {
         self.byte()?;
         Ok(std::str::from_utf8(line)?)
     }
-}
-
-fn storage_kind(name: &str) -> Result<Kind> {
-    Ok(match name {
-        "FloatStorage" => Kind::Float,
-        "DoubleStorage" => Kind::Double,
-        "HalfStorage" => Kind::Half,
-        "BFloat16Storage" => Kind::BFloat16,
-        "LongStorage" => Kind::Int64,
-        "IntStorage" => Kind::Int,
-        "ShortStorage" => Kind::Int16,
-        "CharStorage" => Kind::Int8,
-        "ByteStorage" => Kind::Uint8,
-        "BoolStorage" => Kind::Bool,
-        _ => bail!(
-            "a tensor is a torch.{}, which is not read",
-            name.escape_debug()
-        ),
-    })
 }

@@ -1,0 +1,9 @@
+//! A run on disk: its directory ([`Run`]), where it stands ([`state`]), its checkpoints ([`checkpoint`]) and how Ctrl-C
+//! ends it ([`interrupt`]).
+
+pub mod checkpoint;
+mod directory;
+pub mod interrupt;
+pub mod state;
+
+pub use directory::{Run, Which, find, open, refuse_existing};

@@ -1,0 +1,133 @@
+//! Keeps where a run stands, and tells what follows from that alone: whether it may continue, which epoch is its best,
+//! and when it is over. A resumed run decides as the run left alone.
+
+use std::path::Path;
+
+use logodex_dataset::dataset::{Dataset, Split};
+use logodex_program::Failure;
+use logodex_schemas::run::{RunState, run_header};
+use logodex_schemas::train::TrainConfig;
+
+/// The state of a run that has not begun: what it is a run of.
+pub fn beginning(config_bytes: &[u8], dataset: &Dataset, split: &Split) -> RunState {
+    let config_blake3 = blake3::hash(config_bytes).to_hex();
+    unbegun(&config_blake3, dataset.manifest_blake3(), split.blake3())
+}
+
+fn unbegun(config_blake3: &str, manifest_blake3: &str, split_blake3: &str) -> RunState {
+    RunState {
+        header: run_header(),
+        epochs_done: 0,
+        epoch_batches: 0,
+        epoch_loss_sum: 0.0,
+        epoch_samples: 0,
+        steps_done: 0,
+        best_epoch: None,
+        best_f1: None,
+        risen_epoch: None,
+        risen_f1: None,
+        config_blake3: config_blake3.to_owned(),
+        manifest_blake3: manifest_blake3.to_owned(),
+        split_blake3: split_blake3.to_owned(),
+        model_blake3: String::new(),
+        optimizer_blake3: String::new(),
+        seal: String::new(),
+    }
+}
+
+/// The state after an epoch with this validation F1: the first epoch with the highest is the best.
+pub fn finish_epoch(state: &mut RunState, config: &TrainConfig, f1: Option<f64>) {
+    let epoch = state.epochs_done;
+    if f1.is_some_and(|f1| state.best_f1.is_none_or(|best| f1 > best)) {
+        (state.best_epoch, state.best_f1) = (Some(epoch), f1);
+    }
+    let delta = config.checkpoint.min_delta;
+    if f1.is_some_and(|f1| state.risen_f1.is_none_or(|risen| f1 > risen + delta)) {
+        (state.risen_epoch, state.risen_f1) = (Some(epoch), f1);
+    }
+    state.epochs_done = epoch + 1;
+    (
+        state.epoch_batches,
+        state.epoch_loss_sum,
+        state.epoch_samples,
+    ) = (0, 0.0, 0);
+}
+
+/// Why a run has nothing left to do, if so; it depends on the state alone, so that a resumed run ends where the run
+/// left alone does.
+pub fn ended(state: &RunState, config: &TrainConfig) -> Option<String> {
+    let patience = config.checkpoint.patience_epochs;
+    if state.epochs_done >= config.schedule.epochs {
+        return Some(format!("all {} epochs are done", state.epochs_done));
+    }
+    let risen = state.risen_epoch.filter(|_| patience > 0)?;
+    (state.epochs_done > risen + patience).then(|| {
+        format!(
+            "stopped early after {} epochs: validation F1 has not risen for {patience} epochs (checkpoint.patience_epochs)",
+            state.epochs_done
+        )
+    })
+}
+
+/// A run continues only with what it began with.
+///
+/// # Errors
+/// [`Failure::Usage`] naming what is another.
+pub fn check_identity(saved: &RunState, now: &RunState, run: &Path) -> Result<(), Failure> {
+    let changed = if saved.config_blake3 != now.config_blake3 {
+        "configuration"
+    } else if saved.manifest_blake3 != now.manifest_blake3 {
+        "dataset"
+    } else if saved.split_blake3 != now.split_blake3 {
+        "split"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Usage(format!(
+        "{}: this run began with another {changed}; a run continues only with the same one, so give that one or start another run",
+        run.display()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The state after epochs with these F1s under `patience_epochs = 2` and this `min_delta`, and the epochs it took.
+    fn run(min_delta: f64, f1s: &[f64]) -> RunState {
+        let text = format!(
+            "[model]\narch = \"resnet18\"\nhead = \"linear\"\n[loss]\nkind = \"triplet\"\nmargin = 1.0\n[schedule]\nepochs = 8\n[checkpoint]\npatience_epochs = 2\nmin_delta = {min_delta:?}\n"
+        );
+        let config = crate::config::parse(text.as_bytes()).expect("a configuration");
+        let mut state = unbegun("", "", "");
+        for f1 in f1s {
+            if ended(&state, &config).is_some() {
+                break;
+            }
+            state.epoch_batches = 5;
+            finish_epoch(&mut state, &config, Some(*f1));
+            assert_eq!(state.epoch_batches, 0);
+        }
+        state
+    }
+
+    #[test]
+    fn the_first_of_equal_epochs_is_best_and_patience_counts_from_the_last_rise() {
+        let state = run(0.0, &[0.5, 0.7, 0.7, 0.6, 0.9]);
+        assert_eq!((state.epochs_done, state.best_epoch), (4, Some(1)));
+        let state = run(0.0, &[0.5, 0.7, 0.6, 0.71, 0.6, 0.72, 0.6, 0.6]);
+        assert_eq!((state.epochs_done, state.best_epoch), (8, Some(5)));
+    }
+
+    #[test]
+    fn a_rise_below_the_smallest_that_counts_is_best_but_buys_no_time() {
+        let state = run(0.1, &[0.5, 0.55, 0.59, 0.9]);
+        assert_eq!(
+            (state.epochs_done, state.best_epoch, state.risen_epoch),
+            (3, Some(2), Some(0))
+        );
+        // Small rises add up: they are measured from the last that counted.
+        let state = run(0.1, &[0.5, 0.55, 0.61, 0.6, 0.6, 0.9]);
+        assert_eq!((state.epochs_done, state.risen_epoch), (5, Some(2)));
+    }
+}

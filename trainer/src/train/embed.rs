@@ -1,0 +1,182 @@
+//! Turns rows into embeddings: for validation, for the evaluator, and as a file for any other tool.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use logodex_dataset::dataset::{Dataset, Split};
+use logodex_evaluation::embeddings::set::EmbeddingSet;
+use logodex_program::Failure;
+use logodex_schemas::dataset::Region;
+use logodex_schemas::split::Fold;
+use logodex_schemas::train::ModelConfig;
+use tch::Kind;
+
+use super::learner::network_state;
+use crate::augment::prepare;
+use crate::data::batch::BatchPlan;
+use crate::data::loader::{Source, load};
+use crate::model::{EmbeddingNet, Mode};
+use crate::progress::Progress;
+use crate::run::{self, Which};
+use crate::runtime::Runtime;
+use crate::torch;
+
+/// Rows per forward pass. Fixed, so that the same rows give the same embeddings whatever the run's batch size.
+const BATCH: usize = 64;
+
+/// `logodex-train embed`: embeds a fold with a checkpoint of a run and writes the file.
+///
+/// # Errors
+/// A dataset, split, run or checkpoint that does not exist or does not fit; see [`open_network`].
+pub fn embed_command(
+    dataset: &Path,
+    split: &str,
+    run: &Path,
+    which: Which,
+    fold: Fold,
+    out: &Path,
+) -> Result<()> {
+    let dataset = Dataset::open(dataset)?;
+    let split = dataset.split(split)?;
+    let (net, runtime, region) = open_network(run, which, &dataset, &split)?;
+    let embeddings = embed_fold(&net, &runtime, &dataset, &split, fold, region)?;
+    if let Some(parent) = out.parent() {
+        std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+    }
+    embeddings.write(out)?;
+    println!(
+        "{}: {} embeddings of {} numbers",
+        out.display(),
+        embeddings.row.len(),
+        embeddings.dim
+    );
+    Ok(())
+}
+
+/// The network of a run's checkpoint, ready to embed, on the device that the run's configuration names, and the region
+/// that it was trained on.
+///
+/// # Errors
+/// [`Failure::Usage`] when `run` is no run, has no such checkpoint, or was trained on another split of this very dataset,
+/// whose training brands may be this split's test brands. A run that was trained on another dataset is accepted, with a
+/// warning.
+pub fn open_network(
+    run: &Path,
+    which: Which,
+    dataset: &Dataset,
+    split: &Split,
+) -> Result<(EmbeddingNet, Runtime, Region)> {
+    let (config, checkpoint) = run::open(run, which)?;
+    let state = &checkpoint.state;
+    if state.epochs_done > 0 && state.manifest_blake3 != dataset.manifest_blake3() {
+        tracing::warn!(
+            "{}: trained on another build of the dataset; whether it has seen these brands cannot be told",
+            run.display()
+        );
+    } else if state.epochs_done > 0 && state.split_blake3 != split.blake3() {
+        return Err(Failure::Usage(format!(
+            "{}: trained on another split of this dataset, so brands of split {:?} may have been trained on; use the run's own split",
+            run.display(),
+            split.info.name
+        ))
+        .into());
+    }
+    let runtime = Runtime::start(&config.runtime)?;
+    let model = ModelConfig {
+        weights: None,
+        ..config.model
+    };
+    let mut net = EmbeddingNet::new(&model, config.seed, runtime.device, runtime.channels_last)?;
+    net.load_state(&network_state(checkpoint.model()?))
+        .with_context(|| checkpoint.dir.display().to_string())?;
+    Ok((net, runtime, config.data.region))
+}
+
+/// Embeds every row of a fold that shows `region`, in row order.
+///
+/// # Errors
+/// [`Failure::Usage`] when the fold is empty; a damaged dataset.
+pub fn embed_fold(
+    net: &EmbeddingNet,
+    runtime: &Runtime,
+    dataset: &Dataset,
+    split: &Split,
+    fold: Fold,
+    region: Region,
+) -> Result<EmbeddingSet> {
+    let brands = dataset.fold(split, fold);
+    let rows = dataset.rows(&brands, region);
+    if rows.is_empty() {
+        return Err(Failure::Usage(format!(
+            "split {:?} has no rows of that region in fold {}",
+            split.info.name,
+            fold.name()
+        ))
+        .into());
+    }
+    let mut progress = Progress::start("embedding", rows.len() as u64, 0);
+    let embeddings = embed_rows(net, runtime, dataset, &rows, Some(&mut progress))?;
+    progress.finish();
+    Ok(EmbeddingSet {
+        dim: net.embedding_dim() as usize,
+        embeddings,
+        brand: rows
+            .iter()
+            .map(|&row| i64::from(dataset.brand_of(row)))
+            .collect(),
+        row: rows.iter().map(|row| *row as i64).collect(),
+    })
+}
+
+/// Embeddings of `rows` in that order, `[rows.len(), embedding_dim]` row-major, in evaluation mode, without gradient
+/// and without augmentation.
+///
+/// # Errors
+/// A damaged dataset, or an embedding that is no finite number.
+pub fn embed_rows(
+    net: &EmbeddingNet,
+    runtime: &Runtime,
+    dataset: &Dataset,
+    rows: &[u64],
+    mut progress: Option<&mut Progress>,
+) -> Result<Vec<f32>> {
+    let plans = rows
+        .chunks(BATCH)
+        .map(|rows| BatchPlan {
+            rows: rows.to_vec(),
+            keys: Vec::new(),
+            targets: Vec::new(),
+            roles: 1,
+        })
+        .collect();
+    let dim = net.embedding_dim() as usize;
+    let mut all = vec![0f32; rows.len() * dim];
+    let mut filled = 0;
+    std::thread::scope(|scope| {
+        for batch in load(scope, Source::Host(dataset), plans, runtime.device) {
+            let batch = batch?;
+            let embeddings = tch::no_grad(|| {
+                let images = prepare(&batch.images_nhwc, None);
+                torch::autocast_bf16(runtime.device, runtime.bf16, || {
+                    net.forward(&images, Mode::Eval)
+                })
+                .to_device(tch::Device::Cpu)
+                .to_kind(Kind::Float)
+                .contiguous()
+            });
+            let into = &mut all[filled..filled + batch.plan.rows.len() * dim];
+            embeddings.f_copy_data(into, batch.plan.rows.len() * dim)?;
+            if into.iter().any(|x| !x.is_finite()) {
+                bail!(
+                    "the network gives embeddings that are not finite, from row {} on: its weights have diverged",
+                    batch.plan.rows[0]
+                );
+            }
+            filled += into.len();
+            if let Some(progress) = &mut progress {
+                progress.advance(batch.plan.rows.len() as u64, None);
+            }
+        }
+        Ok(all)
+    })
+}

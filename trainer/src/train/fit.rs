@@ -1,0 +1,183 @@
+//! `logodex-train fit`: judges what was asked for, prepares or resumes the run, and trains epoch after epoch.
+
+use std::path::Path;
+
+use anyhow::Result;
+use logodex_dataset::dataset::{Dataset, Tables};
+use logodex_program::Failure;
+use logodex_schemas::train::{Residency, SamplerKind};
+
+use super::epoch::Training;
+use super::learner::Learner;
+use super::validate::validation_batch;
+use crate::config;
+use crate::data::batch::{BatchPlan, Samples};
+use crate::data::loader::{Resident, Source, check_residency};
+use crate::data::sampler::{self, FoldRows};
+use crate::monitor::journal::Journal;
+use crate::optim::schedule::steps_per_epoch;
+use crate::progress::Progress;
+use crate::run::checkpoint::{Contents, publish};
+use crate::run::interrupt::Interrupts;
+use crate::run::state::{beginning, check_identity, ended};
+use crate::run::{self, Run};
+use crate::runtime::Runtime;
+
+/// Trains a run from its configuration, or continues it from its newest whole checkpoint.
+///
+/// # Errors
+/// A slip in what was typed or configured ([`Failure::Usage`]), a dataset that does not exist or is damaged
+/// ([`DatasetError`](logodex_dataset::dataset::DatasetError)), a loss that is no finite number, the disk, or a signal
+/// ([`Interrupted`](crate::run::interrupt::Interrupted)).
+pub fn fit(
+    dataset_dir: &Path,
+    split_name: &str,
+    config_path: &Path,
+    run_dir: &Path,
+    resume: bool,
+) -> Result<()> {
+    // What was asked for, judged before anything is written.
+    let (config, config_bytes) = config::read(config_path)?;
+    let found = match resume {
+        true => run::find(run_dir, &config_bytes)?,
+        false => {
+            run::refuse_existing(run_dir)?;
+            None
+        }
+    };
+    let tables = Tables::open(dataset_dir)?;
+    let split = tables.split(split_name)?;
+    sampler::check_brands(&tables, &split, &config)?;
+    check_residency(&tables, &config.runtime)?;
+    let dataset = Dataset::map(tables)?;
+    let beginning = beginning(&config_bytes, &dataset, &split);
+    if let Some(checkpoint) = &found {
+        check_identity(&checkpoint.state, &beginning, run_dir)?;
+        if let Some(why) = ended(&checkpoint.state, &config) {
+            println!("{}: finished already, {why}", run_dir.display());
+            return Ok(());
+        }
+    } else if resume {
+        tracing::warn!(
+            "{}: no checkpoint yet, starting from the beginning",
+            run_dir.display()
+        );
+    }
+
+    // What there is to learn from. Every epoch has the same size, whatever it draws.
+    let (train, val) = sampler::folds(&dataset, &split, &config)?;
+    let plans = Samples::draw(&config, &train, 0).batches(config.data.batch as usize);
+    let skipped_images = match config.sampler() {
+        SamplerKind::Images | SamplerKind::Pk => 0,
+        SamplerKind::Triplets | SamplerKind::Pairs => train.n_single(),
+    };
+    if config.schedule.epochs > 0 {
+        check_samples(&train, plans.len(), skipped_images, split_name)?;
+    }
+    let validation = validation_batch(&config.loss, &val, config.seed);
+    if validation.is_none() && config.schedule.epochs > 0 {
+        tracing::warn!(
+            "split {split_name:?}: no pair can be drawn from its validation brands, so no epoch is validated and there will be no best checkpoint"
+        );
+    }
+
+    // The learner, fresh or as the checkpoint left it. A fresh one comes first: its weights file may be a slip, too.
+    let runtime = Runtime::start(&config.runtime)?;
+    let n_classes = train.brands.len();
+    let fresh = match found {
+        None => Some(Learner::new(&config, n_classes, &runtime)?),
+        Some(_) => None,
+    };
+    let run = Run::take(run_dir, &config_bytes)?;
+    let keep_every = config.checkpoint.every_epochs;
+    let (learner, state) = match (run.repair(keep_every)?, fresh) {
+        (Some(c), _) => (Learner::resume(&config, n_classes, &runtime, &c)?, c.state),
+        (None, Some(fresh)) => (fresh, beginning),
+        (None, None) => (Learner::new(&config, n_classes, &runtime)?, beginning),
+    };
+    if config.schedule.epochs == 0 {
+        let contents = Contents {
+            state: &state,
+            model: learner.model_state(),
+            optimizer: learner.training_state(),
+        };
+        publish(&run.checkpoints(), &contents, keep_every)?;
+        println!(
+            "{}: the network as initialised, not trained",
+            run_dir.display()
+        );
+        return Ok(());
+    }
+
+    let resident = match config.runtime.residency {
+        Residency::Host => None,
+        Residency::Device => Some(Resident::load(&dataset, train.rows(), runtime.device)?),
+    };
+    let interrupts = Interrupts::listen();
+    let images = |plans: &[BatchPlan]| plans.iter().map(|plan| plan.rows.len() as u64).sum();
+    let images_per_epoch: u64 = images(&plans);
+    let progress = Progress::start(
+        "training",
+        u64::from(config.schedule.epochs) * images_per_epoch,
+        u64::from(state.epochs_done) * images_per_epoch
+            + images(&plans[..state.epoch_batches as usize]),
+    );
+    let steps_per_epoch = steps_per_epoch(plans.len() as u64, config.optimizer.accumulate);
+    let mut training = Training {
+        journal: Journal::open(&run, &state, runtime.device, progress)?,
+        config: &config,
+        runtime: &runtime,
+        dataset: &dataset,
+        source: resident
+            .as_ref()
+            .map_or(Source::Host(&dataset), Source::Device),
+        train,
+        skipped_images,
+        validation,
+        total_steps: u64::from(config.schedule.epochs) * steps_per_epoch,
+        run,
+        interrupts,
+        learner,
+        state,
+    };
+    let why = loop {
+        training.epoch()?;
+        if let Some(why) = ended(&training.state, &config) {
+            break why;
+        }
+        if let Some(interrupted) = training.interrupted() {
+            return Err(interrupted.into());
+        }
+    };
+    training.journal.progress.finish();
+    let best = match (training.state.best_epoch, training.state.best_f1) {
+        (Some(epoch), Some(f1)) => {
+            format!("; validation F1 was highest, {f1:.4}, in epoch {epoch}")
+        }
+        _ => String::new(),
+    };
+    println!("{}: {why}{best}", run_dir.display());
+    Ok(())
+}
+
+fn check_samples(
+    train: &FoldRows,
+    n_batches: usize,
+    skipped_images: u64,
+    split: &str,
+) -> Result<(), Failure> {
+    let n_brands = train.brands.len();
+    if n_brands < 2 || n_batches == 0 {
+        return Err(Failure::Usage(format!(
+            "split {split:?}: nothing to train on: {n_brands} training brands with {} images, of which {skipped_images} are their brand's only one; at least two brands are needed, and two images that have another of their brand",
+            train.n_rows()
+        )));
+    }
+    if skipped_images > 0 {
+        tracing::warn!(
+            skipped_images,
+            "{skipped_images} training brands have only one image: it has no positive, so it is skipped as an anchor and serves as a negative only"
+        );
+    }
+    Ok(())
+}
