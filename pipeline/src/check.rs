@@ -10,11 +10,12 @@ use logodex_schemas::dataset::{
 use logodex_schemas::plan::{ConsolidationPlan, plan_header};
 use rayon::prelude::*;
 
+use crate::build::output::paths::{FILES, MANIFEST, WORK};
+use crate::build::shard_file::Column;
+use crate::build::{annotations, parquet};
 use crate::dataset::{Shard, parse_csv, read_brands, read_listed, read_manifest};
-use crate::output::{FILES, MANIFEST, WORK};
 use crate::progress::Progress;
-use crate::shard::Column;
-use crate::{parquet, split, tables};
+use crate::split;
 use logodex_program::failure::corrupt;
 
 /// Of many problems of one kind in one file, this many are named.
@@ -334,7 +335,7 @@ pub(crate) fn check_annotations(
                 files,
                 bytes,
                 blake3,
-            } = tables::annotations_entry(&mut found);
+            } = annotations::annotations_entry(&mut found);
             let expected = &manifest.annotations;
             if files != expected.files {
                 problems.push(format!(

@@ -1,4 +1,4 @@
-//! What a person writes, read and validated before any data is touched: `--config`, `--overrides`, `--plan`.
+//! Reads and validates what a person writes, before any data is touched: `--config`, `--overrides`, `--plan`.
 
 use std::path::Path;
 
@@ -56,7 +56,7 @@ pub fn overrides(path: Option<&Path>) -> anyhow::Result<Overrides> {
 ///
 /// # Errors
 /// Usage: a missing file, broken JSON, another kind of file or version.
-pub fn plan(path: &Path) -> anyhow::Result<ConsolidationPlan> {
+pub fn reviewed_plan(path: &Path) -> anyhow::Result<ConsolidationPlan> {
     plan_header()
         .parse(&read(path)?)
         .map_err(|error| usage(format!("{}: {error}", path.display())))
@@ -132,7 +132,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("plan.json");
         std::fs::write(&path, r#"{"format":"logodex-plan","version":9}"#).unwrap();
-        let error = plan(&path).unwrap_err();
+        let error = reviewed_plan(&path).unwrap_err();
         assert_eq!(exit_code(&error), 2);
         assert!(format!("{error:#}").contains("version 9"), "{error:#}");
     }

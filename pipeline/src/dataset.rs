@@ -15,11 +15,11 @@ use logodex_schemas::plan::{ConsolidationPlan, plan_header};
 use memmap2::Mmap;
 use serde::de::DeserializeOwned;
 
+use crate::build::output::paths::MANIFEST;
+use crate::build::parquet;
+use crate::build::shard_file::{self as shard, Column, Layout};
 use crate::config;
-use crate::output::MANIFEST;
-use crate::parquet;
-use crate::render::row_bytes;
-use crate::shard::{self, Column, Layout};
+use crate::plan::sharding::row_bytes;
 use logodex_pixels::decode::decode;
 use logodex_program::failure::{corrupt, usage};
 

@@ -12,8 +12,10 @@ use clap::ValueEnum;
 use logodex_schemas::dataset::CatalogRow;
 use logodex_schemas::split::{Fold, SplitRow};
 
+use crate::build::output::{files, inspect};
 use crate::dataset::{Dataset, parse_csv, read_catalog, read_listed};
-use crate::{check, output, scan, split};
+use crate::raw::listing;
+use crate::{check, split};
 use logodex_program::failure::{corrupt, usage};
 
 mod coco;
@@ -127,7 +129,7 @@ fn inspect(options: &ExportOptions) -> anyhow::Result<()> {
         (raw.as_ref(), "the raw tree"),
     ] {
         if let Some(inner) = inner.and_then(|inner| inner.canonicalize().ok())
-            && output::real(out).is_some_and(|out| out.starts_with(inner))
+            && inspect::real(out).is_some_and(|out| out.starts_with(inner))
         {
             return Err(usage(format!(
                 "{} lies in {what}, which is never written; choose another --out",
@@ -172,7 +174,7 @@ impl Source {
             None => BTreeMap::new(),
         };
         let raw = match &options.raw {
-            Some(raw) => Some(scan::locate(raw).map_err(|error| usage(error.to_string()))?),
+            Some(raw) => Some(listing::locate(raw).map_err(|error| usage(error.to_string()))?),
             None => None,
         };
         Ok(Self {
@@ -304,7 +306,7 @@ impl Source {
 /// The fold of every brand that a split lists.
 fn folds(dataset: &Dataset, name: &str) -> anyhow::Result<BTreeMap<u32, Fold>> {
     let path = dataset.root().join(format!("splits/{name}.csv"));
-    if !output::is_one_component(name) || !path.is_file() {
+    if !files::is_one_component(name) || !path.is_file() {
         return Err(usage(format!(
             "{}: there is no such split; draw it with logodex-data split",
             path.display()
@@ -344,7 +346,7 @@ impl Draft {
         let cannot = || format!("cannot make {}", dir.display());
         std::fs::create_dir_all(&dir).with_context(cannot)?;
         let lock = File::open(&dir).with_context(cannot)?;
-        output::lock(&lock, "export", target)?;
+        inspect::lock(&lock, "export", target)?;
         for entry in std::fs::read_dir(&dir).with_context(cannot)? {
             let path = entry.with_context(cannot)?.path();
             let removed = match path.is_dir() {

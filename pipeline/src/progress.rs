@@ -1,4 +1,4 @@
-//! How far a stage is: a bar on a terminal, a JSON line now and then otherwise.
+//! Shows how far a stage is: a bar on a terminal, a JSON line now and then otherwise.
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};

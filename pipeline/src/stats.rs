@@ -13,7 +13,7 @@ use logodex_schemas::dataset::{BrandRow, Manifest};
 use logodex_schemas::stats::{CategoryStats, DatasetStats, stats_header};
 
 use crate::dataset::Dataset;
-use crate::output::write_whole;
+use logodex_program::durable::write_whole;
 
 /// Writes `samples.svg`, `long_tail.svg` and, last, `stats.json` into `out`; returns a line per category, to print.
 ///

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::build::describe;
+use crate::raw::reject::describe;
 use logodex_program::failure::usage;
 use records::{Records, stem_path};
 

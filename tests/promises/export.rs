@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use logodex_pipeline::build::parquet::read_catalog;
 use logodex_pipeline::dataset::Dataset;
-use logodex_pipeline::parquet::read_catalog;
 use logodex_schemas::dataset::CatalogRow;
 use serde_json::Value;
 

@@ -184,7 +184,7 @@ fn jpeg_shards_of_both_regions_train_and_evaluate() {
     // Every row of JPEG decodes alike in the pipeline, and the trainer reads only the region that it is asked for.
     let open = logodex_pipeline::dataset::Dataset::open(&workspace.path("dataset")).unwrap();
     let catalog =
-        logodex_pipeline::parquet::read_catalog(&workspace.path("dataset/catalog.parquet"))
+        logodex_pipeline::build::parquet::read_catalog(&workspace.path("dataset/catalog.parquet"))
             .unwrap();
     let objects = catalog.iter().filter(|row| row.object.is_some()).count();
     assert!(objects > 0 && objects < catalog.len());

@@ -10,8 +10,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::Source;
-use crate::annotation;
 use crate::progress::Progress;
+use crate::raw::annotation;
 use logodex_program::failure::corrupt;
 
 #[derive(Debug, Serialize)]

@@ -1,4 +1,4 @@
-//! Pictures that lie in two folds of a split: what is learned from one would be known of the other. Brands are disjoint
+//! Finds pictures that lie in two folds of a split: what is learned from one would be known of the other. Brands are disjoint
 //! by construction, but two brands can hold the same picture, or two that look the same; the plan lists them.
 
 use std::collections::{BTreeMap, HashSet};

@@ -7,7 +7,7 @@ use logodex_schemas::plan::{Group, GroupRule, Sameness};
 use logodex_schemas::split::Fold;
 
 use super::records::{Records, stem_path};
-use crate::build::describe;
+use crate::raw::reject::describe;
 
 /// Look-alikes, foreign names and the like shown of each kind.
 const SHOWN: usize = 5;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use logodex_pipeline::build::parquet::read_catalog;
 use logodex_pipeline::dataset::Dataset;
-use logodex_pipeline::parquet::read_catalog;
 use logodex_pixels::Fit;
 use logodex_pixels::decode::decode;
 use logodex_pixels::resize::{Crop, resize_into};
