@@ -6,9 +6,10 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::build::{self, BuildOptions};
-use crate::export::{self, ExportOptions, Form, Link};
+use crate::read::export::{self, ExportOptions, Form, Link};
+use crate::read::{check, stats, why};
 use crate::split::{self, SplitOptions};
-use crate::{check, config, consolidate, stats, tables, why};
+use crate::{config, consolidate, tables};
 use logodex_program::failure::usage;
 
 /// Turns a raw LogoDet-3K tree into a dataset that can be trusted.

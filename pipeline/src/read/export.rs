@@ -13,7 +13,8 @@ use logodex_schemas::dataset::CatalogRow;
 use logodex_schemas::split::{Fold, SplitRow};
 
 use crate::dataset::{Dataset, parse_csv, read_catalog, read_listed};
-use crate::{check, output, scan, split};
+use crate::read::check;
+use crate::{output, scan, split};
 use logodex_program::failure::{corrupt, usage};
 
 mod coco;
