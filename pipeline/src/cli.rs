@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::build::{self, BuildOptions};
-use crate::export::{self, ExportOptions, Form, Link};
+use crate::read::export::{self, ExportOptions, Form, Link};
+use crate::read::{check, stats, why};
 use crate::split::{self, SplitOptions};
-use crate::{check, config, plan, stats, why};
+use crate::{config, plan};
 
 /// Turns a raw LogoDet-3K tree into a dataset that can be trusted.
 #[derive(Debug, Parser)]

@@ -4,22 +4,19 @@
 //! 2. [`plan`] decides which folders are one brand, which images are copies, and what goes into which shard.
 //! 3. [`build`] renders the pictures, writes shards and tables, and publishes the directory.
 //! 4. [`split`] draws which brands are trained on, validated on and tested on.
-//! 5. Reading it back: [`dataset`] reads rows, [`check`] proves it whole, [`why`] tells what became of an image, [`stats`]
-//!    describes it, and [`export`] gives it the forms that other tools read.
+//! 5. [`read`] proves a dataset whole, tells what became of an image, describes it, and gives it the forms that other
+//!    tools read.
 //!
 //! [`cli`] is what can be typed, [`config`] what can be configured.
 
 pub mod build;
-pub mod check;
 pub mod cli;
 pub mod config;
 pub mod dataset;
-pub mod export;
 pub mod plan;
 pub mod progress;
 pub mod raw;
+pub mod read;
 pub mod serialise;
 pub mod split;
-pub mod stats;
 pub mod version;
-pub mod why;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use logodex_pipeline::check::check;
 use logodex_pipeline::dataset::Dataset;
+use logodex_pipeline::read::check::check;
 
 use crate::workspace::{Workspace, binary, contents};
 

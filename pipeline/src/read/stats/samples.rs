@@ -13,7 +13,7 @@ use image::{ImageFormat, RgbImage};
 use logodex_schemas::dataset::BrandRow;
 use logodex_schemas::stats::SampleRow;
 
-use crate::stats::svg::{INK, MUTED, escape, hex, shorten, style};
+use crate::read::stats::svg::{INK, MUTED, escape, hex, shorten, style};
 
 /// Columns of the sheet.
 const COLUMNS: usize = 9;
@@ -155,11 +155,11 @@ fn png(pixels: &[u8], side: u32) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::tests::{brands, manifest};
+    use crate::read::stats::tests::{brands, manifest};
 
     #[test]
     fn every_category_shows_different_brands() {
-        let stats = crate::stats::describe(&brands(), &manifest(), String::new()).unwrap();
+        let stats = crate::read::stats::describe(&brands(), &manifest(), String::new()).unwrap();
         let shown: Vec<&str> = stats.samples.iter().map(|s| s.brand.as_str()).collect();
         assert_eq!(
             shown.len(),
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_sheet_holds_every_picture_and_escapes_every_name() {
-        let stats = crate::stats::describe(&brands(), &manifest(), String::new()).unwrap();
+        let stats = crate::read::stats::describe(&brands(), &manifest(), String::new()).unwrap();
         let pixels = [90u8; 8 * 8 * 3];
         let svg = sheet(&stats.samples, 8, &|_| Ok(Cow::from(&pixels[..]))).unwrap();
         assert_eq!(svg.matches("data:image/png;base64,").count(), 6);

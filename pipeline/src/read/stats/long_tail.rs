@@ -6,7 +6,7 @@ use logodex_schemas::stats::CategoryStats;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::stats::svg::{GRID, INK, MARK, MUTED, POINT, shorten, style};
+use crate::read::stats::svg::{GRID, INK, MARK, MUTED, POINT, shorten, style};
 
 /// plotters draws on whole pixels: the figure is drawn this much larger than it is shown.
 const FINE: i32 = 4;
@@ -145,11 +145,11 @@ fn tick(most: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::tests::{brands, manifest};
+    use crate::read::stats::tests::{brands, manifest};
 
     #[test]
     fn every_brand_is_a_point_and_each_largest_one_is_marked() {
-        let stats = crate::stats::describe(&brands(), &manifest(), String::new()).unwrap();
+        let stats = crate::read::stats::describe(&brands(), &manifest(), String::new()).unwrap();
         let svg = figure(&brands(), &stats.categories).unwrap();
         assert_eq!(svg.matches("<circle").count(), 6);
         let marked = svg

@@ -15,7 +15,8 @@ use logodex_schemas::split::{Fold, SplitRow};
 use crate::build::output::{files, inspect};
 use crate::dataset::{Dataset, parse_csv, read_catalog, read_listed};
 use crate::raw::listing;
-use crate::{check, split};
+use crate::read::check;
+use crate::split;
 use logodex_program::failure::{corrupt, usage};
 
 mod coco;
