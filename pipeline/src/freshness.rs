@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use logodex_dataset::read_manifest;
 use logodex_schemas::dataset::BuildConfig;
 use logodex_schemas::plan::ConsolidationPlan;
 use serde::{Deserialize, Serialize};
 
 use crate::build::created_by;
-use crate::dataset::read_manifest;
 use crate::output::{WORK, is_dataset, write_whole};
 use crate::scan;
 use crate::tables::json_bytes;

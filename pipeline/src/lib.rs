@@ -1,8 +1,7 @@
 //! From a raw LogoDet-3K tree to a dataset directory.
 //!
 //! [`scan`] reads the tree, [`consolidate`] decides which folders are one brand and which images are copies, [`build`]
-//! writes the dataset, [`split`] draws brand-wise folds, [`dataset`] reads it back, [`read`] proves it
-//! whole, describes it, tells what became of an image and gives it the forms that other tools read.
+//! writes the dataset, [`split`] draws brand-wise folds, [`read`] proves it whole, describes it, tells what became of an image and gives it the forms that other tools read.
 
 pub mod annotation;
 pub mod build;
@@ -11,7 +10,6 @@ pub mod cli;
 pub mod config;
 pub mod consolidate;
 pub mod croissant;
-pub mod dataset;
 pub mod freshness;
 pub mod output;
 pub mod parquet;

@@ -12,10 +12,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use logodex_dataset::{MANIFEST, read_manifest};
 use logodex_schemas::dataset::{FileEntry, Manifest, ShardEntry};
 use logodex_schemas::header::seal;
 
-use crate::dataset::read_manifest;
 use files::{move_files, remove_if_there, remove_others};
 use inspect::inspect_content;
 use journal::read_journal;
@@ -31,8 +31,6 @@ pub use journal::{Finished, Journal};
 
 /// What a build works in.
 pub const WORK: &str = ".build";
-/// Present in every dataset, and written last.
-pub const MANIFEST: &str = "manifest.json";
 /// The files at the top of a dataset besides the manifest, which lists them.
 pub const FILES: [&str; 7] = [
     "boxes.csv",

@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use logodex_schemas::dataset::BrandRow;
-use logodex_schemas::header::{is_sealed, seal};
+use logodex_dataset::Tables;
+use logodex_schemas::dataset::{BrandRow, Manifest};
+use logodex_schemas::header::seal;
 use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
 
-use crate::dataset::{parse_csv, read_brands, read_manifest};
 use crate::output::write_whole;
 use crate::tables::csv_bytes;
 use logodex_program::failure::usage;
@@ -122,15 +122,18 @@ pub fn redraw(dataset: &Path) -> anyhow::Result<Vec<String>> {
 
 fn draw_and_write(dataset: &Path, options: &SplitOptions, replace: bool) -> anyhow::Result<String> {
     options.validate()?;
-    let (manifest, manifest_blake3) = read_manifest(dataset)?;
-    let brands = read_brands(dataset, &manifest)?;
-    let rows = draw(&brands, options);
-    let leaks = leaks::leaks(dataset, &manifest, &rows)?;
+    let tables = Tables::open(dataset)?;
+    let rows = draw(tables.brands(), options);
+    let leaks = leaks::leaks(dataset, tables.manifest(), &rows)?;
     if !options.allow_duplicates {
         leaks::refuse(&leaks)?;
     }
     let csv = csv_bytes(&rows)?;
-    let mut record = describe(&rows, &brands, options, manifest_blake3, &csv);
+    let blake3 = Blake3 {
+        manifest: tables.manifest_blake3().to_owned(),
+        csv: blake3::hash(&csv).to_hex().to_string(),
+    };
+    let mut record = describe(&rows, tables.brands(), options, blake3);
     record.duplicates_across_folds = leaks.len() as u64;
     let json = seal(&record)?;
     let folder = dataset.join("splits");
@@ -238,12 +241,17 @@ fn quotas(sizes: &[usize], fraction: f64) -> Vec<usize> {
     taken
 }
 
+/// What ties a split to its dataset, and its record to its file.
+struct Blake3 {
+    manifest: String,
+    csv: String,
+}
+
 fn describe(
     rows: &[SplitRow],
     brands: &[BrandRow],
     options: &SplitOptions,
-    manifest_blake3: String,
-    csv: &[u8],
+    blake3: Blake3,
 ) -> Split {
     let folds = || BTreeMap::from([(Fold::Train, 0), (Fold::Val, 0), (Fold::Test, 0)]);
     let (mut n_brands, mut images, mut categories) = (folds(), folds(), BTreeMap::new());
@@ -259,8 +267,8 @@ fn describe(
         seed: options.seed,
         test: options.test,
         val: options.val,
-        manifest_blake3,
-        csv_blake3: blake3::hash(csv).to_hex().to_string(),
+        manifest_blake3: blake3.manifest,
+        csv_blake3: blake3.csv,
         brands: n_brands,
         images,
         categories,
@@ -300,64 +308,26 @@ fn table(split: &Split) -> String {
     lines.join("\n")
 }
 
-/// Reads a split and says everything that is wrong with it for this dataset.
-pub(crate) fn problems(
+/// What in the record of a split that was read does not describe its rows, if anything.
+pub(crate) fn contradiction(
     dataset: &Path,
-    name: &str,
+    manifest: &Manifest,
     brands: &[BrandRow],
-    manifest_blake3: &str,
-) -> Vec<String> {
-    let mut problems = Vec::new();
-    let file = |extension: &str| dataset.join("splits").join(format!("{name}.{extension}"));
-    let read = |extension: &str| {
-        std::fs::read(file(extension))
-            .map_err(|error| format!("splits/{name}.{extension}: {error}"))
-    };
-    let (csv, json) = match (read("csv"), read("json")) {
-        (Ok(csv), Ok(json)) => (csv, json),
-        (csv, json) => return [csv.err(), json.err()].into_iter().flatten().collect(),
-    };
-    let record: Split = match split_header().parse(&json) {
-        Ok(record) => record,
-        Err(error) => return vec![format!("splits/{name}.json: {error}")],
-    };
-    if !is_sealed(&json) {
-        problems.push(format!(
-            "splits/{name}.json: its seal is broken: it was changed or is damaged"
-        ));
-    }
-    if record.csv_blake3 != blake3::hash(&csv).to_hex().as_str() {
-        problems.push(format!(
-            "splits/{name}.csv: its BLAKE3 is not that in splits/{name}.json"
-        ));
-    }
-    if record.manifest_blake3 != manifest_blake3 {
-        problems.push(format!(
-            "splits/{name}.json: it was drawn for another dataset"
-        ));
-    }
-    let rows: Vec<SplitRow> = match parse_csv(&file("csv"), &csv) {
-        Ok(rows) => rows,
-        Err(error) => {
-            problems.push(format!("{error:#}"));
-            return problems;
-        }
-    };
-    let with_rows: Vec<&BrandRow> = brands.iter().filter(|brand| brand.n_rows > 0).collect();
-    let same = |row: &SplitRow, brand: &&BrandRow| {
-        (row.index, &row.category, &row.brand) == (brand.index, &brand.category, &brand.brand)
-    };
-    if rows.len() != with_rows.len()
-        || !rows
-            .iter()
-            .zip(&with_rows)
-            .all(|(row, brand)| same(row, brand))
-    {
-        problems.push(format!(
-            "splits/{name}.csv: its brands are not those of brands.csv that have rows"
-        ));
-        return problems;
-    }
+    split: &logodex_dataset::Split,
+) -> Option<String> {
+    let record = &split.info;
+    let rows: Vec<SplitRow> = brands
+        .iter()
+        .zip(split.folds())
+        .filter_map(|(brand, fold)| {
+            Some(SplitRow {
+                index: brand.index,
+                category: brand.category.clone(),
+                brand: brand.brand.clone(),
+                fold: (*fold)?,
+            })
+        })
+        .collect();
     let options = SplitOptions {
         name: record.name.clone(),
         seed: record.seed,
@@ -365,25 +335,20 @@ pub(crate) fn problems(
         val: record.val,
         allow_duplicates: true,
     };
-    let mut again = describe(
-        &rows,
-        brands,
-        &options,
-        record.manifest_blake3.clone(),
-        &csv,
-    );
-    match read_manifest(dataset).and_then(|(manifest, _)| leaks::leaks(dataset, &manifest, &rows)) {
-        Ok(leaks) => again.duplicates_across_folds = leaks.len() as u64,
+    let blake3 = Blake3 {
+        manifest: record.manifest_blake3.clone(),
+        csv: record.csv_blake3.clone(),
+    };
+    let mut again = describe(&rows, brands, &options, blake3);
+    again.duplicates_across_folds = match leaks::leaks(dataset, manifest, &rows) {
+        Ok(leaks) => leaks.len() as u64,
         // Whoever asks has named the damaged file already.
-        Err(_) => again.duplicates_across_folds = record.duplicates_across_folds,
-    }
+        Err(_) => record.duplicates_across_folds,
+    };
     again.seal.clone_from(&record.seal);
-    if record.name != name || again != record {
-        problems.push(format!(
-            "splits/{name}.json: it does not describe splits/{name}.csv"
-        ));
-    }
-    problems
+    let name = &record.name;
+    (again != *record)
+        .then(|| format!("splits/{name}.json: it does not describe splits/{name}.csv"))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
-use logodex_pipeline::dataset::Dataset;
+use logodex_dataset::Dataset;
 use logodex_pipeline::render::{Line, plan_shards, row_bytes};
 use logodex_pipeline::shard::{self, ShardRows};
 use logodex_schemas::dataset::{BuildConfig, Encoding};
@@ -249,11 +249,11 @@ fn main() -> anyhow::Result<()> {
 
     let dataset = Dataset::open(&out)?;
     let mut rows = BufWriter::new(std::fs::File::create(scratch.join("rows.u8"))?);
-    for row in 0..dataset.len() {
+    for row in 0..dataset.n_rows() {
         rows.write_all(dataset.stored(row)?)?;
     }
     rows.flush()?;
-    let batches = shuffled(dataset.len());
+    let batches = shuffled(dataset.n_rows());
     let n = batches.len() * BATCH;
     // At a multiple of 64 bytes, where torch's allocator, and so training, has a batch. malloc's large blocks begin 16 bytes
     // into a page, and `memcpy` of a row to there is a quarter slower here. numpy's batch is moved, too.
