@@ -17,30 +17,9 @@ pub fn build_config(path: Option<&Path>) -> anyhow::Result<BuildConfig> {
         return Ok(BuildConfig::default());
     };
     let config: BuildConfig = toml_file(path)?;
-    match invalid(&config) {
+    match config.invalid() {
         Some(problem) => Err(usage(format!("{}: {problem}", path.display()))),
         None => Ok(config),
-    }
-}
-
-/// What is wrong with a configuration's values, if anything.
-pub fn invalid(config: &BuildConfig) -> Option<String> {
-    if !(8..=1024).contains(&config.side) {
-        Some(format!("side = {}: it must be 8 to 1024", config.side))
-    } else if !(0.0..=2.0).contains(&config.context) {
-        Some(format!("context = {}: it must be 0 to 2", config.context))
-    } else if !(1..=4096).contains(&config.shard_mib) {
-        Some(format!(
-            "shard_mib = {}: it must be 1 to 4096",
-            config.shard_mib
-        ))
-    } else if !(1..=100).contains(&config.jpeg_quality) {
-        Some(format!(
-            "jpeg_quality = {}: it must be 1 to 100",
-            config.jpeg_quality
-        ))
-    } else {
-        None
     }
 }
 

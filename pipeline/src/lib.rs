@@ -12,7 +12,6 @@
 pub mod build;
 pub mod cli;
 pub mod config;
-pub mod dataset;
 pub mod plan;
 pub mod progress;
 pub mod raw;

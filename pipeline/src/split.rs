@@ -8,24 +8,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
+use logodex_dataset::Tables;
 use logodex_schemas::header::seal;
 use logodex_schemas::split::{Fold, Split, split_header};
 
-use crate::dataset::{read_brands, read_manifest};
 use crate::serialise::csv_bytes;
-use describe::describe;
+use describe::{Blake3, describe};
 use draw::draw;
 use logodex_program::durable::write_whole;
 use logodex_program::failure::usage;
 
+mod contradiction;
 mod describe;
 mod draw;
 mod leaks;
 mod options;
-mod problems;
 
+pub(crate) use contradiction::contradiction;
 pub use options::SplitOptions;
-pub(crate) use problems::problems;
 
 /// Draws a split and writes `splits/<name>.csv` and `.json`; returns a table of it. The same split again is fine.
 ///
@@ -88,15 +88,18 @@ pub fn redraw(dataset: &Path) -> anyhow::Result<Vec<String>> {
 
 fn draw_and_write(dataset: &Path, options: &SplitOptions, replace: bool) -> anyhow::Result<String> {
     options.validate()?;
-    let (manifest, manifest_blake3) = read_manifest(dataset)?;
-    let brands = read_brands(dataset, &manifest)?;
-    let rows = draw(&brands, options);
-    let leaks = leaks::leaks(dataset, &manifest, &rows)?;
+    let tables = Tables::open(dataset)?;
+    let rows = draw(tables.brands(), options);
+    let leaks = leaks::leaks(dataset, tables.manifest(), &rows)?;
     if !options.allow_duplicates {
         leaks::refuse(&leaks)?;
     }
     let csv = csv_bytes(&rows)?;
-    let mut record = describe(&rows, &brands, options, manifest_blake3, &csv);
+    let blake3 = Blake3 {
+        manifest: tables.manifest_blake3().to_owned(),
+        csv: blake3::hash(&csv).to_hex().to_string(),
+    };
+    let mut record = describe(&rows, tables.brands(), options, blake3);
     record.duplicates_across_folds = leaks.len() as u64;
     let json = seal(&record)?;
     let folder = dataset.join("splits");

@@ -90,7 +90,7 @@ pub fn evaluate_command(args: &EvaluateArgs) -> Result<()> {
         Some(names) => map_brands(names, &dataset, &split)?,
         None => Mapped::Drawn,
     };
-    let boxes = matching::boxes(&dataset)?;
+    let boxes = dataset.boxes()?;
     let (path, rows) = match (&args.run, args.embeddings.first()) {
         (Some(run), _) => (run, embed(run, args, &dataset, &split)?),
         (None, Some(first)) => {

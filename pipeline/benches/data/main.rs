@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
+use logodex_dataset::Dataset;
 use logodex_pipeline::build::shard_file::{self, ShardRows};
-use logodex_pipeline::dataset::Dataset;
 use logodex_pipeline::plan::sharding::{ShardInputs, row_bytes, shard_specs};
 use logodex_schemas::dataset::{BuildConfig, Encoding};
 use serde_json::json;
@@ -249,11 +249,11 @@ fn main() -> anyhow::Result<()> {
 
     let dataset = Dataset::open(&out)?;
     let mut rows = BufWriter::new(std::fs::File::create(scratch.join("rows.u8"))?);
-    for row in 0..dataset.len() {
+    for row in 0..dataset.n_rows() {
         rows.write_all(dataset.stored(row)?)?;
     }
     rows.flush()?;
-    let batches = shuffled(dataset.len());
+    let batches = shuffled(dataset.n_rows());
     let n = batches.len() * BATCH;
     // At a multiple of 64 bytes, where torch's allocator, and so training, has a batch. malloc's large blocks begin 16 bytes
     // into a page, and `memcpy` of a row to there is a quarter slower here. numpy's batch is moved, too.

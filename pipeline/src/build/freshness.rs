@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use logodex_dataset::read_manifest;
 use logodex_schemas::dataset::BuildConfig;
 use logodex_schemas::plan::ConsolidationPlan;
 use serde::{Deserialize, Serialize};
 
 use super::output::inspect::is_dataset;
 use super::output::paths::WORK;
-use crate::dataset::read_manifest;
 use crate::raw::listing::fingerprint;
 use crate::serialise::json_bytes;
 use crate::version::created_by;

@@ -12,14 +12,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use logodex_dataset::{MANIFEST, read_manifest};
 use logodex_schemas::dataset::{FileEntry, Manifest, ShardEntry};
 use logodex_schemas::header::seal;
 
-use crate::dataset::read_manifest;
 use files::{move_files, remove_if_there, remove_others};
 use inspect::{inspect_content, is_dataset, lock};
 use journal::{Finished, Journal, read_journal};
-use paths::{ANNOTATIONS, FILES, JOURNAL, LOCK, MANIFEST, SHARDS, STAGE, WORK};
+use paths::{ANNOTATIONS, FILES, JOURNAL, LOCK, SHARDS, STAGE, WORK};
 
 pub mod files;
 pub mod inspect;

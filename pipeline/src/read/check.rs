@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context;
+use logodex_dataset::shard::{Column, Shard};
+use logodex_dataset::{MANIFEST, Split, parse_csv, read_brands, read_listed, read_manifest};
 use logodex_schemas::dataset::{
     AnnotationsEntry, BrandIndexRow, BrandRow, CatalogRow, Manifest, Reject,
 };
 use logodex_schemas::plan::{ConsolidationPlan, plan_header};
 use rayon::prelude::*;
 
-use crate::build::output::paths::{FILES, MANIFEST, WORK};
-use crate::build::shard_file::Column;
+use crate::build::output::paths::{FILES, WORK};
 use crate::build::{annotations, parquet};
-use crate::dataset::{Shard, parse_csv, read_brands, read_listed, read_manifest};
 use crate::progress::Progress;
 use crate::split;
 use logodex_program::failure::corrupt;
@@ -36,7 +36,7 @@ pub fn check(root: &Path) -> anyhow::Result<String> {
         Ok(brands) => brands,
         // `check_listed` has named a damaged file already.
         Err(error) => {
-            let text = format!("{error:#}");
+            let text = error.to_string();
             if !problems.contains(&text) {
                 problems.push(text);
             }
@@ -55,7 +55,10 @@ pub fn check(root: &Path) -> anyhow::Result<String> {
         .collect();
     if !brands.is_empty() {
         for name in &splits {
-            problems.extend(split::problems(root, name, &brands, &manifest_blake3));
+            problems.extend(match Split::open(root, name, &manifest_blake3, &brands) {
+                Ok(split) => split::contradiction(root, &manifest, &brands, &split),
+                Err(error) => Some(error.to_string()),
+            });
         }
     }
     problems.extend(
@@ -135,33 +138,35 @@ fn check_listed(
         .collect();
     for name in names {
         let path = root.join(name);
-        let parsed = read_listed(root, manifest, name).and_then(|bytes| {
-            match name {
-                "catalog.parquet" => catalog = Some(parquet::parse_catalog(&path, bytes)?),
-                "brand_to_index.csv" => check_lookup(brands, &parse_csv(&path, &bytes)?)?,
-                "rejects.jsonl" => {
-                    let lines = bytes
-                        .split(|&byte| byte == b'\n')
-                        .filter(|line| !line.is_empty());
-                    let rejects: Vec<Reject> = lines
-                        .map(serde_json::from_slice)
-                        .collect::<Result<_, _>>()
-                        .context("rejects.jsonl")?;
-                    anyhow::ensure!(
-                        rejects.len() as u64 == manifest.counts.rejects,
-                        "rejects.jsonl: {} lines, and the manifest counts {}",
-                        rejects.len(),
-                        manifest.counts.rejects
-                    );
+        let parsed = read_listed(root, manifest, name)
+            .map_err(anyhow::Error::from)
+            .and_then(|bytes| {
+                match name {
+                    "catalog.parquet" => catalog = Some(parquet::parse_catalog(&path, bytes)?),
+                    "brand_to_index.csv" => check_lookup(brands, &parse_csv(&path, &bytes)?)?,
+                    "rejects.jsonl" => {
+                        let lines = bytes
+                            .split(|&byte| byte == b'\n')
+                            .filter(|line| !line.is_empty());
+                        let rejects: Vec<Reject> = lines
+                            .map(serde_json::from_slice)
+                            .collect::<Result<_, _>>()
+                            .context("rejects.jsonl")?;
+                        anyhow::ensure!(
+                            rejects.len() as u64 == manifest.counts.rejects,
+                            "rejects.jsonl: {} lines, and the manifest counts {}",
+                            rejects.len(),
+                            manifest.counts.rejects
+                        );
+                    }
+                    "consolidation.json" => {
+                        let plan: Result<ConsolidationPlan, _> = plan_header().parse(&bytes);
+                        plan.map_err(|error| anyhow::anyhow!("consolidation.json: {error}"))?;
+                    }
+                    _ => {}
                 }
-                "consolidation.json" => {
-                    let plan: Result<ConsolidationPlan, _> = plan_header().parse(&bytes);
-                    plan.map_err(|error| anyhow::anyhow!("consolidation.json: {error}"))?;
-                }
-                _ => {}
-            }
-            Ok(())
-        });
+                Ok(())
+            });
         if let Err(error) = parsed {
             problems.push(format!("{error:#}"));
         }
@@ -267,7 +272,7 @@ fn check_shards(
         let shard = match Shard::open(root, entry, manifest) {
             Ok(shard) => shard,
             Err(error) => {
-                problems.push(format!("{error:#}"));
+                problems.push(error.to_string());
                 continue;
             }
         };

@@ -2,18 +2,20 @@
 //! category (Figure 2). The report shows both.
 
 mod long_tail;
+#[cfg(test)]
+mod made;
+mod numbers;
 mod samples;
 mod svg;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use logodex_schemas::dataset::{BrandRow, Manifest};
-use logodex_schemas::stats::{CategoryStats, DatasetStats, stats_header};
+use anyhow::{Context, Result};
+use logodex_dataset::Dataset;
+use logodex_schemas::stats::DatasetStats;
 
-use crate::dataset::Dataset;
 use logodex_program::durable::write_whole;
+use numbers::describe;
 
 /// Writes `samples.svg`, `long_tail.svg` and, last, `stats.json` into `out`; returns a line per category, to print.
 ///
@@ -23,7 +25,7 @@ pub fn stats(dataset: &Path, out: &Path) -> Result<String> {
     let dataset = Dataset::open(dataset)?;
     let hash = dataset.manifest_blake3().to_owned();
     let stats = describe(dataset.brands(), dataset.manifest(), hash)?;
-    let sheet = samples::sheet(&stats.samples, stats.side, &|row| dataset.image(row))?;
+    let sheet = samples::sheet(&stats.samples, stats.side, &|row| Ok(dataset.pixels(row)?))?;
     let tail = long_tail::figure(dataset.brands(), &stats.categories)?;
 
     std::fs::create_dir_all(out)
@@ -34,49 +36,6 @@ pub fn stats(dataset: &Path, out: &Path) -> Result<String> {
     json.push(b'\n');
     write_whole(&out.join("stats.json"), &json)?;
     Ok(table(&stats))
-}
-
-/// The numbers of a dataset whose manifest has the hash `manifest_blake3`.
-fn describe(
-    brands: &[BrandRow],
-    manifest: &Manifest,
-    manifest_blake3: String,
-) -> Result<DatasetStats> {
-    ensure!(!brands.is_empty(), "the dataset has no brand");
-    let mut by_category: BTreeMap<&str, Vec<&BrandRow>> = BTreeMap::new();
-    for brand in brands {
-        by_category.entry(&brand.category).or_default().push(brand);
-    }
-    Ok(DatasetStats {
-        header: stats_header(),
-        manifest_blake3,
-        side: manifest.config.side,
-        region: manifest.config.region,
-        counts: manifest.counts.clone(),
-        categories: by_category
-            .iter()
-            .filter_map(|(name, brands)| category(name, brands))
-            .collect(),
-        samples: samples::choose(&by_category),
-    })
-}
-
-/// None for a category without brands.
-fn category(name: &str, brands: &[&BrandRow]) -> Option<CategoryStats> {
-    let mut images: Vec<u64> = brands.iter().map(|brand| brand.n_images).collect();
-    images.sort_unstable();
-    let (min, max) = (*images.first()?, *images.last()?);
-    let (below, above) = (images[(images.len() - 1) / 2], images[images.len() / 2]);
-    let largest = brands.iter().find(|brand| brand.n_images == max)?;
-    Some(CategoryStats {
-        category: name.to_owned(),
-        brands: images.len() as u64,
-        images: images.iter().sum(),
-        min_images: min,
-        median_images: (below + above) as f64 / 2.0,
-        max_images: max,
-        largest_brand: largest.brand.clone(),
-    })
 }
 
 /// A line per category and one for all, for a terminal.
@@ -131,83 +90,8 @@ fn table(stats: &DatasetStats) -> String {
 
 #[cfg(test)]
 mod tests {
-    use logodex_schemas::dataset::{
-        AnnotationsEntry, BuildConfig, Counts, Encoding, manifest_header,
-    };
-
+    use super::made::{brands, manifest};
     use super::*;
-
-    /// Brands of three categories with awkward names; 10 rows a brand.
-    pub(super) fn brands() -> Vec<BrandRow> {
-        [
-            ("Clothes", "Abercrombie & Fitch", 12),
-            ("Clothes", "L'OCCITANE <\"x\">", 40),
-            ("Clothes", "zara", 40),
-            ("Food", "Bravo!,  Cucina Italiana", 7),
-            ("Food", "Honey Nut Cheerios and a very long name indeed", 90),
-            ("Sports", "999", 4),
-        ]
-        .into_iter()
-        .enumerate()
-        .map(|(index, (category, brand, images))| BrandRow {
-            index: index as u32,
-            category: category.to_owned(),
-            brand: brand.to_owned(),
-            first_row: index as u64 * 10,
-            n_rows: 10,
-            n_images: images,
-            n_objects: images,
-        })
-        .collect()
-    }
-
-    pub(super) fn manifest() -> Manifest {
-        Manifest {
-            header: manifest_header(),
-            created_by: "test".to_owned(),
-            config: BuildConfig {
-                side: 8,
-                ..BuildConfig::default()
-            },
-            decoder: String::new(),
-            resizer: String::new(),
-            counts: Counts {
-                brands: 6,
-                categories: 3,
-                images: 193,
-                ..Counts::default()
-            },
-            shards: vec![],
-            files: BTreeMap::new(),
-            annotations: AnnotationsEntry::default(),
-            encoding: Encoding::Raw,
-            encoder: None,
-            seal: String::new(),
-        }
-    }
-
-    #[test]
-    fn a_category_is_described_by_its_brands() {
-        let stats = describe(&brands(), &manifest(), "hash".to_owned()).unwrap();
-        let clothes = &stats.categories[0];
-        assert_eq!(
-            (
-                clothes.brands,
-                clothes.images,
-                clothes.min_images,
-                clothes.max_images
-            ),
-            (3, 92, 12, 40)
-        );
-        assert_eq!(clothes.median_images, 40.0);
-        assert_eq!(
-            clothes.largest_brand, "L'OCCITANE <\"x\">",
-            "the first of two"
-        );
-        assert_eq!(stats.categories[1].median_images, 48.5);
-        assert_eq!(stats.categories[2].category, "Sports");
-        assert!(describe(&[], &manifest(), String::new()).is_err());
-    }
 
     #[test]
     fn the_table_has_a_line_per_category_and_one_for_all() {

@@ -7,13 +7,20 @@ use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
 
 use super::options::SplitOptions;
 
+/// What ties a split to its dataset, and its record to its file.
+pub struct Blake3 {
+    /// Of `manifest.json`.
+    pub manifest: String,
+    /// Of `splits/<name>.csv`.
+    pub csv: String,
+}
+
 /// The record of a split whose rows are these.
 pub fn describe(
     rows: &[SplitRow],
     brands: &[BrandRow],
     options: &SplitOptions,
-    manifest_blake3: String,
-    csv: &[u8],
+    blake3: Blake3,
 ) -> Split {
     let folds = || BTreeMap::from([(Fold::Train, 0), (Fold::Val, 0), (Fold::Test, 0)]);
     let (mut n_brands, mut images, mut categories) = (folds(), folds(), BTreeMap::new());
@@ -29,8 +36,8 @@ pub fn describe(
         seed: options.seed,
         test: options.test,
         val: options.val,
-        manifest_blake3,
-        csv_blake3: blake3::hash(csv).to_hex().to_string(),
+        manifest_blake3: blake3.manifest,
+        csv_blake3: blake3.csv,
         brands: n_brands,
         images,
         categories,

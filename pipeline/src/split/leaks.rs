@@ -8,7 +8,7 @@ use logodex_schemas::dataset::Manifest;
 use logodex_schemas::plan::ConsolidationPlan;
 use logodex_schemas::split::{Fold, SplitRow};
 
-use crate::dataset::{read_catalog, read_plan};
+use crate::read::catalog::{read_catalog, read_plan};
 use logodex_program::failure::usage;
 
 /// At most this many pairs are named.

@@ -1,7 +1,7 @@
 //! Broken files in the raw tree.
 
+use logodex_dataset::Dataset;
 use logodex_pipeline::build::render;
-use logodex_pipeline::dataset::Dataset;
 use logodex_pipeline::plan::apply::apply;
 use logodex_pipeline::plan::catalog::Catalog;
 use logodex_pipeline::plan::consolidate::propose;
@@ -74,7 +74,7 @@ fn each_defect_is_listed_with_its_reason_and_the_rest_is_built() {
         );
         let dataset = Dataset::open(&tree.path("dataset")).unwrap();
         assert_eq!(
-            dataset.len(),
+            dataset.n_rows(),
             9,
             "the image with a bad box and a good one is kept"
         );

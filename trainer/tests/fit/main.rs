@@ -2,9 +2,9 @@
 //! it says when it goes wrong.
 
 mod collapse;
-mod dataset;
 mod faults;
 mod feed;
+mod fold;
 mod interrupt;
 mod objective;
 mod preview;

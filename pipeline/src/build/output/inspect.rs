@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::paths::{ANNOTATIONS, FILES, LOCK, MANIFEST, SHARDS, SPLITS, WORK};
-use crate::dataset::read_manifest;
+use super::paths::{ANNOTATIONS, FILES, LOCK, SHARDS, SPLITS, WORK};
+use logodex_dataset::{MANIFEST, read_manifest};
 use logodex_program::failure::usage;
 
 /// Refuses, before anything is read or written, a directory that a build may not fill.

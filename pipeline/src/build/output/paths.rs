@@ -2,8 +2,6 @@
 
 /// What a build works in.
 pub const WORK: &str = ".build";
-/// Present in every dataset, and written last.
-pub const MANIFEST: &str = "manifest.json";
 /// The files at the top of a dataset besides the manifest, which lists them.
 pub const FILES: [&str; 7] = [
     "boxes.csv",

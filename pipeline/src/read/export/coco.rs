@@ -9,7 +9,7 @@ use logodex_schemas::dataset::CatalogRow;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::Source;
+use super::source::Source;
 use crate::progress::Progress;
 use crate::raw::annotation;
 use logodex_program::failure::corrupt;

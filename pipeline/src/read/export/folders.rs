@@ -8,7 +8,7 @@ use logodex_schemas::dataset::CatalogRow;
 use logodex_schemas::split::Fold;
 use rayon::prelude::*;
 
-use super::Source;
+use super::source::Source;
 use crate::progress::Progress;
 use logodex_program::failure::corrupt;
 
@@ -34,7 +34,7 @@ pub(super) fn write(source: &Source, split: Option<&str>, dir: &Path) -> anyhow:
     })?;
     source.copy_listed("brand_to_index.csv", dir)?;
     if let Some(name) = split {
-        let splits: PathBuf = source.dataset.root().join("splits");
+        let splits: PathBuf = source.dataset.dir().join("splits");
         for extension in ["csv", "json"] {
             let from = splits.join(format!("{name}.{extension}"));
             std::fs::copy(&from, dir.join(format!("split.{extension}")))

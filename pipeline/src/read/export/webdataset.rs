@@ -13,7 +13,7 @@ use logodex_schemas::dataset::CatalogRow;
 use rayon::prelude::*;
 use tar::{Builder, EntryType, Header};
 
-use super::Source;
+use super::source::Source;
 use crate::progress::Progress;
 
 /// A tar file is closed once it holds this many bytes.
@@ -36,7 +36,7 @@ pub(super) fn write(source: &Source, dir: &Path) -> anyhow::Result<()> {
             let samples: Vec<_> = batch
                 .par_iter()
                 .map(|row| {
-                    progress.step(source.dataset.len());
+                    progress.step(source.dataset.n_rows());
                     sample(source, row)
                 })
                 .collect::<anyhow::Result<_>>()?;
@@ -72,7 +72,7 @@ fn sample(source: &Source, row: &CatalogRow) -> anyhow::Result<[(&'static str, V
     let mut png = Vec::new();
     PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Adaptive)
         .write_image(
-            source.dataset.image(row.row)?.as_ref(),
+            source.dataset.pixels(row.row)?.as_ref(),
             side,
             side,
             ExtendedColorType::Rgb8,

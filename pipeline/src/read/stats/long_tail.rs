@@ -145,11 +145,12 @@ fn tick(most: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read::stats::tests::{brands, manifest};
+    use crate::read::stats::made::{brands, manifest};
 
     #[test]
     fn every_brand_is_a_point_and_each_largest_one_is_marked() {
-        let stats = crate::read::stats::describe(&brands(), &manifest(), String::new()).unwrap();
+        let stats =
+            crate::read::stats::numbers::describe(&brands(), &manifest(), String::new()).unwrap();
         let svg = figure(&brands(), &stats.categories).unwrap();
         assert_eq!(svg.matches("<circle").count(), 6);
         let marked = svg

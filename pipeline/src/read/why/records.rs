@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use logodex_dataset::{parse_csv, read_brands, read_listed, read_manifest};
 use logodex_schemas::dataset::{BrandRow, CatalogRow, Manifest, Reject};
 use logodex_schemas::plan::{ConsolidationPlan, DropOverride, Group};
 use logodex_schemas::split::{Fold, SplitRow};
 
-use crate::dataset::{parse_csv, read_brands, read_catalog, read_listed, read_manifest, read_plan};
+use crate::read::catalog::{read_catalog, read_plan};
 use logodex_program::failure::corrupt;
 
 /// Everything but the pixels.
