@@ -111,15 +111,14 @@ fn each_heavy_library_has_one_door() {
         "pipeline/src",
         "image",
         &[
-            "pipeline/src/decode",
-            "pipeline/src/stats",
-            "pipeline/src/export/webdataset.rs",
+            "pipeline/src/read/stats",
+            "pipeline/src/read/export/webdataset.rs",
         ],
     );
     only(
         "pipeline/src",
         "tar",
-        &["pipeline/src/export/webdataset.rs"],
+        &["pipeline/src/read/export/webdataset.rs"],
     );
     only("pipeline/src", "sha2", &["pipeline/src/build/croissant.rs"]);
     only(
