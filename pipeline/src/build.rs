@@ -15,7 +15,6 @@ use crate::catalog::Catalog;
 use crate::consolidate;
 use crate::freshness;
 use crate::output::{self, Output};
-use crate::progress::Progress;
 use crate::render::{self, Line, ShardPlan};
 use crate::review;
 use crate::scan::{self, Scan, ScanError};
@@ -24,6 +23,7 @@ use crate::tables;
 use logodex_pixels::decode;
 use logodex_pixels::resize;
 use logodex_program::failure::{Failure, usage};
+use logodex_program::progress::StageProgress;
 use shards::write_shards;
 
 mod shards;
@@ -50,7 +50,7 @@ pub struct BuildOptions {
 /// # Errors
 /// Usage: there is nothing to scan.
 pub fn scan_raw(raw: &Path) -> anyhow::Result<Scan> {
-    let progress = Progress::new("scan");
+    let progress = StageProgress::new("scan");
     scan::scan(raw, &decode::look, &|done, total| progress.set(done, total)).map_err(|error| {
         match error {
             ScanError::Unreadable { .. } => error.into(),

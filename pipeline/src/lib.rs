@@ -14,7 +14,6 @@ pub mod freshness;
 pub mod output;
 pub mod parquet;
 pub mod picture;
-pub mod progress;
 pub mod read;
 pub mod render;
 pub mod review;

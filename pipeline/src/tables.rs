@@ -13,9 +13,9 @@ use crate::annotation;
 use crate::build::Built;
 use crate::catalog::{Brand, Catalog};
 use crate::output::Output;
-use crate::progress::Progress;
 use crate::render::read_unchanged;
 use crate::scan::Scan;
+use logodex_program::progress::StageProgress;
 
 /// The path of an annotation relative to the dataset.
 pub fn annotation_path(brand: &Brand, stem: &str) -> String {
@@ -51,7 +51,7 @@ pub fn write_annotations(
                 .with_context(|| format!("cannot make {}", folder.display()))?;
         }
     }
-    let progress = Progress::new("annotate");
+    let progress = StageProgress::new("annotate");
     let mut written: Vec<(String, u64, blake3::Hash)> = images
         .par_iter()
         .map(|&image| {

@@ -6,13 +6,13 @@ use logodex_schemas::dataset::{CatalogRow, Reject};
 
 use crate::catalog::Catalog;
 use crate::output::{Finished, Output};
-use crate::progress::Progress;
 use crate::render::{self, Line, Outcome, ShardPlan};
 use crate::scan::Scan;
 use crate::shard::{self, ShardRows};
 use crate::tables;
 use logodex_pixels::decode;
 use logodex_pixels::resize;
+use logodex_program::progress::StageProgress;
 
 /// What the shards hold, and what is known of it.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub fn write_shards(line: Line<'_>, plans: &[ShardPlan], output: &Output) -> any
         config,
         ..
     } = line;
-    let progress = Progress::new("decode");
+    let progress = StageProgress::new("decode");
     let total = catalog.samples.len() as u64;
     let stage = output.stage();
     let mut journal = output.journal()?;

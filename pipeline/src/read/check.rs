@@ -13,9 +13,9 @@ use logodex_schemas::plan::{ConsolidationPlan, plan_header};
 use rayon::prelude::*;
 
 use crate::output::{FILES, WORK};
-use crate::progress::Progress;
 use crate::{parquet, split, tables};
 use logodex_program::failure::corrupt;
+use logodex_program::progress::StageProgress;
 
 /// Of many problems of one kind in one file, this many are named.
 const NAMED: usize = 5;
@@ -266,7 +266,7 @@ fn check_shards(
     catalog: Option<&[CatalogRow]>,
     problems: &mut Vec<String>,
 ) {
-    let progress = Progress::new("check");
+    let progress = StageProgress::new("check");
     for entry in &manifest.shards {
         let shard = match Shard::open(root, entry, manifest) {
             Ok(shard) => shard,
