@@ -12,9 +12,10 @@ use logodex_schemas::plan::ConsolidationPlan;
 use serde::{Deserialize, Serialize};
 
 use crate::build::created_by;
-use crate::output::{WORK, is_dataset, write_whole};
+use crate::output::{WORK, is_dataset};
 use crate::scan;
 use crate::tables::json_bytes;
+use logodex_program::durable::write_whole;
 use logodex_program::failure::usage;
 
 /// The file in [`WORK`] that remembers a build.

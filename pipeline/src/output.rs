@@ -24,7 +24,7 @@ mod files;
 mod inspect;
 mod journal;
 
-pub use files::{is_one_component, write_whole};
+pub use files::is_one_component;
 pub use inspect::{inspect, is_dataset};
 pub(crate) use inspect::{lock, real};
 pub use journal::{Finished, Journal};

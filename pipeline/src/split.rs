@@ -16,8 +16,8 @@ use logodex_schemas::dataset::{BrandRow, Manifest};
 use logodex_schemas::header::seal;
 use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
 
-use crate::output::write_whole;
 use crate::tables::csv_bytes;
+use logodex_program::durable::write_whole;
 use logodex_program::failure::usage;
 
 mod leaks;

@@ -1,11 +1,8 @@
-//! Moving and removing files below a dataset, and writing one of them whole or not at all.
+//! Moves and removes files below a dataset.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Component, Path};
-
-use anyhow::Context;
 
 /// Moves a folder, or, where the target is there, every file below it.
 pub(super) fn move_files(from: &Path, to: &Path) -> std::io::Result<()> {
@@ -55,19 +52,6 @@ pub(super) fn remove_if_there(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Writes a file under a hidden name beside it, syncs it and renames it: a reader sees the old file or the new one.
-///
-/// # Errors
-/// The file cannot be written; names it.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.tmp"));
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| File::open(&temporary)?.sync_all())
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Whether a name can be one component of a path below the dataset.

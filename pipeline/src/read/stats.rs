@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use logodex_dataset::Dataset;
 use logodex_schemas::stats::DatasetStats;
 
-use crate::output::write_whole;
+use logodex_program::durable::write_whole;
 use numbers::describe;
 
 /// Writes `samples.svg`, `long_tail.svg` and, last, `stats.json` into `out`; returns a line per category, to print.
