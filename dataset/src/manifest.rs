@@ -63,7 +63,7 @@ fn without_manifest(dir: &Path) -> DatasetError {
     };
     DatasetError::not_found(
         dir,
-        format_args!("not a dataset: {why}; `logodex-data build` makes one"),
+        format_args!("is not a dataset: {why}; `logodex-data build` makes one"),
     )
 }
 
