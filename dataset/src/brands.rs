@@ -4,7 +4,7 @@ use std::path::Path;
 
 use logodex_schemas::dataset::{BrandRow, Manifest};
 
-use crate::DatasetError;
+use crate::error::DatasetError;
 use crate::files::{parse_csv, read_listed};
 
 /// The brands of the dataset in `dir`; brand `i` is at position `i`, and their ranges of rows follow one another.

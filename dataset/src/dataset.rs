@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::shard::{Column, Shard};
 
 #[doc(hidden)]
-pub use crate::{DatasetError, Split, Tables};
+pub use crate::{error::DatasetError, split::Split, tables::Tables};
 
 /// An open dataset: rows of square RGB pictures, sorted by brand.
 ///

@@ -6,7 +6,7 @@ use std::path::Path;
 use logodex_schemas::dataset::{FileEntry, Manifest};
 use serde::de::DeserializeOwned;
 
-use crate::DatasetError;
+use crate::error::DatasetError;
 
 /// Reads a file; `hint` says what its absence means.
 pub(crate) fn read(path: &Path, hint: &str) -> Result<Vec<u8>, DatasetError> {

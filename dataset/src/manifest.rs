@@ -7,7 +7,7 @@ use logodex_schemas::FormatError;
 use logodex_schemas::dataset::{Encoding, Manifest, manifest_header};
 use logodex_schemas::header::is_sealed;
 
-use crate::DatasetError;
+use crate::error::DatasetError;
 
 /// The name of the manifest. A directory is a dataset if and only if it has one; it is written last.
 pub const MANIFEST: &str = "manifest.json";
@@ -63,7 +63,7 @@ fn without_manifest(dir: &Path) -> DatasetError {
     };
     DatasetError::not_found(
         dir,
-        format_args!("not a dataset: {why}; `logodex-data build` makes one"),
+        format_args!("is not a dataset: {why}; `logodex-data build` makes one"),
     )
 }
 

@@ -6,7 +6,7 @@ use logodex_schemas::dataset::BrandRow;
 use logodex_schemas::header::is_sealed;
 use logodex_schemas::split::{Fold, SplitRow, split_header};
 
-use crate::DatasetError;
+use crate::error::DatasetError;
 use crate::files::{parse_csv, read};
 
 const DRAW_AGAIN: &str = "draw the split again with `logodex-data split`";

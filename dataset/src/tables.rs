@@ -6,8 +6,11 @@ use logodex_schemas::dataset::{BoxRow, BrandRow, Manifest};
 use logodex_schemas::split::Fold;
 use serde::de::DeserializeOwned;
 
+use crate::brands::read_brands;
+use crate::error::DatasetError;
 use crate::files::{parse_csv, read_listed};
-use crate::{DatasetError, Split, read_brands, read_manifest};
+use crate::manifest::read_manifest;
+use crate::split::Split;
 
 /// A dataset's manifest and brands, and the way to its other tables. Nothing of it touches a shard.
 #[derive(Debug)]

@@ -13,7 +13,6 @@ pub mod build;
 pub mod cli;
 pub mod config;
 pub mod plan;
-pub mod progress;
 pub mod raw;
 pub mod read;
 pub mod serialise;

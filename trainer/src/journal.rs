@@ -15,10 +15,10 @@ use tch::{Device, Tensor};
 use crate::batch::BatchPlan;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
-use crate::progress::Progress;
 use crate::run::Run;
 use logodex_dataset::dataset::Dataset;
 use logodex_program::durable::write_whole;
+use logodex_program::progress::ImageProgress;
 
 /// A step of the optimiser, its numbers still on the device.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Journal {
     /// `metrics.jsonl` and the event file.
     pub metrics: Metrics,
     /// The bar.
-    pub progress: Progress,
+    pub progress: ImageProgress,
     monitor: Monitor,
     pending: VecDeque<StepRecord>,
     lag: usize,
@@ -54,7 +54,12 @@ impl Journal {
     ///
     /// # Errors
     /// The disk.
-    pub fn open(run: &Run, state: &RunState, device: Device, progress: Progress) -> Result<Self> {
+    pub fn open(
+        run: &Run,
+        state: &RunState,
+        device: Device,
+        progress: ImageProgress,
+    ) -> Result<Self> {
         let metrics = Metrics::open(run.dir(), state)?;
         Ok(Self {
             monitor: Monitor::resume(metrics.lines()),

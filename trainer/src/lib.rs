@@ -29,7 +29,6 @@ pub mod monitor;
 pub mod optimizer;
 pub mod per_image;
 pub mod preview;
-pub mod progress;
 pub mod run;
 pub mod runtime;
 pub mod sampler;

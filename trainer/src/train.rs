@@ -21,7 +21,6 @@ use crate::journal::{Journal, StepRecord};
 use crate::learner::Learner;
 use crate::model::{Group, Mode, Parameter};
 use crate::optimizer::{clip_grad_norm, grad_norm, zero_grad};
-use crate::progress::Progress;
 use crate::run::{self, Run};
 use crate::runtime::Runtime;
 use crate::sampler::{self, FoldRows};
@@ -32,6 +31,7 @@ use crate::{augment, monitor, torch};
 use logodex_dataset::dataset::{Dataset, Split, Tables};
 use logodex_evaluation::curves;
 use logodex_program::Failure;
+use logodex_program::progress::ImageProgress;
 use logodex_schemas::random::derive;
 
 /// Trains a run from its configuration, or continues it from its newest whole checkpoint.
@@ -127,7 +127,7 @@ pub fn fit(
     let interrupts = Interrupts::listen();
     let images = |plans: &[BatchPlan]| plans.iter().map(|plan| plan.rows.len() as u64).sum();
     let images_per_epoch: u64 = images(&plans);
-    let progress = Progress::start(
+    let progress = ImageProgress::start(
         "training",
         u64::from(config.schedule.epochs) * images_per_epoch,
         u64::from(state.epochs_done) * images_per_epoch

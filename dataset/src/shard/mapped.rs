@@ -8,7 +8,7 @@ use logodex_schemas::dataset::{Manifest, ShardEntry};
 use memmap2::Mmap;
 
 use super::layout::{Column, Layout, read_layout, u64_at};
-use crate::DatasetError;
+use crate::error::DatasetError;
 
 /// An open shard. Positions count its rows from 0; a position beyond the last panics.
 #[derive(Debug)]

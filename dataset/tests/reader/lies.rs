@@ -214,27 +214,28 @@ fn half_a_split_is_damage_and_not_a_slip() {
 
 #[test]
 fn a_manifest_that_contradicts_itself_is_refused_though_it_is_sealed() {
-    let lies: [(&str, &dyn Fn(&mut Manifest)); 9] = [
-        ("side = 4", &|m| m.config.side = 4),
-        ("how its shards store", &|m| m.encoding = Encoding::Auto),
-        ("outside the dataset", &|m| {
+    type Lie = fn(&mut Manifest);
+    let lies: [(&str, Lie); 9] = [
+        ("side = 4", |m| m.config.side = 4),
+        ("how its shards store", |m| m.encoding = Encoding::Auto),
+        ("outside the dataset", |m| {
             m.shards[1].path = "../00001.safetensors".into();
         }),
-        ("outside the dataset", &|m| {
+        ("outside the dataset", |m| {
             m.shards[1].path = "/00001.safetensors".into();
         }),
-        ("outside the dataset", &|m| {
+        ("outside the dataset", |m| {
             let entry = m.files["brands.csv"].clone();
             m.files.insert("../brands.csv".into(), entry);
         }),
-        ("does not continue at row 16", &|m| {
+        ("does not continue at row 16", |m| {
             m.shards[1].first_row = 17;
         }),
-        ("does not continue at row 16", &|m| m.shards[1].n_rows = 0),
-        ("does not continue at row 16", &|m| {
+        ("does not continue at row 16", |m| m.shards[1].n_rows = 0),
+        ("does not continue at row 16", |m| {
             m.shards[1].n_rows = 1 << 33;
         }),
-        ("counts 41", &|m| m.counts.rows = 41),
+        ("counts 41", |m| m.counts.rows = 41),
     ];
     for (told, lie) in lies {
         let w = tiny::small();

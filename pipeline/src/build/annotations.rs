@@ -9,10 +9,10 @@ use rayon::prelude::*;
 
 use super::output::Output;
 use crate::plan::catalog::{Brand, Catalog};
-use crate::progress::Progress;
 use crate::raw::annotation;
 use crate::raw::content::read_unchanged;
 use crate::raw::scan::Scan;
+use logodex_program::progress::StageProgress;
 
 /// The path of an annotation relative to the dataset.
 pub fn annotation_path(brand: &Brand, stem: &str) -> String {
@@ -48,7 +48,7 @@ pub fn write_annotations(
                 .with_context(|| format!("cannot make {}", folder.display()))?;
         }
     }
-    let progress = Progress::new("annotate");
+    let progress = StageProgress::new("annotate");
     let mut written: Vec<(String, u64, blake3::Hash)> = images
         .par_iter()
         .map(|&image| {

@@ -9,9 +9,9 @@ use super::render;
 use super::rendered::Outcome;
 use super::shard_file::{self, ShardRows};
 use crate::plan::sharding::{ShardInputs, ShardSpec};
-use crate::progress::Progress;
 use logodex_pixels::decode;
 use logodex_pixels::resize;
+use logodex_program::progress::StageProgress;
 
 /// A shard that is rendered.
 struct Unwritten {
@@ -34,7 +34,7 @@ pub fn write_shards(
         config,
         ..
     } = inputs;
-    let progress = Progress::new("decode");
+    let progress = StageProgress::new("decode");
     let total = catalog.samples.len() as u64;
     let stage = output.stage();
     let mut journal = output.journal()?;

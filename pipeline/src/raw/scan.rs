@@ -13,9 +13,9 @@ use super::content::{Content, Inside, Look, Refusal, read, tree_hash};
 use super::listing::{Listing, ScanError, list, locate};
 use super::pair::{Found, Kind, pair};
 use super::reject;
-use crate::progress::Progress;
 use logodex_pixels::decode::{self, Seen};
 use logodex_program::failure::usage;
+use logodex_program::progress::StageProgress;
 
 /// An image with its annotation.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ pub struct Scan {
 /// # Errors
 /// Usage: there is nothing to scan.
 pub fn scan(raw: &Path) -> anyhow::Result<Scan> {
-    let progress = Progress::new("scan");
+    let progress = StageProgress::new("scan");
     scan_with(raw, &decode::look, &|done, total| progress.set(done, total)).map_err(|error| {
         match error {
             ScanError::Unreadable { .. } => error.into(),

@@ -14,9 +14,9 @@ use rayon::prelude::*;
 
 use crate::build::output::paths::{FILES, WORK};
 use crate::build::{annotations, parquet};
-use crate::progress::Progress;
 use crate::split;
 use logodex_program::failure::corrupt;
+use logodex_program::progress::StageProgress;
 
 /// Of many problems of one kind in one file, this many are named.
 const NAMED: usize = 5;
@@ -267,7 +267,7 @@ fn check_shards(
     catalog: Option<&[CatalogRow]>,
     problems: &mut Vec<String>,
 ) {
-    let progress = Progress::new("check");
+    let progress = StageProgress::new("check");
     for entry in &manifest.shards {
         let shard = match Shard::open(root, entry, manifest) {
             Ok(shard) => shard,

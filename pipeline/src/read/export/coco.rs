@@ -10,9 +10,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::source::Source;
-use crate::progress::Progress;
 use crate::raw::annotation;
 use logodex_program::failure::corrupt;
+use logodex_program::progress::StageProgress;
 
 #[derive(Debug, Serialize)]
 struct Instances<'a> {
@@ -67,7 +67,7 @@ pub(super) fn write(source: &Source, dir: &Path) -> anyhow::Result<()> {
             .with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let images = source.images();
-    let progress = Progress::new("export");
+    let progress = StageProgress::new("export");
     let objects: Vec<Vec<Object>> = images
         .par_iter()
         .map(|row| {

@@ -9,8 +9,8 @@ use logodex_schemas::split::Fold;
 use rayon::prelude::*;
 
 use super::source::Source;
-use crate::progress::Progress;
 use logodex_program::failure::corrupt;
+use logodex_program::progress::StageProgress;
 
 /// Writes the tree, the lookup and the split.
 pub(super) fn write(source: &Source, split: Option<&str>, dir: &Path) -> anyhow::Result<()> {
@@ -18,7 +18,7 @@ pub(super) fn write(source: &Source, split: Option<&str>, dir: &Path) -> anyhow:
         make(&dir.join(half))?;
     }
     let images = source.images();
-    let progress = Progress::new("export");
+    let progress = StageProgress::new("export");
     images.par_iter().try_for_each(|row| {
         let stem = stem(source, row)?;
         let (image, xml) = (

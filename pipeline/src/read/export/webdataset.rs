@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use tar::{Builder, EntryType, Header};
 
 use super::source::Source;
-use crate::progress::Progress;
+use logodex_program::progress::StageProgress;
 
 /// A tar file is closed once it holds this many bytes.
 const TAR_BYTES: u64 = 256 << 20;
@@ -23,7 +23,7 @@ const BATCH: usize = 256;
 
 /// Writes the tar files and the lookup.
 pub(super) fn write(source: &Source, dir: &Path) -> anyhow::Result<()> {
-    let progress = Progress::new("export");
+    let progress = StageProgress::new("export");
     for fold in ["train", "val", "test", "all"] {
         let rows: Vec<&CatalogRow> = source
             .catalog
