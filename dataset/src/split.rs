@@ -6,9 +6,12 @@ use logodex_schemas::dataset::BrandRow;
 use logodex_schemas::header::is_sealed;
 use logodex_schemas::split::{Fold, SplitRow, split_header};
 
-use crate::dataset::{DatasetError, read};
+use crate::error::DatasetError;
+use crate::files::{parse_csv, read};
 
-/// An open split.
+const DRAW_AGAIN: &str = "draw the split again with `logodex-data split`";
+
+/// An open split: the fold of every brand.
 #[derive(Debug, Clone)]
 pub struct Split {
     /// How it was drawn.
@@ -31,43 +34,47 @@ impl Split {
         let is_name = !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.');
         let json_path = dir.join(format!("{name}.json"));
         let csv_path = dir.join(format!("{name}.csv"));
-        if !is_name || !json_path.is_file() {
-            return Err(DatasetError::NotFound(unknown_split(&dir, name)));
+        if !is_name || !(json_path.is_file() || csv_path.is_file()) {
+            return Err(unknown_split(&dir, name));
         }
-        let json = read(&json_path, "")?;
+        let json = read(&json_path, DRAW_AGAIN)?;
         let info: logodex_schemas::split::Split = split_header()
             .parse(&json)
             .map_err(|e| DatasetError::corrupt(&json_path, e))?;
         if !is_sealed(&json) {
             return Err(DatasetError::corrupt(
                 &json_path,
-                "its seal is broken: it was changed or is damaged; draw the split again with `logodex-data split`",
+                format_args!("its seal is broken: it was changed or is damaged; {DRAW_AGAIN}"),
+            ));
+        }
+        if info.name != name {
+            return Err(DatasetError::corrupt(
+                &json_path,
+                format_args!("is the record of a split named {:?}", info.name),
             ));
         }
         if info.manifest_blake3 != manifest_blake3 {
             return Err(DatasetError::corrupt(
                 &json_path,
-                "was drawn for another build of this dataset; draw it again with `logodex-data split`",
+                format_args!(
+                    "was drawn for another dataset, or another build of this one; {DRAW_AGAIN}"
+                ),
             ));
         }
-        let csv = read(&csv_path, "draw the split again with `logodex-data split`")?;
+        let csv = read(&csv_path, DRAW_AGAIN)?;
         if info.csv_blake3 != blake3::hash(&csv).to_hex().as_str() {
             return Err(DatasetError::corrupt(
                 &csv_path,
                 "does not match its BLAKE3 in the JSON file beside it: it was edited after it was drawn",
             ));
         }
-        let rows: Vec<SplitRow> = csv::Reader::from_reader(csv.as_slice())
-            .deserialize()
-            .collect::<Result<_, _>>()
-            .map_err(|e| DatasetError::corrupt(&csv_path, e))?;
+        let rows: Vec<SplitRow> = parse_csv(&csv_path, &csv)?;
         // A brand of which every image was refused has no rows, and so no fold.
         let with_rows: Vec<&BrandRow> = brands.iter().filter(|brand| brand.n_rows > 0).collect();
-        let fits = rows.len() == with_rows.len()
-            && rows
-                .iter()
-                .zip(&with_rows)
-                .all(|(row, brand)| row.index == brand.index && row.brand == brand.brand);
+        let same = |(row, brand): (&SplitRow, &&BrandRow)| {
+            (row.index, &row.category, &row.brand) == (brand.index, &brand.category, &brand.brand)
+        };
+        let fits = rows.len() == with_rows.len() && rows.iter().zip(&with_rows).all(same);
         if !fits {
             return Err(DatasetError::corrupt(
                 &csv_path,
@@ -92,7 +99,7 @@ impl Split {
     }
 }
 
-fn unknown_split(dir: &Path, name: &str) -> String {
+fn unknown_split(dir: &Path, name: &str) -> DatasetError {
     let mut names: Vec<String> = std::fs::read_dir(dir)
         .into_iter()
         .flatten()
@@ -107,7 +114,7 @@ fn unknown_split(dir: &Path, name: &str) -> String {
         true => "it has none; draw one with `logodex-data split`".to_owned(),
         false => format!("it has {}", names.join(", ")),
     };
-    format!("{}: no split named {name:?}; {known}", dir.display())
+    DatasetError::not_found(dir, format_args!("no split named {name:?}; {known}"))
 }
 
 #[cfg(test)]

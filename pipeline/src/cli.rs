@@ -1,15 +1,14 @@
-//! What can be typed, and the one step from there to what is done.
+//! Parses what is typed, and hands it to the room that does it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::build::{self, BuildOptions};
-use crate::export::{self, ExportOptions, Form, Link};
+use crate::read::export::{self, ExportOptions, Form, Link};
+use crate::read::{check, stats, why};
 use crate::split::{self, SplitOptions};
-use crate::{check, config, consolidate, stats, tables, why};
-use logodex_program::failure::usage;
+use crate::{config, plan};
 
 /// Turns a raw LogoDet-3K tree into a dataset that can be trusted.
 #[derive(Debug, Parser)]
@@ -161,7 +160,11 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             out,
             overrides,
             config,
-        } => plan(&raw, &out, overrides.as_deref(), config.as_deref()),
+        } => {
+            let config = config::build_config(config.as_deref())?;
+            let overrides = config::overrides(overrides.as_deref())?;
+            plan::plan(&raw, &out, &config, &overrides)
+        }
         Command::Build {
             raw,
             out,
@@ -172,7 +175,7 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
         } => {
             let options = BuildOptions {
                 config: config::build_config(config.as_deref())?,
-                plan: plan.as_deref().map(config::plan).transpose()?,
+                plan: plan.as_deref().map(config::reviewed_plan).transpose()?,
                 raw,
                 out,
                 dry_run,
@@ -220,47 +223,6 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             dry_run,
         }),
     }
-}
-
-fn plan(
-    raw: &Path,
-    out: &Path,
-    overrides: Option<&Path>,
-    config: Option<&Path>,
-) -> anyhow::Result<String> {
-    let config = config::build_config(config)?;
-    let overrides = config::overrides(overrides)?;
-    let folder = match out.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        return Err(usage(format!(
-            "{} is no folder to write {} in",
-            folder.display(),
-            out.display()
-        )));
-    }
-    if let (Ok(raw), Ok(folder)) = (raw.canonicalize(), folder.canonicalize())
-        && folder.starts_with(&raw)
-    {
-        return Err(usage(format!(
-            "{} lies in the raw tree, which is never written",
-            out.display()
-        )));
-    }
-    let scan = build::scan_raw(raw)?;
-    let plan = build::propose(&scan, &config, &overrides)?;
-    std::fs::write(out, tables::json_bytes(&plan)?)
-        .with_context(|| format!("cannot write {}", out.display()))?;
-    let refused = match scan.rejects.len() {
-        0 => String::new(),
-        n => format!("\n{n} files were refused; build lists them in rejects.jsonl"),
-    };
-    Ok(format!(
-        "{}{refused}",
-        consolidate::summarize(&plan).trim_end()
-    ))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a person writes, read and validated before any data is touched: `--config`, `--overrides`, `--plan`.
+//! Reads and validates what a person writes, before any data is touched: `--config`, `--overrides`, `--plan`.
 
 use std::path::Path;
 
@@ -17,30 +17,9 @@ pub fn build_config(path: Option<&Path>) -> anyhow::Result<BuildConfig> {
         return Ok(BuildConfig::default());
     };
     let config: BuildConfig = toml_file(path)?;
-    match invalid(&config) {
+    match config.invalid() {
         Some(problem) => Err(usage(format!("{}: {problem}", path.display()))),
         None => Ok(config),
-    }
-}
-
-/// What is wrong with a configuration's values, if anything.
-pub fn invalid(config: &BuildConfig) -> Option<String> {
-    if !(8..=1024).contains(&config.side) {
-        Some(format!("side = {}: it must be 8 to 1024", config.side))
-    } else if !(0.0..=2.0).contains(&config.context) {
-        Some(format!("context = {}: it must be 0 to 2", config.context))
-    } else if !(1..=4096).contains(&config.shard_mib) {
-        Some(format!(
-            "shard_mib = {}: it must be 1 to 4096",
-            config.shard_mib
-        ))
-    } else if !(1..=100).contains(&config.jpeg_quality) {
-        Some(format!(
-            "jpeg_quality = {}: it must be 1 to 100",
-            config.jpeg_quality
-        ))
-    } else {
-        None
     }
 }
 
@@ -56,7 +35,7 @@ pub fn overrides(path: Option<&Path>) -> anyhow::Result<Overrides> {
 ///
 /// # Errors
 /// Usage: a missing file, broken JSON, another kind of file or version.
-pub fn plan(path: &Path) -> anyhow::Result<ConsolidationPlan> {
+pub fn reviewed_plan(path: &Path) -> anyhow::Result<ConsolidationPlan> {
     plan_header()
         .parse(&read(path)?)
         .map_err(|error| usage(format!("{}: {error}", path.display())))
@@ -132,7 +111,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("plan.json");
         std::fs::write(&path, r#"{"format":"logodex-plan","version":9}"#).unwrap();
-        let error = plan(&path).unwrap_err();
+        let error = reviewed_plan(&path).unwrap_err();
         assert_eq!(exit_code(&error), 2);
         assert!(format!("{error:#}").contains("version 9"), "{error:#}");
     }

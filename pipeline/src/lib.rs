@@ -1,30 +1,20 @@
-//! From a raw LogoDet-3K tree to a dataset directory.
+//! From a raw LogoDet-3K tree to a dataset directory, in the order in which the data walk:
 //!
-//! [`scan`] reads the tree, [`consolidate`] decides which folders are one brand and which images are copies, [`build`]
-//! writes the dataset, [`split`] draws brand-wise folds, [`dataset`] reads it back, [`check`] proves it
-//! whole, [`stats`] describes it, [`why`] tells what became of an image and [`export`] gives it the forms that other
-//! tools read.
+//! 1. [`raw`] reads the tree, which is never written: pairs of image and annotation, hashes, what is refused.
+//! 2. [`plan`] decides which folders are one brand, which images are copies, and what goes into which shard.
+//! 3. [`build`] renders the pictures, writes shards and tables, and publishes the directory.
+//! 4. [`split`] draws which brands are trained on, validated on and tested on.
+//! 5. [`read`] proves a dataset whole, tells what became of an image, describes it, and gives it the forms that other
+//!    tools read.
+//!
+//! [`cli`] is what can be typed, [`config`] what can be configured.
 
-pub mod annotation;
 pub mod build;
-pub mod catalog;
-pub mod check;
 pub mod cli;
 pub mod config;
-pub mod consolidate;
-pub mod croissant;
-pub mod dataset;
-pub mod export;
-pub mod freshness;
-pub mod output;
-pub mod parquet;
-pub mod picture;
-pub mod progress;
-pub mod render;
-pub mod review;
-pub mod scan;
-pub mod shard;
+pub mod plan;
+pub mod raw;
+pub mod read;
+pub mod serialise;
 pub mod split;
-pub mod stats;
-pub mod tables;
-pub mod why;
+pub mod version;

@@ -1,8 +1,5 @@
-//! `logodex-data split`: which brands are trained on, validated on and tested on. An index file; no pixel is touched.
-//!
-//! Within each category the brands that have rows are ordered by a hash of (seed, category, brand): the first are test,
-//! the next validation, the rest train. So a brand keeps its place when another gains an image, and a brand more or
-//! less moves at most the brands at the two borders of its category and, through rounding, of few others.
+//! `logodex-data split`: decides which brands are trained on, validated on and tested on. An index file; no pixel is
+//! touched.
 //!
 //! The paper's `getTrainValPaths` (a total size, a minimum per brand) is no business of a split: the trainer's
 //! `[data] total_images` and `min_images_per_brand` draw from the folds, so that one split serves every size.
@@ -11,55 +8,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use logodex_schemas::dataset::BrandRow;
-use logodex_schemas::header::{is_sealed, seal};
-use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
+use logodex_dataset::Tables;
+use logodex_schemas::header::seal;
+use logodex_schemas::split::{Fold, Split, split_header};
 
-use crate::dataset::{parse_csv, read_brands, read_manifest};
-use crate::output::write_whole;
-use crate::tables::csv_bytes;
+use crate::serialise::csv_bytes;
+use describe::{Blake3, describe};
+use draw::draw;
+use logodex_program::durable::write_whole;
 use logodex_program::failure::usage;
 
+mod contradiction;
+mod describe;
+mod draw;
 mod leaks;
+mod options;
 
-/// What `split` is asked to draw.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SplitOptions {
-    /// Its name: letters, digits, `_` and `-`.
-    pub name: String,
-    /// The seed.
-    pub seed: u64,
-    /// Fraction of all brands for test, 0 ≤ f < 1.
-    pub test: f64,
-    /// Fraction of the remaining brands for validation, 0 ≤ f < 1.
-    pub val: f64,
-    /// Draw it even if pictures of two folds are the same or look the same.
-    pub allow_duplicates: bool,
-}
-
-impl SplitOptions {
-    /// Accepts options that mean something.
-    ///
-    /// # Errors
-    /// Usage, naming the option.
-    pub fn validate(&self) -> anyhow::Result<()> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if self.name.is_empty() || !self.name.chars().all(allowed) {
-            return Err(usage(format!(
-                "--name {:?}: use letters, digits, _ and - only",
-                self.name
-            )));
-        }
-        for (option, value) in [("--test", self.test), ("--val", self.val)] {
-            if !(0.0..1.0).contains(&value) {
-                return Err(usage(format!(
-                    "{option} {value}: it must be at least 0 and below 1"
-                )));
-            }
-        }
-        Ok(())
-    }
-}
+pub(crate) use contradiction::contradiction;
+pub use options::SplitOptions;
 
 /// Draws a split and writes `splits/<name>.csv` and `.json`; returns a table of it. The same split again is fine.
 ///
@@ -122,15 +88,18 @@ pub fn redraw(dataset: &Path) -> anyhow::Result<Vec<String>> {
 
 fn draw_and_write(dataset: &Path, options: &SplitOptions, replace: bool) -> anyhow::Result<String> {
     options.validate()?;
-    let (manifest, manifest_blake3) = read_manifest(dataset)?;
-    let brands = read_brands(dataset, &manifest)?;
-    let rows = draw(&brands, options);
-    let leaks = leaks::leaks(dataset, &manifest, &rows)?;
+    let tables = Tables::open(dataset)?;
+    let rows = draw(tables.brands(), options);
+    let leaks = leaks::leaks(dataset, tables.manifest(), &rows)?;
     if !options.allow_duplicates {
         leaks::refuse(&leaks)?;
     }
     let csv = csv_bytes(&rows)?;
-    let mut record = describe(&rows, &brands, options, manifest_blake3, &csv);
+    let blake3 = Blake3 {
+        manifest: tables.manifest_blake3().to_owned(),
+        csv: blake3::hash(&csv).to_hex().to_string(),
+    };
+    let mut record = describe(&rows, tables.brands(), options, blake3);
     record.duplicates_across_folds = leaks.len() as u64;
     let json = seal(&record)?;
     let folder = dataset.join("splits");
@@ -156,117 +125,6 @@ fn draw_and_write(dataset: &Path, options: &SplitOptions, replace: bool) -> anyh
         }
     }
     Ok(table(&record))
-}
-
-/// The fold of every brand that has rows, by index.
-pub fn draw(brands: &[BrandRow], options: &SplitOptions) -> Vec<SplitRow> {
-    let mut categories: BTreeMap<&str, Vec<&BrandRow>> = BTreeMap::new();
-    for brand in brands.iter().filter(|brand| brand.n_rows > 0) {
-        categories.entry(&brand.category).or_default().push(brand);
-    }
-    for brands in categories.values_mut() {
-        brands.sort_by_cached_key(|brand| (order(options.seed, brand), brand.index));
-    }
-    let sizes: Vec<usize> = categories.values().map(Vec::len).collect();
-    let tests = quotas(&sizes, options.test);
-    let rest: Vec<usize> = sizes
-        .iter()
-        .zip(&tests)
-        .map(|(size, test)| size - test)
-        .collect();
-    let vals = quotas(&rest, options.val);
-    let mut rows = Vec::new();
-    for ((brands, test), val) in categories.values().zip(tests).zip(vals) {
-        for (place, brand) in brands.iter().enumerate() {
-            let fold = match place {
-                place if place < test => Fold::Test,
-                place if place < test + val => Fold::Val,
-                _ => Fold::Train,
-            };
-            rows.push(SplitRow {
-                index: brand.index,
-                category: brand.category.clone(),
-                brand: brand.brand.clone(),
-                fold,
-            });
-        }
-    }
-    rows.sort_by_key(|row| row.index);
-    rows
-}
-
-/// A brand's place in its category: nothing but the seed and its own name decides it.
-fn order(seed: u64, brand: &BrandRow) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("logodex split order 1");
-    hasher.update(&seed.to_le_bytes());
-    // The length keeps category and brand apart.
-    hasher.update(&(brand.category.len() as u64).to_le_bytes());
-    hasher.update(brand.category.as_bytes());
-    hasher.update(brand.brand.as_bytes());
-    *hasher.finalize().as_bytes()
-}
-
-/// How many of each category to take, by largest remainder: together `fraction` of all, rounded. A category of two or
-/// more gives at least one (if any are asked for at all), and every category keeps at least one; where that takes more
-/// or leaves less than the rounded total, it wins. Ties go to the first in byte order.
-fn quotas(sizes: &[usize], fraction: f64) -> Vec<usize> {
-    if fraction == 0.0 {
-        return vec![0; sizes.len()];
-    }
-    let total = (sizes.iter().sum::<usize>() as f64 * fraction).round() as usize;
-    let exact: Vec<f64> = sizes.iter().map(|&size| size as f64 * fraction).collect();
-    let mut taken: Vec<usize> = sizes
-        .iter()
-        .zip(&exact)
-        .map(|(&size, exact)| (exact.floor() as usize).max(1).min(size.saturating_sub(1)))
-        .collect();
-    let mut by_remainder: Vec<usize> = (0..sizes.len()).collect();
-    by_remainder.sort_by(|&a, &b| {
-        exact[b]
-            .fract()
-            .total_cmp(&exact[a].fract())
-            .then(a.cmp(&b))
-    });
-    let mut left = total.saturating_sub(taken.iter().sum());
-    for i in by_remainder {
-        // One whose minimum already exceeds its exact share has had its remainder.
-        if left > 0 && taken[i] + 1 < sizes[i] && (taken[i] as f64) < exact[i] {
-            taken[i] += 1;
-            left -= 1;
-        }
-    }
-    taken
-}
-
-fn describe(
-    rows: &[SplitRow],
-    brands: &[BrandRow],
-    options: &SplitOptions,
-    manifest_blake3: String,
-    csv: &[u8],
-) -> Split {
-    let folds = || BTreeMap::from([(Fold::Train, 0), (Fold::Val, 0), (Fold::Test, 0)]);
-    let (mut n_brands, mut images, mut categories) = (folds(), folds(), BTreeMap::new());
-    for row in rows {
-        *n_brands.entry(row.fold).or_default() += 1;
-        *images.entry(row.fold).or_default() += brands[row.index as usize].n_images;
-        let category = categories.entry(row.category.clone()).or_insert_with(folds);
-        *category.entry(row.fold).or_default() += 1;
-    }
-    Split {
-        header: split_header(),
-        name: options.name.clone(),
-        seed: options.seed,
-        test: options.test,
-        val: options.val,
-        manifest_blake3,
-        csv_blake3: blake3::hash(csv).to_hex().to_string(),
-        brands: n_brands,
-        images,
-        categories,
-        duplicates_across_folds: 0,
-        seal: String::new(),
-    }
 }
 
 fn table(split: &Split) -> String {
@@ -299,92 +157,3 @@ fn table(split: &Split) -> String {
     }
     lines.join("\n")
 }
-
-/// Reads a split and says everything that is wrong with it for this dataset.
-pub(crate) fn problems(
-    dataset: &Path,
-    name: &str,
-    brands: &[BrandRow],
-    manifest_blake3: &str,
-) -> Vec<String> {
-    let mut problems = Vec::new();
-    let file = |extension: &str| dataset.join("splits").join(format!("{name}.{extension}"));
-    let read = |extension: &str| {
-        std::fs::read(file(extension))
-            .map_err(|error| format!("splits/{name}.{extension}: {error}"))
-    };
-    let (csv, json) = match (read("csv"), read("json")) {
-        (Ok(csv), Ok(json)) => (csv, json),
-        (csv, json) => return [csv.err(), json.err()].into_iter().flatten().collect(),
-    };
-    let record: Split = match split_header().parse(&json) {
-        Ok(record) => record,
-        Err(error) => return vec![format!("splits/{name}.json: {error}")],
-    };
-    if !is_sealed(&json) {
-        problems.push(format!(
-            "splits/{name}.json: its seal is broken: it was changed or is damaged"
-        ));
-    }
-    if record.csv_blake3 != blake3::hash(&csv).to_hex().as_str() {
-        problems.push(format!(
-            "splits/{name}.csv: its BLAKE3 is not that in splits/{name}.json"
-        ));
-    }
-    if record.manifest_blake3 != manifest_blake3 {
-        problems.push(format!(
-            "splits/{name}.json: it was drawn for another dataset"
-        ));
-    }
-    let rows: Vec<SplitRow> = match parse_csv(&file("csv"), &csv) {
-        Ok(rows) => rows,
-        Err(error) => {
-            problems.push(format!("{error:#}"));
-            return problems;
-        }
-    };
-    let with_rows: Vec<&BrandRow> = brands.iter().filter(|brand| brand.n_rows > 0).collect();
-    let same = |row: &SplitRow, brand: &&BrandRow| {
-        (row.index, &row.category, &row.brand) == (brand.index, &brand.category, &brand.brand)
-    };
-    if rows.len() != with_rows.len()
-        || !rows
-            .iter()
-            .zip(&with_rows)
-            .all(|(row, brand)| same(row, brand))
-    {
-        problems.push(format!(
-            "splits/{name}.csv: its brands are not those of brands.csv that have rows"
-        ));
-        return problems;
-    }
-    let options = SplitOptions {
-        name: record.name.clone(),
-        seed: record.seed,
-        test: record.test,
-        val: record.val,
-        allow_duplicates: true,
-    };
-    let mut again = describe(
-        &rows,
-        brands,
-        &options,
-        record.manifest_blake3.clone(),
-        &csv,
-    );
-    match read_manifest(dataset).and_then(|(manifest, _)| leaks::leaks(dataset, &manifest, &rows)) {
-        Ok(leaks) => again.duplicates_across_folds = leaks.len() as u64,
-        // Whoever asks has named the damaged file already.
-        Err(_) => again.duplicates_across_folds = record.duplicates_across_folds,
-    }
-    again.seal.clone_from(&record.seal);
-    if record.name != name || again != record {
-        problems.push(format!(
-            "splits/{name}.json: it does not describe splits/{name}.csv"
-        ));
-    }
-    problems
-}
-
-#[cfg(test)]
-mod tests;

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use tempfile::{NamedTempFile, TempPath};
 
 /// Writes a file under a hidden name beside it, syncs it and renames it: a reader sees the old file or the new one.
 ///
@@ -47,12 +48,16 @@ fn write(
         .file_name()
         .with_context(|| format!("{}: names no file", path.display()))?
         .to_string_lossy();
+    // One name for each file, not a random one: what a kill leaves, the next writing of the file takes over.
     let hidden = dir.join(format!(".{name}.writing"));
     let write = || -> std::io::Result<()> {
-        let mut file = File::create(&hidden)?;
+        let file = File::create(&hidden)?;
+        let hidden = TempPath::try_from_path(&hidden)?;
+        let mut file = NamedTempFile::from_parts(file, hidden);
         file.write_all(bytes)?;
-        sync(&file)?;
-        fs::rename(&hidden, path)
+        sync(file.as_file())?;
+        file.persist(path)?;
+        Ok(())
     };
     write().with_context(|| format!("{}: cannot write", path.display()))
 }
@@ -84,4 +89,29 @@ pub fn entries(dir: &Path) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kill_left_is_taken_over_and_a_failure_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        fs::write(dir.path().join(".a.json.writing"), b"half of a longer file").unwrap();
+        write_whole(&path, b"old").unwrap();
+        write_whole(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(entries(dir.path()).unwrap(), ["a.json"]);
+
+        let taken = dir.path().join("folder");
+        fs::create_dir_all(taken.join("full")).unwrap();
+        let error = format!("{:#}", write_whole(&taken, b"new").unwrap_err());
+        assert!(
+            error.contains("folder") && error.contains("cannot write"),
+            "{error}"
+        );
+        assert_eq!(entries(dir.path()).unwrap(), ["a.json", "folder"]);
+    }
 }

@@ -35,8 +35,9 @@ impl Failure {
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let own = |cause: &(dyn std::error::Error + 'static)| {
         let dataset = || match cause.downcast_ref()? {
-            DatasetError::NotFound(_) => Some(2),
+            DatasetError::NotFound { .. } => Some(2),
             DatasetError::Corrupt { .. } => Some(5),
+            DatasetError::NoSuchRow { .. } => None,
         };
         let failure = cause.downcast_ref().map(Failure::exit_code);
         failure.or_else(dataset)

@@ -1,4 +1,5 @@
-//! A dataset directory: how it is to be built, and what it says of itself.
+//! A dataset directory: how it is to be built ([`BuildConfig`]), and what it says of itself ([`Manifest`] and the tables
+//! beside it).
 
 use std::collections::BTreeMap;
 
@@ -7,125 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::header::Header;
 
+mod config;
+
+pub use config::{BuildConfig, ConsolidateConfig, Encoding, Fit, Region};
+
 /// The dataset layout that this crate describes.
 pub const DATASET_VERSION: u32 = 2;
 
 /// The header of `manifest.json`.
 pub fn manifest_header() -> Header {
     Header::new("logodex-dataset", DATASET_VERSION)
-}
-
-/// `logodex-data build --config FILE.toml`: every key may be left out and then has the value stated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct BuildConfig {
-    /// Side of the square stored images, pixels, 8 to 1024. Default 224.
-    pub side: u32,
-    /// What a row shows: the whole image (the paper), one annotated object, or rows of both kinds. Default `image`.
-    pub region: Region,
-    /// How a region becomes a square. Default `squash`.
-    pub fit: Fit,
-    /// How the shards store a row. Default `raw`.
-    pub encoding: Encoding,
-    /// With JPEG shards: quality, 1 to 100. Default 90.
-    pub jpeg_quality: u8,
-    /// With objects: context added on each side of a box, as a fraction of that side's length, 0 to 2.
-    /// Default 0.1.
-    pub context: f32,
-    /// With objects: boxes whose shorter side is below this many source pixels make no row. Default 8.
-    pub min_object_px: u32,
-    /// Target size of one shard file, MiB, 1 to 4096. Default 64.
-    pub shard_mib: u32,
-    /// The build fails with exit code 3 when more files or objects than this are refused. Default 100.
-    pub max_rejects: u64,
-    /// Which rules may join folders into one brand.
-    pub consolidate: ConsolidateConfig,
-}
-
-impl Default for BuildConfig {
-    fn default() -> Self {
-        Self {
-            side: 224,
-            region: Region::Image,
-            fit: Fit::Squash,
-            encoding: Encoding::Raw,
-            jpeg_quality: 90,
-            context: 0.1,
-            min_object_px: 8,
-            shard_mib: 64,
-            max_rejects: 100,
-            consolidate: ConsolidateConfig::default(),
-        }
-    }
-}
-
-/// What one row of a dataset shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Region {
-    /// The whole picture.
-    Image,
-    /// One box with its context, cropped from the original pixels.
-    Object,
-    /// The whole picture, then each of its boxes, from one decode.
-    Both,
-}
-
-impl Region {
-    /// Whether whole pictures make rows.
-    pub fn images(self) -> bool {
-        self != Self::Object
-    }
-
-    /// Whether objects make rows.
-    pub fn objects(self) -> bool {
-        self != Self::Image
-    }
-}
-
-/// How a region of any shape becomes a square. All three are bilinear with antialiasing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Fit {
-    /// Both sides scaled to the square's, whatever the aspect (the paper; torchvision's `Resize((side, side))`).
-    Squash,
-    /// The longer side scaled to the square's, the rest filled with the ImageNet mean colour (124, 116, 104), which
-    /// normalisation turns into about 0.
-    Letterbox,
-    /// The largest centred square of the region (torchvision's `Resize(side)` and `CenterCrop(side)`).
-    Cover,
-}
-
-/// How the shards store a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// Pixels.
-    Raw,
-    /// JPEG, 4:4:4, of `jpeg_quality`: about a tenth of the bytes, decoded at each reading.
-    Jpeg,
-    /// `raw` where the shards stay below 4 GiB, else `jpeg`. It depends on the data alone, never on the machine; the
-    /// manifest says what it came to.
-    Auto,
-}
-
-/// The rules of consolidation, each on by default.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ConsolidateConfig {
-    /// Join `base-1`, `base-2`, … (and `base`, where it exists) of one category into `base`. Default true.
-    pub suffix_families: bool,
-    /// Join names of one category that are equal after case and punctuation are folded away. Default true.
-    pub folded_names: bool,
-}
-
-impl Default for ConsolidateConfig {
-    fn default() -> Self {
-        Self {
-            suffix_families: true,
-            folded_names: true,
-        }
-    }
 }
 
 /// `manifest.json`: written last, by rename. A directory is a dataset if and only if it has one.

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use logodex_pipeline::dataset::Dataset;
-use logodex_pipeline::parquet::read_catalog;
+use logodex_dataset::Dataset;
+use logodex_pipeline::build::parquet::read_catalog;
 use logodex_schemas::dataset::CatalogRow;
 use serde_json::Value;
 
@@ -155,14 +155,14 @@ fn webdataset_gives_back_every_row_and_the_same_bytes_twice() {
     let shared = quirky();
     let workspace = Workspace::new();
     let dataset = Dataset::open(&shared.path("dataset")).unwrap();
-    let rows = catalog(dataset.root());
-    let folds = folds(&dataset.root().join("splits/s.csv"));
+    let rows = catalog(dataset.dir());
+    let folds = folds(&dataset.dir().join("splits/s.csv"));
     let export = |out: &str, more: &str| {
         workspace.ok(
             "logodex-data",
             &format!(
                 "export {} --to webdataset --out {out} {more}",
-                dataset.root().display()
+                dataset.dir().display()
             ),
         );
         contents(&workspace.path(out))
@@ -215,7 +215,7 @@ fn webdataset_gives_back_every_row_and_the_same_bytes_twice() {
             assert_eq!(&json, row);
             let picture = image::load_from_memory(&sample["png"]).unwrap().to_rgb8();
             assert_eq!(picture.dimensions(), (24, 24));
-            let pixels = dataset.image(row.row).unwrap();
+            let pixels = dataset.pixels(row.row).unwrap();
             assert!(
                 picture.as_raw()[..] == pixels[..],
                 "the pixels of row {number}"

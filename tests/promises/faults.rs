@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use logodex_pipeline::check::check;
-use logodex_pipeline::dataset::Dataset;
+use logodex_dataset::Dataset;
+use logodex_pipeline::read::check::check;
 
 use crate::workspace::{Workspace, binary, contents};
 
@@ -169,8 +169,8 @@ fn every_flipped_bit_is_found() {
                 && let Ok(open) = Dataset::open(&dataset)
             {
                 // A reader finds what its rows are made of, and names shard and row.
-                let errors: Vec<String> = (0..open.len())
-                    .filter_map(|row| open.image(row).err())
+                let errors: Vec<String> = (0..open.n_rows())
+                    .filter_map(|row| open.pixels(row).err())
                     .map(|error| format!("{error:#}"))
                     .collect();
                 for error in &errors {

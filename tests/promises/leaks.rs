@@ -117,7 +117,7 @@ fn one_more_image_moves_no_brand_to_another_fold() {
     };
     let before = build("before");
     let catalog =
-        logodex_pipeline::parquet::read_catalog(&workspace.path("before/catalog.parquet"));
+        logodex_pipeline::build::parquet::read_catalog(&workspace.path("before/catalog.parquet"));
     let row = catalog.unwrap().swap_remove(5);
     let root = workspace.path("raw/LogoDet-3K");
     // Bytes behind the end of the image: another file of the same brand.

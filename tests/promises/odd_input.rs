@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
-use logodex_pipeline::parquet::read_catalog;
+use logodex_pipeline::build::parquet::read_catalog;
 use logodex_pixels::{Format, Picture, decode};
 use logodex_schemas::dataset::{CatalogRow, Reject, RejectReason};
 use serde_json::Value;

@@ -72,7 +72,7 @@ fn assert_outcome_is_the_truth(workspace: &Workspace, build: &str) {
         }
     }
     let catalog =
-        logodex_pipeline::parquet::read_catalog(&workspace.path("dataset/catalog.parquet"))
+        logodex_pipeline::build::parquet::read_catalog(&workspace.path("dataset/catalog.parquet"))
             .unwrap();
     let mut built = BTreeMap::<(String, String), BTreeSet<String>>::new();
     for row in &catalog {

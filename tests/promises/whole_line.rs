@@ -182,14 +182,14 @@ fn jpeg_shards_of_both_regions_train_and_evaluate() {
         "split --dataset dataset --name s --seed 1 --test 0.3 --val 0.3",
     );
     // Every row of JPEG decodes alike in the pipeline, and the trainer reads only the region that it is asked for.
-    let open = logodex_pipeline::dataset::Dataset::open(&workspace.path("dataset")).unwrap();
+    let open = logodex_dataset::Dataset::open(&workspace.path("dataset")).unwrap();
     let catalog =
-        logodex_pipeline::parquet::read_catalog(&workspace.path("dataset/catalog.parquet"))
+        logodex_pipeline::build::parquet::read_catalog(&workspace.path("dataset/catalog.parquet"))
             .unwrap();
     let objects = catalog.iter().filter(|row| row.object.is_some()).count();
     assert!(objects > 0 && objects < catalog.len());
-    for row in 0..open.len() {
-        assert_eq!(open.image(row).unwrap().len(), 32 * 32 * 3);
+    for row in 0..open.n_rows() {
+        assert_eq!(open.pixels(row).unwrap().len(), 32 * 32 * 3);
     }
     let tiny = std::fs::read_to_string(tiny_config()).unwrap();
     assert!(tiny.contains("[data]"));

@@ -1,6 +1,6 @@
 //! `why` tells every image's story, whatever became of it.
 
-use logodex_pipeline::parquet::read_catalog;
+use logodex_pipeline::build::parquet::read_catalog;
 use serde_json::Value;
 
 use crate::workspace::Workspace;

@@ -16,7 +16,6 @@ pub mod loss;
 pub mod model;
 pub mod monitor;
 pub mod optim;
-pub mod progress;
 pub mod run;
 pub mod runtime;
 pub mod torch;

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use logodex_trainer::{cli, progress, torch};
+use logodex_program::progress::subscribe;
+use logodex_trainer::{cli, torch};
 
 fn main() -> ExitCode {
     // CUDA is looked up once, at the first query: its library has to be there before anything else happens.
     torch::load_cuda_backend();
     let cli = cli::Cli::parse();
-    progress::subscribe();
+    subscribe("info");
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -7,7 +7,7 @@ use logodex_dataset::{Dataset, Split};
 use logodex_schemas::dataset::{BoxRow, Region};
 
 use crate::command::tsne_brands::tsne_brands;
-use crate::embeddings::matching::{self, Rows};
+use crate::embeddings::matching::Rows;
 use crate::evaluate::Outcome;
 use crate::facts::Facts;
 use crate::settings::{Protocol, Settings, TsneBrands, region_name};
@@ -70,7 +70,7 @@ impl Options {
             Some(names) => tsne_brands(names, &dataset, &split)?,
             None => TsneBrands::Drawn,
         };
-        let boxes = matching::boxes(&dataset)?;
+        let boxes = dataset.boxes()?;
         Ok(Opened {
             dataset,
             split,

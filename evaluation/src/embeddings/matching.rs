@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use logodex_schemas::dataset::{BoxRow, Region};
+use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
 
 use crate::embeddings::npy;
 use crate::embeddings::set::EmbeddingSet;
-use logodex_dataset::{Dataset, DatasetError, Split};
+use logodex_dataset::{Dataset, Split};
 use logodex_program::Failure;
 
 /// What is judged: the rows of the test brands, and of the validation brands where there are any.
@@ -20,33 +20,6 @@ pub struct Rows {
     pub val: Option<EmbeddingSet>,
     /// What was left out, for a person.
     pub notices: Vec<String>,
-}
-
-/// The lines of `boxes.csv`; none in a dataset that an earlier version built.
-///
-/// # Errors
-/// [`DatasetError::Corrupt`] when the file is not the one that the manifest lists.
-pub fn boxes(dataset: &Dataset) -> Result<Option<Vec<BoxRow>>, DatasetError> {
-    let Some(entry) = dataset.manifest().files.get("boxes.csv") else {
-        return Ok(None);
-    };
-    let path = dataset.dir().join("boxes.csv");
-    let bytes = logodex_dataset::dataset::read(&path, "the dataset is incomplete; build it again")?;
-    let corrupt = |reason: &str| DatasetError::corrupt(&path, reason);
-    if entry.blake3 != blake3::hash(&bytes).to_hex().as_str() {
-        return Err(corrupt(
-            "does not match its BLAKE3 in the manifest; it was changed after the dataset was built",
-        ));
-    }
-    let rows: Vec<BoxRow> = csv::Reader::from_reader(bytes.as_slice())
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .map_err(|e| DatasetError::corrupt(&path, e))?;
-    let dense = (0..).zip(&rows).all(|(i, row)| row.row == i);
-    match dense && rows.len() as u64 == dataset.n_rows() {
-        true => Ok(Some(rows)),
-        false => Err(corrupt("does not list the dataset's rows in order")),
-    }
 }
 
 impl Rows {

@@ -11,9 +11,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
-use logodex_pipeline::dataset::Dataset;
-use logodex_pipeline::render::{Line, plan_shards, row_bytes};
-use logodex_pipeline::shard::{self, ShardRows};
+use logodex_dataset::Dataset;
+use logodex_pipeline::build::shard_file::{self, ShardRows};
+use logodex_pipeline::plan::sharding::{ShardInputs, row_bytes, shard_specs};
 use logodex_schemas::dataset::{BuildConfig, Encoding};
 use serde_json::json;
 
@@ -82,9 +82,9 @@ fn main() -> anyhow::Result<()> {
 
     // The page cache is warm after this.
     let (scan, catalog) = prepare(raw, &config)?;
-    let line = Line::new(&scan, &catalog, &config);
-    let plans = plan_shards(line);
-    let last = plans[plans.len().min(SHARDS) - 1].samples.end;
+    let inputs = ShardInputs::new(&scan, &catalog, &config);
+    let specs = shard_specs(inputs);
+    let last = specs[specs.len().min(SHARDS) - 1].samples.end;
     let paths: Vec<PathBuf> = catalog.samples[..last]
         .iter()
         .map(|sample| scan.root.join(&scan.samples[sample.raw].image))
@@ -96,7 +96,7 @@ fn main() -> anyhow::Result<()> {
         .sum::<std::io::Result<u64>>()?;
     markdown += &format!("{n} JPEGs of {:.1} kB.\n\n", bytes as f64 / n as f64 / 1e3);
     let mut sides = vec![
-        Side::new("**ours: `render` and `shard::write`**", n),
+        Side::new("**ours: `render` and `shard_file::write`**", n),
         Side::new("our bare loop: read, decode, resize", n),
         Side::new(
             "a bare loop of public crates: zune-jpeg, fast_image_resize",
@@ -118,7 +118,7 @@ fn main() -> anyhow::Result<()> {
     let mut looks = Side::new("look and BLAKE3, as the scan does them", n);
     for _ in 0..*rounds {
         sides[0].rounds.push(timed(|| {
-            render_and_write(line, SHARDS, scratch, &mut buffer).map(drop)
+            render_and_write(inputs, SHARDS, scratch, &mut buffer).map(drop)
         })?);
         sides[1].rounds.push(timed(|| bare_loop(&paths))?);
         sides[2].rounds.push(timed(|| crates_loop(&paths))?);
@@ -140,7 +140,7 @@ fn main() -> anyhow::Result<()> {
         Side::new("**ours: read, decode**", n),
         Side::new("ours: read, BLAKE3", n),
         Side::new("ours: CRC-32 of a row", n),
-        Side::new("ours: `shard::write`, BLAKE3 of the shard in it", n),
+        Side::new("ours: `shard_file::write`, BLAKE3 of the shard in it", n),
         Side::new("Pillow: `open`, `convert`", n),
         Side::new("OpenCV: `imread`", n),
         Side::new("torchvision: `read_file`, `decode_jpeg`", n),
@@ -164,7 +164,7 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         })?);
         sides[3].rounds.push(timed(|| {
-            shard::write(scratch, "stage.safetensors", &rows, SIDE).map(drop)
+            shard_file::write(scratch, "stage.safetensors", &rows, SIDE).map(drop)
         })?);
         for (side, name) in sides[4..]
             .iter_mut()
@@ -184,7 +184,7 @@ fn main() -> anyhow::Result<()> {
     let resize = 1e6 / bare - micros(0);
     markdown += &format!(
         "\nWhere our {all:.0} µs per image go (best rounds): read and decode {:.0}, resize {resize:.0}, BLAKE3 of the source \
-         (with a read) {:.0}, CRC-32 {:.0}, `shard::write` {:.0}.\n\n",
+         (with a read) {:.0}, CRC-32 {:.0}, `shard_file::write` {:.0}.\n\n",
         micros(0),
         micros(1),
         micros(2),
@@ -200,7 +200,7 @@ fn main() -> anyhow::Result<()> {
         line[0].rounds.push(timed(|| {
             let (scan, catalog) = prepare(raw, &config)?;
             render_and_write(
-                Line::new(&scan, &catalog, &config),
+                ShardInputs::new(&scan, &catalog, &config),
                 usize::MAX,
                 scratch,
                 &mut buffer,
@@ -210,7 +210,7 @@ fn main() -> anyhow::Result<()> {
     }
     let against = render_rate / line[0].rates()[0];
     markdown += &table("the whole tree", &line);
-    markdown += &format!("\n`render` and `shard::write` alone are {against:.2} × the line.\n");
+    markdown += &format!("\n`render` and `shard_file::write` alone are {against:.2} × the line.\n");
     result.insert("line", json!(line));
 
     let out = scratch.join("dataset");
@@ -249,11 +249,11 @@ fn main() -> anyhow::Result<()> {
 
     let dataset = Dataset::open(&out)?;
     let mut rows = BufWriter::new(std::fs::File::create(scratch.join("rows.u8"))?);
-    for row in 0..dataset.len() {
+    for row in 0..dataset.n_rows() {
         rows.write_all(dataset.stored(row)?)?;
     }
     rows.flush()?;
-    let batches = shuffled(dataset.len());
+    let batches = shuffled(dataset.n_rows());
     let n = batches.len() * BATCH;
     // At a multiple of 64 bytes, where torch's allocator, and so training, has a batch. malloc's large blocks begin 16 bytes
     // into a page, and `memcpy` of a row to there is a quarter slower here. numpy's batch is moved, too.

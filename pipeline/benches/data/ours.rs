@@ -8,12 +8,15 @@ use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::ImageDecoder;
 use image::codecs::jpeg::JpegDecoder;
-use logodex_pipeline::catalog::Catalog;
-use logodex_pipeline::dataset::Dataset;
-use logodex_pipeline::render::{Line, RenderedImage, plan_shards, render, row_bytes};
-use logodex_pipeline::scan::Scan;
-use logodex_pipeline::shard::{self, ShardRows};
-use logodex_pipeline::{build, consolidate};
+use logodex_dataset::Dataset;
+use logodex_pipeline::build::render::render;
+use logodex_pipeline::build::rendered::RenderedImage;
+use logodex_pipeline::build::shard_file::{self, ShardRows};
+use logodex_pipeline::plan::apply::apply;
+use logodex_pipeline::plan::catalog::Catalog;
+use logodex_pipeline::plan::consolidate::propose;
+use logodex_pipeline::plan::sharding::{ShardInputs, row_bytes, shard_specs};
+use logodex_pipeline::raw::scan::{Scan, scan};
 use logodex_pixels::resize::{Crop, resize_into};
 use logodex_pixels::{Fit, decode};
 use logodex_schemas::dataset::BuildConfig;
@@ -24,24 +27,24 @@ use crate::{BATCH, SIDE};
 
 /// Scan and consolidation, as a build does them.
 pub fn prepare(raw: &Path, config: &BuildConfig) -> anyhow::Result<(Scan, Catalog)> {
-    let scan = build::scan_raw(raw)?;
-    let plan = build::propose(&scan, config, &Overrides::default())?;
-    let catalog = consolidate::apply(&scan, &plan)?;
+    let scan = scan(raw)?;
+    let plan = propose(&scan, &config.consolidate, &Overrides::default())?;
+    let catalog = apply(&scan, &plan)?;
     Ok((scan, catalog))
 }
 
 /// Renders shards and writes them. The tables of numbers are left at 0: they are 32 bytes a row. `buffer` is handed from
 /// shard to shard, as in a build.
 pub fn render_and_write(
-    line: Line<'_>,
+    inputs: ShardInputs<'_>,
     shards: usize,
     folder: &Path,
     buffer: &mut Vec<u8>,
 ) -> anyhow::Result<usize> {
     let mut images = 0;
-    let plans = plan_shards(line);
-    for (i, plan) in plans.iter().take(shards).enumerate() {
-        let rendered = render(line, plan, std::mem::take(buffer), &|| {})?;
+    let specs = shard_specs(inputs);
+    for (i, spec) in specs.iter().take(shards).enumerate() {
+        let rendered = render(inputs, spec, std::mem::take(buffer), &|| {})?;
         let rows = rendered.outcome.images.iter();
         let crc32: Vec<u32> = rows
             .flat_map(|image: &RenderedImage| image.rows.iter().map(|row| row.crc32))
@@ -57,7 +60,12 @@ pub fn render_and_write(
             image: column.clone(),
             object: column,
         };
-        shard::write(folder, &format!("{i}.safetensors"), &rows, line.config.side)?;
+        shard_file::write(
+            folder,
+            &format!("{i}.safetensors"),
+            &rows,
+            inputs.config.side,
+        )?;
         *buffer = std::mem::take(&mut rows.stored);
     }
     Ok(images)

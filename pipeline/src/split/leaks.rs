@@ -1,4 +1,4 @@
-//! Pictures that lie in two folds of a split: what is learned from one would be known of the other. Brands are disjoint
+//! Finds pictures that lie in two folds of a split: what is learned from one would be known of the other. Brands are disjoint
 //! by construction, but two brands can hold the same picture, or two that look the same; the plan lists them.
 
 use std::collections::{BTreeMap, HashSet};
@@ -8,7 +8,7 @@ use logodex_schemas::dataset::Manifest;
 use logodex_schemas::plan::ConsolidationPlan;
 use logodex_schemas::split::{Fold, SplitRow};
 
-use crate::dataset::{read_catalog, read_plan};
+use crate::read::catalog::{read_catalog, read_plan};
 use logodex_program::failure::usage;
 
 /// At most this many pairs are named.

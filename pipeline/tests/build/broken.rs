@@ -1,10 +1,12 @@
 //! Broken files in the raw tree.
 
-use logodex_pipeline::catalog::Catalog;
-use logodex_pipeline::dataset::Dataset;
-use logodex_pipeline::render::Line;
-use logodex_pipeline::scan::Scan;
-use logodex_pipeline::{build, consolidate, render};
+use logodex_dataset::Dataset;
+use logodex_pipeline::build::render;
+use logodex_pipeline::plan::apply::apply;
+use logodex_pipeline::plan::catalog::Catalog;
+use logodex_pipeline::plan::consolidate::propose;
+use logodex_pipeline::plan::sharding::{ShardInputs, shard_specs};
+use logodex_pipeline::raw::scan::{Scan, scan};
 use logodex_schemas::dataset::{BuildConfig, Reject, RejectReason};
 use logodex_schemas::plan::Overrides;
 
@@ -72,7 +74,7 @@ fn each_defect_is_listed_with_its_reason_and_the_rest_is_built() {
         );
         let dataset = Dataset::open(&tree.path("dataset")).unwrap();
         assert_eq!(
-            dataset.len(),
+            dataset.n_rows(),
             9,
             "the image with a bad box and a good one is kept"
         );
@@ -134,9 +136,9 @@ fn a_tree_in_which_nothing_decodes_is_no_dataset() {
 }
 
 fn scanned(tree: &Tree, config: &BuildConfig) -> (Scan, Catalog) {
-    let scan = build::scan_raw(&tree.path("raw")).unwrap();
-    let plan = build::propose(&scan, config, &Overrides::default()).unwrap();
-    let catalog = consolidate::apply(&scan, &plan).unwrap();
+    let scan = scan(&tree.path("raw")).unwrap();
+    let plan = propose(&scan, &config.consolidate, &Overrides::default()).unwrap();
+    let catalog = apply(&scan, &plan).unwrap();
     (scan, catalog)
 }
 
@@ -148,11 +150,11 @@ fn a_tree_that_changes_meanwhile_stops_the_build() {
         ..BuildConfig::default()
     };
     let (scan, catalog) = scanned(&tree, &config);
-    let line = Line::new(&scan, &catalog, &config);
-    let shards = render::plan_shards(line);
+    let inputs = ShardInputs::new(&scan, &catalog, &config);
+    let specs = shard_specs(inputs);
     let rendered = |tree: &Tree, n: u32| {
         tree.write("raw/LogoDet-3K/Food/a/2.jpg", jpeg(60, 50, n));
-        render::render(line, &shards[0], Vec::new(), &|| {})
+        render::render(inputs, &specs[0], Vec::new(), &|| {})
     };
     rendered(&tree, 2).unwrap();
     let error = format!("{:#}", rendered(&tree, 99).unwrap_err());
@@ -170,9 +172,9 @@ fn what_the_buffer_held_before_is_of_no_account() {
         ..BuildConfig::default()
     };
     let (scan, catalog) = scanned(&tree, &config);
-    let line = Line::new(&scan, &catalog, &config);
-    let shards = render::plan_shards(line);
-    let render = |buffer| render::render(line, &shards[0], buffer, &|| {}).unwrap();
+    let inputs = ShardInputs::new(&scan, &catalog, &config);
+    let specs = shard_specs(inputs);
+    let render = |buffer| render::render(inputs, &specs[0], buffer, &|| {}).unwrap();
     let (fresh, dirty) = (render(Vec::new()), render(vec![77; 100_000]));
     assert_eq!(fresh.stored, dirty.stored);
     assert_eq!(fresh.outcome.images, dirty.outcome.images);

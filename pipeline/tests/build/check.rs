@@ -1,6 +1,6 @@
 //! What `check` finds, and what a reader refuses.
 
-use logodex_pipeline::dataset::Dataset;
+use logodex_dataset::Dataset;
 use logodex_program::failure::exit_code;
 
 use logodex_schemas::header::seal;
@@ -131,9 +131,9 @@ fn a_reader_checks_lengths_before_it_maps_and_each_row_when_it_is_touched() {
     flipped[4096 + 24 * 24 * 3 + 17] ^= 0x40;
     std::fs::write(&path, &flipped).unwrap();
     let dataset = Dataset::open(&tree.path("dataset")).unwrap();
-    dataset.image(0).unwrap();
+    dataset.pixels(0).unwrap();
     for _ in 0..2 {
-        let error = dataset.image(1).unwrap_err();
+        let error = anyhow::Error::from(dataset.pixels(1).unwrap_err());
         assert_eq!(exit_code(&error), 5);
         let text = format!("{error:#}");
         assert!(
@@ -141,10 +141,10 @@ fn a_reader_checks_lengths_before_it_maps_and_each_row_when_it_is_touched() {
             "{text}"
         );
     }
-    dataset.image(2).unwrap();
+    dataset.pixels(2).unwrap();
     drop(dataset);
     std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-    let error = Dataset::open(&tree.path("dataset")).unwrap_err();
+    let error = anyhow::Error::from(Dataset::open(&tree.path("dataset")).unwrap_err());
     assert_eq!(exit_code(&error), 5);
     assert!(
         format!("{error:#}").contains("00000.safetensors"),

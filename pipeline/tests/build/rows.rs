@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use logodex_pipeline::dataset::Dataset;
-use logodex_pipeline::parquet::read_catalog;
+use logodex_dataset::Dataset;
+use logodex_pipeline::build::parquet::read_catalog;
 use logodex_pixels::Fit;
 use logodex_pixels::decode::decode;
 use logodex_pixels::resize::{Crop, resize_into};
@@ -22,7 +22,7 @@ fn a_row_per_image_shows_the_whole_picture() {
     tree.ok("build --raw @raw --out @dataset --config @build.toml");
     let dataset = Dataset::open(&tree.path("dataset")).unwrap();
     let catalog = read_catalog(&tree.path("dataset/catalog.parquet")).unwrap();
-    assert_eq!((dataset.len(), catalog.len() as u64), (IMAGES, IMAGES));
+    assert_eq!((dataset.n_rows(), catalog.len() as u64), (IMAGES, IMAGES));
     for row in &catalog {
         let picture =
             decode(&std::fs::read(tree.path("raw/LogoDet-3K").join(&row.raw_image)).unwrap())
@@ -37,7 +37,7 @@ fn a_row_per_image_shows_the_whole_picture() {
         )
         .unwrap();
         assert_eq!(
-            dataset.image(row.row).unwrap(),
+            dataset.pixels(row.row).unwrap(),
             expected,
             "{}",
             row.raw_image
@@ -49,7 +49,7 @@ fn a_row_per_image_shows_the_whole_picture() {
         );
         assert_eq!(row.name.as_ref(), Some(&row.brand));
     }
-    assert!(dataset.image(IMAGES).is_err());
+    assert!(dataset.pixels(IMAGES).is_err());
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_row_per_object_shows_its_box_with_context() {
         };
         let mut expected = vec![0; 16 * 16 * 3];
         resize_into(&picture, crop, Fit::Squash, 16, &mut expected).unwrap();
-        assert_eq!(dataset.image(row.row).unwrap(), expected);
+        assert_eq!(dataset.pixels(row.row).unwrap(), expected);
     }
     assert_eq!(
         per_image.keys().copied().collect::<Vec<_>>(),

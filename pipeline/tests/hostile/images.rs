@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
-use logodex_pipeline::consolidate::pixel_hash;
+use logodex_pipeline::plan::consolidate::copies::pixel_hash;
 use logodex_pixels::Refused;
 use logodex_pixels::decode::{LARGE_PIXELS, MAX_PIXELS, decode, with_picture};
 

@@ -1,6 +1,6 @@
 //! Damaged annotations.
 
-use logodex_pipeline::annotation::{parse, with_indices};
+use logodex_pipeline::raw::annotation::{parse, with_indices};
 use logodex_schemas::dataset::RejectReason;
 
 use crate::mutate::{Stream, damage};

@@ -17,8 +17,8 @@ use tch::{Device, Tensor};
 use super::collapse::CollapseMonitor;
 use super::metrics::Metrics;
 use crate::data::batch::BatchPlan;
-use crate::progress::Progress;
 use crate::run::Run;
+use logodex_program::progress::ImageProgress;
 
 /// A step of the optimiser, its numbers still on the device.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Journal {
     /// `metrics.jsonl` and the event file.
     pub metrics: Metrics,
     /// The bar.
-    pub progress: Progress,
+    pub progress: ImageProgress,
     monitor: CollapseMonitor,
     pending: VecDeque<StepRecord>,
     lag: usize,
@@ -54,7 +54,12 @@ impl Journal {
     ///
     /// # Errors
     /// The disk.
-    pub fn open(run: &Run, state: &RunState, device: Device, progress: Progress) -> Result<Self> {
+    pub fn open(
+        run: &Run,
+        state: &RunState,
+        device: Device,
+        progress: ImageProgress,
+    ) -> Result<Self> {
         let metrics = Metrics::open(run.dir(), state)?;
         Ok(Self {
             monitor: CollapseMonitor::resume(metrics.lines()),

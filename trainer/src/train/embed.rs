@@ -16,10 +16,10 @@ use crate::augment::prepare;
 use crate::data::batch::BatchPlan;
 use crate::data::loader::{Source, load};
 use crate::model::{EmbeddingNet, Mode};
-use crate::progress::Progress;
 use crate::run::{self, Which};
 use crate::runtime::Runtime;
 use crate::torch;
+use logodex_program::progress::ImageProgress;
 
 /// Rows per forward pass. Fixed, so that the same rows give the same embeddings whatever the run's batch size.
 const BATCH: usize = 64;
@@ -114,7 +114,7 @@ pub fn embed_fold(
         ))
         .into());
     }
-    let mut progress = Progress::start("embedding", rows.len() as u64, 0);
+    let mut progress = ImageProgress::start("embedding", rows.len() as u64, 0);
     let embeddings = embed_rows(net, runtime, dataset, &rows, Some(&mut progress))?;
     progress.finish();
     Ok(EmbeddingSet {
@@ -138,7 +138,7 @@ pub fn embed_rows(
     runtime: &Runtime,
     dataset: &Dataset,
     rows: &[u64],
-    mut progress: Option<&mut Progress>,
+    mut progress: Option<&mut ImageProgress>,
 ) -> Result<Vec<f32>> {
     let plans = rows
         .chunks(BATCH)

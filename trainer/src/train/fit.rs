@@ -16,7 +16,7 @@ use crate::data::loader::{Resident, Source, check_residency};
 use crate::data::sampler::{self, FoldRows};
 use crate::monitor::journal::Journal;
 use crate::optim::schedule::steps_per_epoch;
-use crate::progress::Progress;
+use logodex_program::progress::ImageProgress;
 use crate::run::checkpoint::{Contents, publish};
 use crate::run::interrupt::Interrupts;
 use crate::run::state::{beginning, check_identity, ended};
@@ -116,7 +116,7 @@ pub fn fit(
     let interrupts = Interrupts::listen();
     let images = |plans: &[BatchPlan]| plans.iter().map(|plan| plan.rows.len() as u64).sum();
     let images_per_epoch: u64 = images(&plans);
-    let progress = Progress::start(
+    let progress = ImageProgress::start(
         "training",
         u64::from(config.schedule.epochs) * images_per_epoch,
         u64::from(state.epochs_done) * images_per_epoch

@@ -7,16 +7,15 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use logodex_schemas::dataset::{
-    AnnotationsEntry, BrandRow, BuildConfig, Counts, Encoding, FileEntry, Manifest, ShardEntry,
-    manifest_header,
-};
-use logodex_schemas::header::seal;
-use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
-use safetensors::tensor::{Dtype, TensorView};
+use logodex_schemas::dataset::Encoding;
+use logodex_schemas::split::Fold;
+use safetensors::tensor::Dtype;
 
-/// Rows per shard: small, so that a dataset has several.
-pub const SHARD_ROWS: usize = 16;
+pub use tiny::picture;
+
+#[path = "../../../dataset/tests/reader/tiny.rs"]
+#[allow(dead_code)] // the reader's own tests use the rest
+mod tiny;
 
 /// A dataset in a temporary directory, with the split `s`.
 pub struct Workspace {
@@ -24,95 +23,14 @@ pub struct Workspace {
     pub dataset: PathBuf,
 }
 
-fn hash(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex().to_string()
-}
-
-fn csv<T: serde::Serialize>(rows: &[T]) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).expect("a CSV row");
-    }
-    writer.into_inner().expect("in memory")
-}
-
-/// Picture of a row: its brand's colour with a pattern of its own.
-pub fn picture(side: usize, brand: usize, row: usize) -> Vec<u8> {
-    (0..side * side * 3)
-        .map(|i| ((brand * 53 + i % 3 * 31) ^ (i * (row + 3) % 41)) as u8)
-        .collect()
-}
-
 impl Workspace {
     /// One brand per entry: its number of rows and its fold. Two rows share a source image.
     pub fn new(side: usize, brands: &[(usize, Fold)]) -> Self {
         let dir = tempfile::tempdir().expect("temporary directory");
         let dataset = dir.path().join("data");
-        fs::create_dir_all(dataset.join("shards")).expect("shards/");
-        fs::create_dir_all(dataset.join("splits")).expect("splits/");
-
-        let owner: Vec<usize> = brands
-            .iter()
-            .enumerate()
-            .flat_map(|(brand, (n, _))| std::iter::repeat_n(brand, *n))
-            .collect();
-        let shards: Vec<ShardEntry> = owner
-            .chunks(SHARD_ROWS)
-            .enumerate()
-            .map(|(i, owners)| write_shard(&dataset, side, i, owners))
-            .collect();
-
-        let mut first_row = 0;
-        let rows: Vec<BrandRow> = brands
-            .iter()
-            .enumerate()
-            .map(|(index, (n, _))| {
-                let row = BrandRow {
-                    index: index as u32,
-                    category: "Food".into(),
-                    brand: format!("brand {index:02}"),
-                    first_row,
-                    n_rows: *n as u64,
-                    n_images: n.div_ceil(2) as u64,
-                    n_objects: *n as u64,
-                };
-                first_row += *n as u64;
-                row
-            })
-            .collect();
-        let brands_csv = csv(&rows);
-        fs::write(dataset.join("brands.csv"), &brands_csv).expect("brands.csv");
-        let entry = FileEntry {
-            bytes: brands_csv.len() as u64,
-            blake3: hash(&brands_csv),
-        };
-        let manifest = Manifest {
-            header: manifest_header(),
-            created_by: "test".into(),
-            config: BuildConfig {
-                side: side as u32,
-                ..BuildConfig::default()
-            },
-            decoder: "none".into(),
-            resizer: "none".into(),
-            counts: Counts {
-                brands: brands.len() as u64,
-                rows: owner.len() as u64,
-                ..Counts::default()
-            },
-            shards,
-            files: BTreeMap::from([("brands.csv".to_owned(), entry)]),
-            annotations: AnnotationsEntry::default(),
-            encoding: Encoding::Raw,
-            encoder: None,
-            seal: String::new(),
-        };
-        let manifest = seal(&manifest).expect("JSON");
-        fs::write(dataset.join("manifest.json"), &manifest).expect("manifest.json");
-        let workspace = Self { dir, dataset };
-        let folds: Vec<Fold> = brands.iter().map(|(_, fold)| *fold).collect();
-        workspace.write_split("s", &folds, &hash(&manifest));
-        workspace
+        let stored = |brand, row| picture(side, brand, row);
+        tiny::write(&dataset, side, brands, Encoding::Raw, &stored);
+        Self { dir, dataset }
     }
 
     /// Brands for training and validation with 4 rows each and two for the test.
@@ -125,35 +43,7 @@ impl Workspace {
     }
 
     pub fn write_split(&self, name: &str, folds: &[Fold], manifest_blake3: &str) {
-        let rows: Vec<SplitRow> = folds
-            .iter()
-            .enumerate()
-            .map(|(index, fold)| SplitRow {
-                index: index as u32,
-                category: "Food".into(),
-                brand: format!("brand {index:02}"),
-                fold: *fold,
-            })
-            .collect();
-        let csv = csv(&rows);
-        let split = Split {
-            header: split_header(),
-            name: name.into(),
-            seed: 1,
-            test: 0.2,
-            val: 0.25,
-            manifest_blake3: manifest_blake3.into(),
-            csv_blake3: hash(&csv),
-            brands: BTreeMap::new(),
-            images: BTreeMap::new(),
-            categories: BTreeMap::new(),
-            duplicates_across_folds: 0,
-            seal: String::new(),
-        };
-        let dir = self.dataset.join("splits");
-        fs::write(dir.join(format!("{name}.csv")), csv).expect("split");
-        let json = seal(&split).expect("JSON");
-        fs::write(dir.join(format!("{name}.json")), json).expect("split");
+        tiny::write_split(&self.dataset, name, folds, manifest_blake3);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -179,50 +69,6 @@ impl Workspace {
             .arg("--run")
             .arg(self.path(run));
         command
-    }
-}
-
-fn write_shard(dataset: &Path, side: usize, number: usize, owners: &[usize]) -> ShardEntry {
-    let first = number * SHARD_ROWS;
-    let n = owners.len();
-    let pictures: Vec<Vec<u8>> = owners
-        .iter()
-        .enumerate()
-        .map(|(i, brand)| picture(side, *brand, first + i))
-        .collect();
-    let column =
-        |f: &dyn Fn(usize) -> i64| -> Vec<u8> { (0..n).flat_map(|i| f(i).to_le_bytes()).collect() };
-    let images = pictures.concat();
-    let crc32: Vec<u8> = pictures
-        .iter()
-        .flat_map(|p| crc32fast::hash(p).to_le_bytes())
-        .collect();
-    let brand = column(&|i| owners[i] as i64);
-    let row = column(&|i| (first + i) as i64);
-    let image = column(&|i| ((first + i) / 2) as i64);
-    let object = column(&|_| -1);
-    let view =
-        |dtype, shape: Vec<usize>, data| TensorView::new(dtype, shape, data).expect("a view");
-    let file = safetensors::serialize(
-        [
-            ("images", view(Dtype::U8, vec![n, side, side, 3], &images)),
-            ("crc32", view(Dtype::U32, vec![n], &crc32)),
-            ("brand", view(Dtype::I64, vec![n], &brand)),
-            ("row", view(Dtype::I64, vec![n], &row)),
-            ("image", view(Dtype::I64, vec![n], &image)),
-            ("object", view(Dtype::I64, vec![n], &object)),
-        ],
-        None,
-    )
-    .expect("safetensors");
-    let path = format!("shards/{number:05}.safetensors");
-    fs::write(dataset.join(&path), &file).expect("shard");
-    ShardEntry {
-        path,
-        first_row: first as u64,
-        n_rows: n as u64,
-        bytes: file.len() as u64,
-        blake3: hash(&file),
     }
 }
 

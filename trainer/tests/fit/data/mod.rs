@@ -1,5 +1,5 @@
 //! What training is fed with, and a sheet of it.
 
-mod dataset;
+mod fold;
 mod loader;
 mod preview;

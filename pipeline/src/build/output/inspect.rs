@@ -1,0 +1,100 @@
+//! Says whether a directory may be filled by a build: looked at before anything is read or written, and again under the
+//! lock.
+
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::paths::{ANNOTATIONS, FILES, LOCK, SHARDS, SPLITS, WORK};
+use logodex_dataset::{MANIFEST, read_manifest};
+use logodex_program::failure::usage;
+
+/// Refuses, before anything is read or written, a directory that a build may not fill.
+///
+/// # Errors
+/// Usage: `out` lies in `raw`, is a file, holds files that no build of ours left, or is being built. Corrupt: it is a
+/// dataset of another version, or a damaged one.
+pub fn inspect(out: &Path, raw: &Path) -> anyhow::Result<()> {
+    if let (Ok(raw_real), Some(out_real)) = (raw.canonicalize(), real(out))
+        && out_real.starts_with(&raw_real)
+    {
+        return Err(usage(format!(
+            "{} lies in {}, which is never written; choose another --out",
+            out.display(),
+            raw.display()
+        )));
+    }
+    inspect_content(out)?;
+    match File::open(out.join(WORK).join(LOCK)) {
+        Ok(held) => lock(&held, "build", out),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The real path of something that may not exist yet.
+pub(crate) fn real(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok()?;
+    let mut existing = absolute.as_path();
+    let mut rest = Vec::new();
+    loop {
+        if let Ok(real) = existing.canonicalize() {
+            return Some(rest.iter().rev().fold(real, |path, name| path.join(name)));
+        }
+        rest.push(existing.file_name()?);
+        existing = existing.parent()?;
+    }
+}
+
+/// Whether the directory is a dataset.
+pub fn is_dataset(out: &Path) -> bool {
+    out.join(MANIFEST).exists()
+}
+
+pub(super) fn inspect_content(out: &Path) -> anyhow::Result<()> {
+    let entries = match std::fs::read_dir(out) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(usage(format!("{}: {error}", out.display()))),
+    };
+    let mut names = BTreeSet::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot list {}", out.display()))?;
+        names.insert(entry.file_name().to_string_lossy().into_owned());
+    }
+    let ours = |name: &str| {
+        FILES.contains(&name) || [WORK, MANIFEST, ANNOTATIONS, SHARDS, SPLITS].contains(&name)
+    };
+    if is_dataset(out) {
+        read_manifest(out)?;
+        if !names.contains(WORK) {
+            return Err(usage(format!(
+                "{} is a dataset already, and how it was built is not known here (no {WORK}); remove it first, or choose another --out",
+                out.display()
+            )));
+        }
+    }
+    let unfinished = names.contains(WORK);
+    if let Some(foreign) = names.iter().find(|name| !unfinished || !ours(name)) {
+        return Err(usage(format!(
+            "{} holds files that are no build of ours ({foreign}); choose an empty or new --out",
+            out.display()
+        )));
+    }
+    Ok(())
+}
+
+pub(crate) fn lock(marker: &File, work: &str, out: &Path) -> anyhow::Result<()> {
+    match marker.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(usage(format!(
+            "another {work} is writing {}; wait for it, or choose another --out",
+            out.display()
+        ))),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", out.display()))
+        }
+    }
+}

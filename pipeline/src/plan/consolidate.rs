@@ -1,0 +1,118 @@
+//! Proposes which folders are one brand and which images are copies, decided by content, image by image.
+//!
+//! Names bring folders together (`naming`, `brands`), a person may overrule them ([`overrides`]), hashes find the copies
+//! (`copies`). What only looks alike, pictures (`near_images`) or names (`near_names`), is listed and never joined. The
+//! outcome is a plan that a person can read.
+
+use logodex_schemas::dataset::ConsolidateConfig;
+use logodex_schemas::plan::{ConsolidationPlan, Effect, Group, Overrides, plan_header};
+use rayon::prelude::*;
+
+use crate::plan::overrides::{self, LeftOut, OverrideError};
+use crate::plan::placement::place_images;
+use crate::raw::scan::Scan;
+use copies::PixelHash;
+use logodex_program::failure::usage;
+use near_images::{Thumbnailer, thumbnail};
+
+mod brands;
+pub mod copies;
+mod evidence;
+pub(super) mod foreign;
+mod naming;
+mod near_images;
+mod near_names;
+mod shared_images;
+
+/// Proposes what to join, drop and rename. The same tree, rules and overrides give the same plan.
+///
+/// # Errors
+/// Usage: overrides that cannot be applied.
+pub fn propose(
+    scan: &Scan,
+    rules: &ConsolidateConfig,
+    overrides: &Overrides,
+) -> anyhow::Result<ConsolidationPlan> {
+    let plan = propose_with(scan, rules, overrides, &copies::pixel_hash, &thumbnail);
+    plan.map_err(|error| match error.downcast_ref::<OverrideError>() {
+        Some(wrong) => usage(wrong.to_string()),
+        None => error,
+    })
+}
+
+/// As [`propose`], with these ways to look at an image.
+///
+/// `pixel_hash` is called, from many threads, only for images of brands with more than one folder whose bytes equal no
+/// earlier image's; `thumbnail`, likewise, for images whose perceptual hash is near another brand's.
+///
+/// # Errors
+/// [`OverrideError`] when the overrides name what the tree does not have, or contradict each other.
+fn propose_with(
+    scan: &Scan,
+    rules: &ConsolidateConfig,
+    overrides: &Overrides,
+    pixel_hash: PixelHash<'_>,
+    thumbnail: Thumbnailer<'_>,
+) -> anyhow::Result<ConsolidationPlan> {
+    overrides::check(scan, overrides)?;
+    let brands = brands::form(scan, rules, overrides)?;
+    let left_out = LeftOut::new(overrides);
+    let ranges = brands::by_folder(scan);
+    let members: Vec<Vec<usize>> = brands
+        .iter()
+        .map(|brand| {
+            let range = |f: &String| ranges.get(&(brand.category.as_str(), f.as_str())).cloned();
+            let samples = brand.folders.iter().filter_map(range).flatten();
+            samples
+                .filter(|&i| !left_out.image(&scan.samples[i].image))
+                .collect()
+        })
+        .collect();
+    let pixels = copies::pixel_hashes(scan, &brands, &members, pixel_hash);
+    let mut groups: Vec<Group> = brands
+        .par_iter()
+        .zip(&members)
+        .filter_map(|(brand, samples)| {
+            let found = copies::find(scan, brand, samples, &pixels);
+            let as_it_stands = brand.folders == [brand.brand.as_str()]
+                && found.dropped.is_empty()
+                && found.renamed.is_empty();
+            if as_it_stands || samples.is_empty() {
+                return None;
+            }
+            Some(Group {
+                category: brand.category.clone(),
+                brand: brand.brand.clone(),
+                rule: brand.rule,
+                members: evidence::members(scan, brand, samples),
+                overlap: found.overlap,
+                dropped: found.dropped,
+                renamed: found.renamed,
+                effect: Effect::default(),
+                undo: evidence::undo(brand),
+            })
+        })
+        .collect();
+    let placement = place_images(scan, &groups, overrides)?;
+    let foreign_names = foreign::foreign_names(scan, &placement);
+    evidence::effects(&mut groups, scan, &placement, &foreign_names);
+    let copies = shared_images::copies(scan, &placement);
+    let (near_images, crowded_images) = shared_images::near_images(scan, &placement, thumbnail);
+    let shared = shared_images::shared(&placement, &copies, &near_images);
+    Ok(ConsolidationPlan {
+        header: plan_header(),
+        raw_blake3: scan.raw_blake3.to_hex().to_string(),
+        rules: rules.clone(),
+        overrides: overrides.clone(),
+        copies_across_brands: copies,
+        near_images,
+        crowded_images,
+        near_names: near_names::near_names(&placement.brands, &shared),
+        foreign_names,
+        summary: placement.summary,
+        groups,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! Holds what a split is asked to be, and accepts only what means something.
+
+use logodex_program::failure::usage;
+
+/// What `split` is asked to draw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SplitOptions {
+    /// Its name: letters, digits, `_` and `-`.
+    pub name: String,
+    /// The seed.
+    pub seed: u64,
+    /// Fraction of all brands for test, 0 ≤ f < 1.
+    pub test: f64,
+    /// Fraction of the remaining brands for validation, 0 ≤ f < 1.
+    pub val: f64,
+    /// Draw it even if pictures of two folds are the same or look the same.
+    pub allow_duplicates: bool,
+}
+
+impl SplitOptions {
+    /// Accepts options that mean something.
+    ///
+    /// # Errors
+    /// Usage, naming the option.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if self.name.is_empty() || !self.name.chars().all(allowed) {
+            return Err(usage(format!(
+                "--name {:?}: use letters, digits, _ and - only",
+                self.name
+            )));
+        }
+        for (option, value) in [("--test", self.test), ("--val", self.val)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(usage(format!(
+                    "{option} {value}: it must be at least 0 and below 1"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
