@@ -1,6 +1,5 @@
 //! `logodex-eval`: parse, subscribe logs, run, print the error once, exit.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -9,7 +8,7 @@ use logodex_evaluation::command::evaluate::{EvaluateArgs, evaluate_files};
 use logodex_evaluation::command::floors::floors_command;
 use logodex_evaluation::command::options::Options;
 use logodex_evaluation::command::report::ReportArgs;
-use tracing_subscriber::EnvFilter;
+use logodex_program::progress::subscribe;
 
 /// Judges embeddings of logos on brands that no model was trained on, whatever tool they come from.
 ///
@@ -49,7 +48,7 @@ const REGION: &str = "What the rows show: image, object or both, each judged by 
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    subscribe();
+    subscribe("info");
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -66,19 +65,6 @@ impl Command {
             Self::Floors(options) => floors_command(&options),
             Self::Report(args) => args.run(),
         }
-    }
-}
-
-/// Sends the program's log to standard error: plain text on a terminal, one JSON object per line otherwise. `RUST_LOG`
-/// sets the level; default `info`.
-fn subscribe() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match std::io::stderr().is_terminal() {
-        true => builder.without_time().with_target(false).init(),
-        false => builder.json().flatten_event(true).init(),
     }
 }
 

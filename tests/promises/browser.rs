@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::python_readers::check;
+use crate::house::python_readers::check;
 
 /// `LOGODEX_CHROMIUM`, which must be there if it is set, or a Chromium or Chrome in `PATH`.
 fn chromium() -> Option<PathBuf> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::export::quirky;
+use crate::dataset::export::quirky;
 use crate::workspace::{Workspace, binary, repository, small_dataset, tiny_config};
 
 /// The environment's interpreter: `LOGODEX_PYTHON`, or where `make python` puts it.

@@ -1,0 +1,5 @@
+//! Of the house itself: what it imports, what its pages say, and that others can read what it writes.
+
+mod docs;
+mod import_rules;
+pub mod python_readers;

@@ -1,0 +1,6 @@
+//! Of models: trained, resumed, judged, and carried to another machine.
+
+mod cuda_kit;
+mod evaluator;
+mod resume;
+mod whole_line;
