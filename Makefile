@@ -22,7 +22,7 @@ help: ## this list
 setup: ## fetch libtorch (543 MB, once, checksummed); a LIBTORCH already set is used instead
 	@[ -n "$$LIBTORCH" ] || scripts/fetch_libtorch.sh
 
-build: setup ## build the three programs in release mode
+build: setup ## build the four programs in release mode
 	$(CARGO) build --release --locked --workspace --bins
 
 demo: build ## everything on generated data: tree, dataset, training, evaluation, report (at most 8 minutes)
@@ -101,5 +101,5 @@ cuda-check: cuda-kit ## on a CUDA machine: is what it computes right? [PYTHON=â€
 cuda-bench: cuda-kit ## on a CUDA machine: images/s beside PyTorch, 8 minutes at most
 	RESULTS=runs/cuda target/cuda-kit/run.sh bench
 
-bench-eval: setup ## [BENCH_PYTHON=python3]: exact retrieval of 60,000 embeddings, and beside PyTorch and pytorch-metric-learning
+bench-eval: ## [BENCH_PYTHON=python3]: exact retrieval of 60,000 embeddings, and beside PyTorch and pytorch-metric-learning
 	scripts/bench_eval.sh target/bench-eval $(or $(BENCH_PYTHON),python3)

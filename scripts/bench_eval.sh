@@ -5,7 +5,7 @@ set -euo pipefail
 out=$1 python=${2:-python3} threads=${3:-2}
 mkdir -p "$out"
 out=$(cd "$out" && pwd) # cargo runs a benchmark in the folder of its crate
-bench() { cargo bench --quiet --locked --workspace --bench retrieval -- "$@"; }
+bench() { cargo bench --quiet --locked -p logodex-evaluation --bench retrieval -- "$@"; }
 {
   bench 60000 128 "$threads"
   bench 20000 128 "$threads" "$out/20k.safetensors"

@@ -8,10 +8,10 @@ use logodex_schemas::dataset::{BoxRow, BrandRow, Encoding, Manifest, Region};
 use logodex_schemas::split::Fold;
 use rayon::prelude::*;
 
+use crate::error::DatasetError;
 use crate::shard::{Column, Shard};
-
-#[doc(hidden)]
-pub use crate::{error::DatasetError, split::Split, tables::Tables};
+use crate::split::Split;
+use crate::tables::Tables;
 
 /// An open dataset: rows of square RGB pictures, sorted by brand.
 ///

@@ -64,8 +64,7 @@
 //! Shards are ordinary safetensors files: any library for them reads them, too (see [`shard`]).
 
 mod brands;
-#[doc(hidden)] // `Dataset` and its companions are known by this path, too.
-pub mod dataset;
+mod dataset;
 mod error;
 mod files;
 mod manifest;

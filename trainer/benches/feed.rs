@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use logodex_dataset::dataset::Dataset;
+use logodex_dataset::Dataset;
 use logodex_schemas::dataset::Region;
 use logodex_schemas::train::{AugmentConfig, OptimizerConfig, OptimizerKind, TrainConfig};
 use logodex_trainer::data::batch::BatchPlan;

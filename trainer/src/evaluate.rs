@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use logodex_dataset::{Dataset, Split};
+use logodex_evaluation::command::evaluate::{EvaluateArgs, evaluate_files, evaluate_with};
+use logodex_evaluation::command::options::regions;
+use logodex_evaluation::embeddings::matching::Rows;
 use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
 
 use crate::run::Which;
 use crate::train::embed::{embed_fold, open_network};
-use logodex_dataset::dataset::{Dataset, Split};
-use logodex_evaluation::command::evaluate::{EvaluateArgs, evaluate_files, evaluate_with};
-use logodex_evaluation::command::options::regions;
-use logodex_evaluation::embeddings::matching::Rows;
 
 /// What is typed after `logodex-train evaluate`.
 #[derive(Debug, Clone, clap::Args)]

@@ -1,5 +1,6 @@
 //! What libtorch offers beyond tch: loading CUDA, devices and threads, bf16 autocast, memory formats, determinism; here
-//! below, what works on gradients ([`fused`]), copies that overlap with computing ([`cuda`]), memory they start from ([`memory`]) and files ([`tensors`]).
+//! below, what works on gradients ([`fused`]), copies that overlap with computing ([`cuda`]), memory they start from
+//! ([`memory`]) and files ([`tensors`]).
 //!
 //! All of it compiles and links without CUDA: `cpp/shim.cpp` calls libtorch's device-independent half only, which hands
 //! on to `libtorch_cuda.so` where that was loaded.
@@ -11,19 +12,20 @@ pub(crate) mod emulated;
 pub(crate) mod fused;
 pub(crate) mod kernels;
 pub mod memory;
+mod shim;
 mod tensors;
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::c_int;
 
 use anyhow::{Result, bail};
 use logodex_schemas::train::DeviceChoice;
 use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
+use shim::must;
 pub use tensors::{load_tensors, save_tensors};
 
 unsafe extern "C" {
-    fn shim_last_error() -> *const c_char;
     fn shim_set_autocast(cuda: c_int, enabled: c_int, scalar_type: c_int) -> c_int;
     fn shim_get_autocast(cuda: c_int, enabled: *mut c_int, scalar_type: *mut c_int) -> c_int;
     fn shim_autocast_enter();
@@ -35,16 +37,6 @@ unsafe extern "C" {
 
 /// `c10::ScalarType::BFloat16`.
 const BFLOAT16: c_int = 15;
-
-/// The shim fails only where libtorch itself is broken or a caller of this module is wrong, never on input.
-#[track_caller]
-fn must(code: c_int) {
-    if code != 0 {
-        // SAFETY: shim_last_error returns a NUL-terminated string that lives until this thread's next failing call.
-        let message = unsafe { CStr::from_ptr(shim_last_error()) };
-        panic!("libtorch: {}", message.to_string_lossy());
-    }
-}
 
 /// Loads libtorch's CUDA half when a complete torch is on the loader's path; false on a CPU-only machine.
 ///

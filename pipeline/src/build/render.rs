@@ -10,9 +10,9 @@ use crate::plan::sharding::{ShardInputs, ShardSpec, row_bytes, slots};
 use crate::raw::content::read_unchanged;
 use crate::raw::format::{reject_reason, source_format};
 use crate::raw::scan::RawSample;
-use logodex_pixels::{Fit, Picture, encode};
 use logodex_pixels::decode::{DecodeError, with_seen_picture};
 use logodex_pixels::resize::{Crop, resize_into, shown};
+use logodex_pixels::{Fit, Picture, encode};
 
 /// A shard as rendered, not yet numbered.
 #[derive(Debug, Default)]

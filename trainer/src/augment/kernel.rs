@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use tch::{Device, Kind, Tensor};
 
 use super::mapping::Mapping;
-use super::{Adjustment, AugmentParams, ImageParams};
+use super::params::{Adjustment, AugmentParams, ImageParams};
 use crate::torch::kernels::{Argument, Kernels, THREADS};
 use crate::torch::memory::upload;
 

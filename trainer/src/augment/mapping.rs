@@ -1,7 +1,7 @@
 //! Where each pixel of an augmented picture comes from: crop, perspective, flip and rotation as one homography and one
 //! crop window, so that a picture is interpolated once.
 
-use super::{ImageParams, Perspective, Window};
+use super::params::{ImageParams, Perspective, Window};
 
 /// A 3×3 homography, row by row.
 pub(super) type Matrix = [[f64; 3]; 3];

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::mapping::{Axis, Mapping};
-use super::{Adjustment, AugmentParams, ImageParams, MEAN, STD};
+use super::params::{Adjustment, AugmentParams, ImageParams, MEAN, STD};
 
 /// Pictures u8 `[B, H, W, 3]` on the CPU to network input fp32 `[B, 3, H, W]`, in channels-last memory. The threads are
 /// rayon's.

@@ -7,7 +7,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::mapping::Mapping;
-use super::{Adjustment, AugmentParams, MEAN, STD};
+use super::params::{Adjustment, AugmentParams, MEAN, STD};
 use crate::torch::memory::upload;
 
 /// Pictures u8 `[B, H, W, 3]` to network input fp32 `[B, 3, H, W]` on the same device.

@@ -1,6 +1,6 @@
 //! Plans an epoch's batches before a picture is read: which rows, in which order, with which targets.
 
-use logodex_dataset::dataset::{Dataset, Split};
+use logodex_dataset::{Dataset, Split};
 use logodex_program::Failure;
 use logodex_schemas::random::derive;
 use logodex_schemas::train::{SamplerKind, TrainConfig};

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::Scope;
 
 use anyhow::Result;
-use logodex_dataset::dataset::{Dataset, Tables};
+use logodex_dataset::{Dataset, Tables};
 use logodex_program::Failure;
 use logodex_schemas::dataset::Encoding;
 use logodex_schemas::train::{Residency, RuntimeConfig};

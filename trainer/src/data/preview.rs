@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use logodex_dataset::dataset::{Dataset, Tables};
+use logodex_dataset::{Dataset, Tables};
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
 use logodex_schemas::train::{SamplerKind, TrainConfig};

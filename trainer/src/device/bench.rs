@@ -9,19 +9,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use logodex_dataset::Dataset;
+use logodex_program::Failure;
+use logodex_program::durable::write_whole;
 use logodex_schemas::device::{BenchRow, Benchmark, Setup, Source, Who, bench_header};
 use logodex_schemas::train::{Arch, DeviceChoice, Precision, Residency};
 use tch::{Device, Tensor};
 
+use super::arithmetic::{Arithmetic, parse_value};
+use super::machine::machine;
 use super::peer::{Peer, PeerWindow};
 use super::step::{Workload, experiment, plans, synthetic, training_rows};
-use super::{Arithmetic, machine, markdown, parse_value, rows};
+use super::{markdown, rows};
 use crate::data::loader::{Resident, Source as Pictures, load};
 use crate::data::sampler::FoldRows;
 use crate::torch;
-use logodex_dataset::dataset::Dataset;
-use logodex_program::Failure;
-use logodex_program::durable::write_whole;
 
 /// Steps before the clock starts: cuDNN chooses its algorithms, the memory pool fills, torch compiles.
 const WARM_UP: usize = 6;
@@ -120,7 +122,7 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
                 args.minutes * 60.0,
                 round + 1,
                 args.rounds,
-                describe(row),
+                rows::describe(row),
                 row.images_per_sec.last().unwrap_or(&f64::NAN),
             );
         }
@@ -150,17 +152,6 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     write_whole(&args.out.join("bench.md"), table.as_bytes())?;
     print!("{table}");
     Ok(())
-}
-
-fn describe(row: &BenchRow) -> String {
-    format!(
-        "{:?} {} {} {:?} freeze {}",
-        row.who,
-        super::precision_name(row.precision),
-        super::layout_name(row.channels_last),
-        row.source,
-        row.freeze
-    )
 }
 
 fn arithmetic(

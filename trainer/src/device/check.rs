@@ -9,8 +9,10 @@ use logodex_program::durable::write_whole;
 use logodex_schemas::device::{DeviceCheck, Setup, device_check_header};
 use logodex_schemas::train::{Arch, DeviceChoice, Precision, Residency};
 
+use super::arithmetic::{Arithmetic, parse_value};
 use super::findings::Findings;
-use super::{Arithmetic, NOT_ON_GPU, fits, machine, parity, parse_value};
+use super::machine::{NOT_ON_GPU, machine};
+use super::{fits, parity};
 
 /// Checks that a device computes what the CPU computes and that runs on it resume and learn.
 #[derive(Debug, Args)]

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use logodex_schemas::device::{BenchRow, Benchmark, Source, Who};
 
-use super::{NOT_ON_GPU, layout_name, precision_name};
+use super::arithmetic::{layout_name, precision_name};
+use super::machine::NOT_ON_GPU;
 
 /// The table, the goals and how to read them.
 pub(super) fn render(bench: &Benchmark) -> String {

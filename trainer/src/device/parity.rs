@@ -17,8 +17,8 @@ use logodex_schemas::train::{
 use rand::Rng;
 use tch::{Kind, Tensor};
 
+use super::arithmetic::{Arithmetic, layout_name, precision_name};
 use super::findings::Findings;
-use super::{Arithmetic, layout_name, precision_name};
 use crate::loss::distance::l2_normalize;
 use crate::model::Group;
 use crate::runtime::Runtime;

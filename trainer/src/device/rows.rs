@@ -3,7 +3,8 @@
 use logodex_schemas::device::{BenchRow, Goal, Source, Who};
 use logodex_schemas::train::Precision;
 
-use super::NOT_ON_GPU;
+use super::arithmetic::{layout_name, precision_name};
+use super::machine::NOT_ON_GPU;
 use Precision::{Bf16, Fp32, Tf32};
 use Source::{Resident, Streamed, Synthetic};
 use Who::{Compiled, Eager, Logodex};
@@ -57,6 +58,18 @@ fn row(
         peak_memory_bytes: None,
         skipped: None,
     }
+}
+
+/// A row as progress names it.
+pub(super) fn describe(row: &BenchRow) -> String {
+    format!(
+        "{:?} {} {} {:?} freeze {}",
+        row.who,
+        precision_name(row.precision),
+        layout_name(row.channels_last),
+        row.source,
+        row.freeze
+    )
 }
 
 /// The middle of some numbers; the mean of the two middle ones where there is no one middle.

@@ -1,13 +1,13 @@
 //! One training step as `fit` takes it, apart from a run: for timing.
 
 use anyhow::{Context, Result};
-use logodex_dataset::dataset::Dataset;
+use logodex_dataset::Dataset;
 use logodex_schemas::device::BenchRow;
 use logodex_schemas::random::derive;
 use logodex_schemas::train::TrainConfig;
 use tch::{Device, Kind, Tensor};
 
-use super::Arithmetic;
+use super::arithmetic::Arithmetic;
 use crate::data::batch::{BatchPlan, Samples};
 use crate::data::loader::Batch;
 use crate::data::sampler::{FoldRows, Pair};

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use logodex_dataset::dataset::{Dataset, Split};
+use logodex_dataset::{Dataset, Split};
 use logodex_evaluation::evaluate::{Subject, evaluate};
 use logodex_evaluation::facts::Facts;
 use logodex_evaluation::plot::{Axis, Dash, MUTED, Mark, Panel, colour};

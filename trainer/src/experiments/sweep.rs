@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
-use logodex_dataset::dataset::Dataset;
+use logodex_dataset::Dataset;
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
 use signal_hook::consts::{SIGINT, SIGTERM};

@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 
+use logodex_schemas::random::stream;
 use rand::Rng;
 use tch::{Device, Kind, Tensor};
 
 use super::parameter::{Group, Parameter};
 use crate::torch;
 use crate::torch::bias_relu::bias_relu_;
-use logodex_schemas::random::stream;
 
 /// Makes layers, initialises them and keeps the list of their tensors.
 pub(super) struct Layers {

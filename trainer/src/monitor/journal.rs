@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 
 use anyhow::{Result, anyhow};
-use logodex_dataset::dataset::Dataset;
+use logodex_dataset::Dataset;
 use logodex_program::durable::write_whole;
+use logodex_program::progress::ImageProgress;
 use logodex_schemas::run::{
     LearningRates, MetricsLine, MonitorReading, RunState, Stopped, StoppedRow, stopped_header,
 };
@@ -18,7 +19,6 @@ use super::collapse::CollapseMonitor;
 use super::metrics::Metrics;
 use crate::data::batch::BatchPlan;
 use crate::run::Run;
-use logodex_program::progress::ImageProgress;
 
 /// A step of the optimiser, its numbers still on the device.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use logodex_dataset::dataset::{Dataset, Split};
+use logodex_dataset::{Dataset, Split};
 use logodex_program::Failure;
 use logodex_schemas::run::{RunState, run_header};
 use logodex_schemas::train::TrainConfig;

@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_void};
 use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
-use super::must;
+use super::shim::must;
 
 unsafe extern "C" {
     fn shim_new_stream(device: c_int, stream: *mut i64) -> c_int;

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use tch::{Kind, Tensor};
 use torch_sys::C_tensor;
 
-use super::must;
+use super::shim::must;
 
 unsafe extern "C" {
     fn shim_clear_grad(tensor: *const C_tensor) -> c_int;

@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 use anyhow::{Context, Result, bail, ensure};
 use tch::Device;
 
-use super::must;
+use super::shim::must;
 
 unsafe extern "C" {
     fn shim_current_stream(device: c_int, handle: *mut *mut c_void) -> c_int;

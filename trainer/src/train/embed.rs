@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use logodex_dataset::dataset::{Dataset, Split};
+use logodex_dataset::{Dataset, Split};
 use logodex_evaluation::embeddings::set::EmbeddingSet;
 use logodex_program::Failure;
+use logodex_program::progress::ImageProgress;
 use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
 use logodex_schemas::train::ModelConfig;
@@ -19,7 +20,6 @@ use crate::model::{EmbeddingNet, Mode};
 use crate::run::{self, Which};
 use crate::runtime::Runtime;
 use crate::torch;
-use logodex_program::progress::ImageProgress;
 
 /// Rows per forward pass. Fixed, so that the same rows give the same embeddings whatever the run's batch size.
 const BATCH: usize = 64;

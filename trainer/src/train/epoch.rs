@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use logodex_dataset::dataset::Dataset;
+use logodex_dataset::Dataset;
 use logodex_evaluation::learning_curves;
 use logodex_schemas::random::derive;
 use logodex_schemas::run::{MetricsLine, RunState};

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
-use logodex_dataset::dataset::{Dataset, Tables};
+use logodex_dataset::{Dataset, Tables};
 use logodex_program::Failure;
+use logodex_program::progress::ImageProgress;
 use logodex_schemas::train::{Residency, SamplerKind};
 
 use super::epoch::Training;
@@ -16,7 +17,6 @@ use crate::data::loader::{Resident, Source, check_residency};
 use crate::data::sampler::{self, FoldRows};
 use crate::monitor::journal::Journal;
 use crate::optim::schedule::steps_per_epoch;
-use logodex_program::progress::ImageProgress;
 use crate::run::checkpoint::{Contents, publish};
 use crate::run::interrupt::Interrupts;
 use crate::run::state::{beginning, check_identity, ended};
@@ -27,7 +27,7 @@ use crate::runtime::Runtime;
 ///
 /// # Errors
 /// A slip in what was typed or configured ([`Failure::Usage`]), a dataset that does not exist or is damaged
-/// ([`DatasetError`](logodex_dataset::dataset::DatasetError)), a loss that is no finite number, the disk, or a signal
+/// ([`DatasetError`](logodex_dataset::DatasetError)), a loss that is no finite number, the disk, or a signal
 /// ([`Interrupted`](crate::run::interrupt::Interrupted)).
 pub fn fit(
     dataset_dir: &Path,

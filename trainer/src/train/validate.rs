@@ -2,7 +2,7 @@
 //! and the distance threshold with the highest F1.
 
 use anyhow::Result;
-use logodex_dataset::dataset::Dataset;
+use logodex_dataset::Dataset;
 use logodex_schemas::random::derive;
 use logodex_schemas::train::LossConfig;
 use tch::{Kind, Tensor};

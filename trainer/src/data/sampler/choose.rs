@@ -1,6 +1,6 @@
 //! Chooses the rows to train and to validate on: those of a split's brands that the configuration asks for.
 
-use logodex_dataset::dataset::{Dataset, Split, Tables};
+use logodex_dataset::{Dataset, Split, Tables};
 use logodex_program::Failure;
 use logodex_schemas::split::Fold;
 use logodex_schemas::train::{SamplerKind, TrainConfig};

@@ -1,6 +1,6 @@
 //! The rows that are sampled from, brand after brand.
 
-use logodex_dataset::dataset::Dataset;
+use logodex_dataset::Dataset;
 use logodex_schemas::dataset::{BrandRow, Region};
 use logodex_schemas::random::stream;
 use rand::seq::SliceRandom;

@@ -1,6 +1,6 @@
 //! What the sampler is given of a fold.
 
-use logodex_dataset::dataset::Dataset;
+use logodex_dataset::Dataset;
 use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
 use logodex_trainer::data::sampler::FoldRows;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use logodex_dataset::dataset::{Dataset, DatasetError};
+use logodex_dataset::{Dataset, DatasetError};
 use logodex_schemas::dataset::{Encoding, Manifest};
 use logodex_schemas::header::seal;
 use logodex_schemas::split::Fold;
