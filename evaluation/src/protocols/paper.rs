@@ -14,10 +14,10 @@ use crate::intervals::bootstrap::ByBrand;
 use crate::intervals::tally::{Asked, MIN_BRANDS, Tally};
 use crate::metrics::per_episode::Metric;
 use crate::metrics::scatter::Scatter;
-use crate::protocols::episode::{Episode, EpisodeSettings};
-use crate::protocols::score::Scores;
+use crate::protocols::episode::{self, Episode, EpisodeSettings};
+use crate::protocols::score::{self, Scores};
 use crate::protocols::slices::Slice;
-use crate::protocols::{episode, score, threshold};
+use crate::protocols::threshold;
 use crate::settings::Settings;
 
 /// The protocol whose threshold comes from validation brands.

@@ -10,12 +10,11 @@ use crate::facts::Facts;
 use crate::intervals::tally::{Bootstrap, MIN_BRANDS, Tally};
 use crate::metrics::ranking::Found;
 use crate::protocols::episode::eligible;
-use crate::protocols::n_way::NWayEpisodes;
-use crate::protocols::open_set::Galleries;
-use crate::protocols::paper::{Answers, PAPER, PAPER_ORACLE, Round};
-use crate::protocols::retrieval::QuerySet;
+use crate::protocols::n_way::{self, NWayEpisodes};
+use crate::protocols::open_set::{self, Galleries};
+use crate::protocols::paper::{self, Answers, PAPER, PAPER_ORACLE, Round};
+use crate::protocols::retrieval::{self, QuerySet};
 use crate::protocols::slices::{Slice, slices};
-use crate::protocols::{n_way, open_set, paper, retrieval};
 use crate::settings::{Protocol, Settings};
 
 /// What is asked.
