@@ -1,10 +1,8 @@
 //! One door for each heavy library, and none where it is not meant to be.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-use serde_json::Value;
 
 use crate::workspace::repository;
 
@@ -48,54 +46,28 @@ fn users(dir: &str, word: &str) -> Vec<String> {
     users
 }
 
-/// Every package that building a crate of ours compiles, by name: its dependencies, theirs, and so on, without those of
-/// tests alone.
-fn compiled_with(metadata: &Value, name: &str) -> BTreeSet<String> {
-    let packages = metadata["packages"].as_array().unwrap();
-    let name_of: HashMap<&str, &str> = packages
-        .iter()
-        .map(|p| (p["id"].as_str().unwrap(), p["name"].as_str().unwrap()))
-        .collect();
-    let nodes = metadata["resolve"]["nodes"].as_array().unwrap();
-    let needs = |id: &str| -> Vec<String> {
-        let node = nodes.iter().find(|node| node["id"] == id).unwrap();
-        let kinds = |dep: &Value| dep["dep_kinds"].as_array().unwrap().clone();
-        let deps = node["deps"].as_array().unwrap().iter();
-        deps.filter(|dep| kinds(dep).iter().any(|kind| kind["kind"] != "dev"))
-            .map(|dep| dep["pkg"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    let root = name_of.iter().find(|(_, other)| **other == name);
-    let mut found = BTreeSet::new();
-    let mut open = vec![(*root.expect("a crate of this name").0).to_owned()];
-    while let Some(id) = open.pop() {
-        for next in needs(&id) {
-            if found.insert(name_of[next.as_str()].to_owned()) {
-                open.push(next);
-            }
-        }
-    }
-    found
+/// Every package that building a crate compiles here, by name: its dependencies, theirs, and so on.
+fn compiled_with(name: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal,build"])
+        .args(["--prefix", "none", "--package", name])
+        .current_dir(repository())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let names = tree
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split(' ').next());
+    names.map(str::to_owned).collect()
 }
 
 /// What a crate may use of ours is what its Cargo.toml names, and the compiler refuses all else. Here is what must not come
 /// along, by any road.
 #[test]
 fn heavy_libraries_are_compiled_only_where_they_are_meant() {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
-        .current_dir(repository())
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let ours = |names: &BTreeSet<String>| -> Vec<String> {
-        let ours = names
-            .iter()
-            .filter_map(|name| name.strip_prefix("logodex-"));
-        ours.map(str::to_owned).collect()
-    };
     for (name, expected) in [
         ("schemas", &[][..]),
         ("pixels", &[]),
@@ -109,8 +81,11 @@ fn heavy_libraries_are_compiled_only_where_they_are_meant() {
             &["dataset", "evaluation", "pixels", "program", "schemas"],
         ),
     ] {
-        let names = compiled_with(&metadata, &format!("logodex-{name}"));
-        assert_eq!(ours(&names), expected, "{name}");
+        let names = compiled_with(&format!("logodex-{name}"));
+        let ours = names
+            .iter()
+            .filter_map(|name| name.strip_prefix("logodex-"));
+        assert_eq!(ours.collect::<Vec<_>>(), expected, "{name}");
         let torch = names.contains("torch-sys");
         assert_eq!(torch, name == "trainer", "{name} and libtorch");
         let polars = names.contains("polars");
