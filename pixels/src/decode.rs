@@ -1,9 +1,7 @@
 //! Image bytes → a [`Picture`] of RGB pixels.
 //!
-//! The content says what a file is, never its name: JPEG, or a PNG, GIF or WebP that is named `.jpg`. The common kinds of
-//! JPEG are decoded by this crate, to the bit as libjpeg does; everything else by the `image` crate. That crate's JPEG
-//! decoder forgives what it should not (it paints missing rows grey and succeeds), so every JPEG is first read to the
-//! last bit of its entropy-coded data here.
+//! The content says what a file is, never its name: JPEG, or a PNG, GIF or WebP that is named `.jpg`. JPEG is decoded by
+//! this crate, to the bit as libjpeg does, or refused; the others by the `image` crate.
 //!
 //! EXIF orientation is not applied: boxes are in stored pixels, and no file of LogoDet-3K carries one.
 //!
@@ -13,7 +11,7 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::dc_image::DcImage;
 use crate::jpeg::{self, Samples};
@@ -75,7 +73,7 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
 }
 
 /// As [`decode`], into a buffer that the thread keeps, which is shown to `look`: nothing is allocated for an image no
-/// larger than those before it.
+/// larger than those before it, but the coefficients of a progressive JPEG.
 ///
 /// ```
 /// use logodex_pixels::{encode, with_picture};
@@ -95,23 +93,21 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
 /// # Panics
 /// If `look` itself decodes: the thread has one such buffer.
 pub fn with_picture<R>(bytes: &[u8], look: impl FnOnce(&Picture) -> R) -> Result<R, DecodeError> {
-    with_decoded(bytes, false, look)
+    BUFFERS.with_borrow_mut(|buffers| {
+        let header = guarded(|| Header::read(bytes))?;
+        let alone = alone(header);
+        let decoded = guarded(|| read(bytes, header, buffers));
+        let seen = decoded.map(|()| look(&buffers.picture));
+        if alone.is_some() {
+            *buffers = Buffers::default();
+        }
+        seen
+    })
 }
 
-/// As [`with_picture`], for bytes that [`look`] has found whole: what is not decoded while it is walked is not walked a
-/// second time.
-///
-/// # Errors
-/// What only the decoder itself can find.
-///
-/// # Panics
-/// As [`with_picture`].
-pub fn with_seen_picture<R>(
-    bytes: &[u8],
-    look: impl FnOnce(&Picture) -> R,
-) -> Result<R, DecodeError> {
-    // Only the walk can tell that nothing but the closing marker is missing.
-    with_decoded(bytes, bytes.ends_with(&EOI), look)
+/// Waits until no other large picture is in memory, if this is one.
+fn alone(header: Header) -> Option<MutexGuard<'static, ()>> {
+    (header.pixels() > LARGE_PIXELS).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Decodes an image that must be a square of `side` pixels into `out`, `[side, side, 3]`, without allocating: a row as
@@ -155,11 +151,11 @@ pub struct Seen {
     pub phash: u64,
 }
 
-/// Looks at an image file: is it whole, how large is it, what does it look like? A sequential JPEG is read to its end for
-/// it and not decoded: its hash is that of its DC coefficients.
+/// Looks at an image file: is it whole, how large is it, what does it look like? A JPEG is read to its end for it and not
+/// decoded: its hash is that of its DC coefficients. What passes here decodes.
 ///
 /// # Errors
-/// As [`decode`], but for what only the decoder itself can find.
+/// As [`decode`].
 pub fn look(bytes: &[u8]) -> Result<Seen, DecodeError> {
     let header = guarded(|| Header::read(bytes))?;
     let seen = |picture: &DcImage| Seen {
@@ -167,10 +163,9 @@ pub fn look(bytes: &[u8]) -> Result<Seen, DecodeError> {
         height: header.height,
         phash: perceptual_hash::of_dc_image(picture),
     };
-    if header.is_jpeg()
-        && let Some(picture) = guarded(|| Ok(jpeg::walk(bytes)?))?.dc_image
-    {
-        return Ok(seen(&picture));
+    if header.is_jpeg() {
+        let _alone = alone(header);
+        return guarded(|| Ok(seen(&jpeg::walk(bytes)?)));
     }
     with_picture(bytes, |picture| seen(&DcImage::of(picture)))
 }
@@ -191,66 +186,29 @@ pub fn pixel_hash(bytes: &[u8]) -> Result<blake3::Hash, DecodeError> {
     })
 }
 
-/// The marker that closes a JPEG.
-const EOI: [u8; 2] = [0xff, 0xd9];
-
-fn with_decoded<R>(
-    bytes: &[u8],
-    whole: bool,
-    look: impl FnOnce(&Picture) -> R,
-) -> Result<R, DecodeError> {
-    BUFFERS.with_borrow_mut(|buffers| {
-        let header = guarded(|| Header::read(bytes))?;
-        let alone = (header.pixels() > LARGE_PIXELS).then(|| {
-            LARGE
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-        });
-        let decoded = guarded(|| read(bytes, header, whole, buffers));
-        let seen = decoded.map(|()| look(&buffers.picture));
-        if alone.is_some() {
-            *buffers = Buffers::default();
-        }
-        seen
-    })
-}
-
 /// Does it, even if it panics: one hostile file must not end a build of many.
 fn guarded<T>(work: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, DecodeError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(DecodeError::broken("the decoder panicked")))
 }
 
-fn read(
-    bytes: &[u8],
-    header: Header,
-    whole: bool,
-    buffers: &mut Buffers,
-) -> Result<(), DecodeError> {
-    (buffers.picture).reset(header.format, header.width, header.height);
-    match header.format {
-        Format::Jpeg | Format::JpegGrey | Format::JpegCmyk => read_jpeg(bytes, whole, buffers),
-        Format::Png | Format::Gif | Format::Webp => {
-            let Buffers { picture, raw, .. } = buffers;
-            image_crate::read_png_gif_webp(bytes, header, raw, picture)
-        }
-    }
-}
-
-fn read_jpeg(bytes: &[u8], whole: bool, buffers: &mut Buffers) -> Result<(), DecodeError> {
+fn read(bytes: &[u8], header: Header, buffers: &mut Buffers) -> Result<(), DecodeError> {
     let Buffers {
         picture,
         samples,
         raw,
     } = buffers;
-    let walked = jpeg::decode(bytes, whole, samples)?;
-    if walked.decoded {
-        samples.to_rgb(picture.width as usize, picture.planes_mut());
-        return Ok(());
+    picture.reset(header.format, header.width, header.height);
+    match header.format {
+        Format::Jpeg | Format::JpegGrey | Format::JpegCmyk => {
+            jpeg::decode(bytes, samples)?;
+            samples.to_rgb(picture.width as usize, picture.planes_mut());
+            Ok(())
+        }
+        Format::Png | Format::Gif | Format::Webp => {
+            image_crate::read_png_gif_webp(bytes, header, raw, picture)
+        }
     }
-    // Without the closing marker the library would drop the last row, although it is there.
-    let closed = (!walked.closed).then(|| [bytes, &EOI].concat());
-    image_crate::read_jpeg(closed.as_deref().unwrap_or(bytes), raw, picture)
 }
 
 #[cfg(test)]

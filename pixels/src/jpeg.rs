@@ -1,23 +1,22 @@
-//! Is the whole picture in this JPEG? Decoders made for browsers paint what is missing grey and report success, so the
-//! entropy-coded data are walked here: every Huffman code is read. Files of the common kinds are decoded by the same walk
-//! ([`baseline`]), all others by a library afterwards.
+//! JPEG, to the last bit as libjpeg decodes it. Is the whole picture there? Decoders made for browsers paint what is
+//! missing grey and report success; here every Huffman code is read, in the pass that decodes.
 //!
-//! Sequential files (SOF0, SOF1) are judged to the last block, progressive ones (SOF2) to the last bit of every scan
-//! ([`progressive`]). Terms and table numbers are those of ITU-T T.81.
+//! [`sequential`] files (SOF0, SOF1) are judged to the last block, [`progressive`] ones (SOF2) to the last bit of every
+//! scan. What is not decoded as libjpeg would is refused by its frame header. Terms and table numbers are those of ITU-T
+//! T.81.
 
 use crate::dc_image::DcImage;
-use baseline::Scan;
 use defect::{broken, truncated};
 use entropy::tables::Tables;
 use frame::{Frame, Scanner, parse_frame};
-use markers::{APP14, DHT, DQT, DRI, EOI, SOS, closed, segment, start};
+use markers::{APP0, APP14, DHT, DQT, DRI, EOI, JPEG_LS, SOS, ending, segment, start};
 use progressive::Progress;
 use quantisation::Quantisation;
+use sequential::Scan;
 
 pub(crate) use defect::Defect;
 pub(crate) use samples::Samples;
 
-mod baseline;
 mod color;
 mod defect;
 mod entropy;
@@ -27,6 +26,7 @@ mod markers;
 mod progressive;
 mod quantisation;
 mod samples;
+mod sequential;
 
 /// Reads the frame header alone, so that a size can be judged before anything is allocated.
 ///
@@ -37,7 +37,7 @@ pub(crate) fn frame(bytes: &[u8]) -> Result<Frame, Defect> {
     loop {
         let (marker, body, next) = segment(bytes, at)?;
         match marker {
-            0xc0..=0xcf if !matches!(marker, DHT | 0xc8 | 0xcc) => {
+            _ if is_frame(marker) => {
                 return parse_frame(marker, body).map(|scan| scan.frame);
             }
             SOS => return broken("a scan begins before any frame header"),
@@ -47,47 +47,39 @@ pub(crate) fn frame(bytes: &[u8]) -> Result<Frame, Defect> {
     }
 }
 
-/// What a walk through a whole file found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Walked {
-    /// Whether an end-of-image marker closes the file. Where not, every block is there and only the marker is missing.
-    pub(crate) closed: bool,
-    /// A mean per block of the first component, as far as DC coefficients give it; none for progressive files and
-    /// for those that were decoded.
-    pub(crate) dc_image: Option<DcImage>,
-    /// Whether [`decode`] has decoded it.
-    pub(crate) decoded: bool,
+fn is_frame(marker: u8) -> bool {
+    matches!(marker, 0xc0..=0xcf if !matches!(marker, DHT | 0xc8 | 0xcc)) || marker == JPEG_LS
 }
 
-/// Walks the whole file.
+/// Walks the whole file: a mean per block of its first component.
 ///
 /// # Errors
-/// [`Defect`] when a block is missing or a code is none of its table's.
-pub(crate) fn walk(bytes: &[u8]) -> Result<Walked, Defect> {
-    read(bytes, None)
+/// [`Defect`] where [`decode`] has one.
+pub(crate) fn walk(bytes: &[u8]) -> Result<DcImage, Defect> {
+    match read(bytes, None)? {
+        Some(means) => Ok(means),
+        None => broken("no scan codes the first component"),
+    }
 }
 
-/// Walks the whole file and, where it is of a common kind, decodes it in the same pass: [`Walked::decoded`] tells. Where
-/// it is not, and the file is known to be `whole` and closed, it is not walked.
+/// Walks the whole file and decodes it.
 ///
 /// # Errors
-/// As [`walk`].
-pub(crate) fn decode(bytes: &[u8], whole: bool, samples: &mut Samples) -> Result<Walked, Defect> {
-    read(bytes, Some((samples, whole)))
+/// [`Defect`] when a block is missing or a code is none of its table's, or what it needs is not supported.
+pub(crate) fn decode(bytes: &[u8], samples: &mut Samples) -> Result<(), Defect> {
+    read(bytes, Some(samples)).map(|_| ())
 }
 
-fn read(bytes: &[u8], mut decoding: Option<(&mut Samples, bool)>) -> Result<Walked, Defect> {
+/// Means only where there are no samples to be decoded.
+fn read(bytes: &[u8], mut decoding: Option<&mut Samples>) -> Result<Option<DcImage>, Defect> {
     let mut at = start(bytes)?;
-    let mut walked = Walked {
-        closed: false,
-        dc_image: None,
-        decoded: false,
-    };
+    let mut dc_image = None;
     let mut frame: Option<Scanner> = None;
     let mut tables = Tables::default();
     let mut quantisation = Quantisation::default();
     let mut unstuffed = Vec::new();
     let mut progress: Option<Progress> = None;
+    let mut scans = 0;
     loop {
         let all = match (&frame, &progress) {
             (_, Some(progress)) => progress.complete(),
@@ -95,20 +87,26 @@ fn read(bytes: &[u8], mut decoding: Option<(&mut Samples, bool)>) -> Result<Walk
             (None, None) => false,
         };
         if all {
-            walked.closed = closed(bytes, at);
-            return Ok(walked);
+            ending(bytes, at, scans > 1)?;
+            match (progress, decoding) {
+                (Some(progress), Some(samples)) => progress.decode(samples),
+                (Some(progress), None) => dc_image = Some(progress.dc_image()),
+                (None, _) => {}
+            }
+            return Ok(dc_image);
         }
         let (marker, body, next) = segment(bytes, at)?;
         at = next;
         match marker {
             DHT => tables.define(body)?,
-            DQT if decoding.is_some() => quantisation.define(body),
+            DQT => quantisation.define(body)?,
+            APP0 => quantisation.jfif(body),
             APP14 => quantisation.adobe(body),
             DRI => match body {
                 [high, low] => tables.restart = usize::from(u16::from_be_bytes([*high, *low])),
                 _ => return broken("the restart interval is not two bytes long"),
             },
-            0xc0..=0xcf if !matches!(marker, 0xc8 | 0xcc) => {
+            _ if is_frame(marker) => {
                 let scanner = parse_frame(marker, body)?;
                 if frame.is_some() {
                     return broken("there are two frame headers");
@@ -119,30 +117,36 @@ fn read(bytes: &[u8], mut decoding: Option<(&mut Samples, bool)>) -> Result<Walk
                 let Some(frame) = frame.as_mut() else {
                     return broken("a scan begins before any frame header");
                 };
-                let scan = match frame.sequential {
-                    true => frame.begin(body)?,
-                    false => Vec::new(),
-                };
-                if let Some((samples, whole)) = &mut decoding {
-                    if let Some(scan) = Scan::new(frame, &scan, &tables, &quantisation)? {
-                        at = scan.read(frame, &tables, bytes, at, samples)?;
-                        walked.decoded = true;
-                        continue;
-                    }
-                    if *whole {
-                        walked.closed = true;
-                        return Ok(walked);
-                    }
+                if let (Some(samples), 0) = (&mut decoding, scans) {
+                    samples.shape(frame, quantisation.colors(frame));
                 }
+                scans += 1;
                 if !frame.sequential {
                     let progress = progress.get_or_insert_with(|| Progress::new(frame));
-                    at = progress.read_scan(frame, &tables, body, (bytes, at), &mut unstuffed)?;
+                    let data = (bytes, at);
+                    at = progress.read_scan(
+                        frame,
+                        &tables,
+                        &quantisation,
+                        body,
+                        data,
+                        &mut unstuffed,
+                    )?;
+                    continue;
+                }
+                let scan = frame.begin(body)?;
+                for entry in &scan {
+                    quantisation.table(&frame.components[entry.0])?;
+                }
+                if let Some(samples) = &mut decoding {
+                    let sequential = Scan::new(frame, &scan, &mut tables, &quantisation, samples)?;
+                    at = sequential.read(frame, &scan, &tables, (bytes, at), samples)?;
                     continue;
                 }
                 let mut means = Vec::new();
-                at = frame.walk(&scan, &tables, bytes, at, &mut unstuffed, &mut means)?;
+                at = frame.walk(&scan, &mut tables, bytes, at, &mut unstuffed, &mut means)?;
                 if !means.is_empty() {
-                    walked.dc_image = Some(frame.raster(&scan, &means));
+                    dc_image = Some(frame.raster(&scan, &means));
                 }
             }
             EOI => return truncated("the image ends before all of its components were coded"),

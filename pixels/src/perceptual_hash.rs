@@ -138,9 +138,10 @@ mod tests {
             "baseline_444.jpg",
             "restarts_422.jpg",
             "grey.jpg",
+            "progressive.jpg",
         ] {
             let bytes = golden(name);
-            let walked = jpeg::walk(&bytes).unwrap().dc_image.unwrap();
+            let walked = jpeg::walk(&bytes).unwrap();
             let picture = decode(&bytes).unwrap();
             let decoded = DcImage::of(&picture);
             assert_eq!(
@@ -152,8 +153,6 @@ mod tests {
             // The blocks at the right and lower edges hold padding, which counts for much in so small a picture.
             assert!(distance <= 4, "{name}: {distance} bits differ");
         }
-        let progressive = jpeg::walk(&golden("progressive.jpg")).unwrap();
-        assert_eq!(progressive.dc_image, None);
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub fn bare_loop(paths: &[PathBuf]) -> anyhow::Result<()> {
     let mut out = vec![0; row_bytes(SIDE)];
     for path in paths {
         let bytes = std::fs::read(path)?;
-        decode::with_seen_picture(&bytes, |picture| {
+        decode::with_picture(&bytes, |picture| {
             resize_into(picture, Crop::whole(picture), Fit::Squash, SIDE, &mut out)
         })
         .map_err(|error| anyhow::anyhow!("{}: {}", path.display(), error.detail))??;
@@ -107,7 +107,7 @@ pub fn crates_loop(paths: &[PathBuf]) -> anyhow::Result<()> {
 pub fn decode_loop(paths: &[PathBuf]) -> anyhow::Result<()> {
     for path in paths {
         let bytes = std::fs::read(path)?;
-        decode::with_seen_picture(&bytes, |picture| {
+        decode::with_picture(&bytes, |picture| {
             black_box(picture.plane(0));
         })
         .map_err(|error| anyhow::anyhow!("{}: {}", path.display(), error.detail))?;

@@ -1,5 +1,4 @@
-//! What the `image` crate decodes: progressive, CMYK and other JPEGs that this crate walks but does not decode, and the
-//! PNG, GIF and WebP files that are named `.jpg` in real trees.
+//! What the `image` crate decodes: the PNG, GIF and WebP files that are named `.jpg` in real trees.
 //!
 //! Sixteen bits become eight by their high byte, as in Pillow. Transparent pixels are laid over white. Of an animation
 //! the first frame is taken, on its whole canvas. What each format can tell of a file that is cut: a PNG and a GIF lack
@@ -9,7 +8,6 @@ use std::error::Error;
 use std::io::{self, Cursor};
 
 use image::codecs::gif::GifDecoder;
-use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::{ColorType, ImageDecoder, ImageError, Limits};
@@ -17,33 +15,6 @@ use image::{ColorType, ImageDecoder, ImageError, Limits};
 use super::error::DecodeError;
 use super::header::Header;
 use crate::picture::{Format, Picture};
-
-/// Decodes a JPEG into a picture that has room for it. `raw` is a buffer, whatever it holds.
-pub(super) fn read_jpeg(
-    bytes: &[u8],
-    raw: &mut Vec<u8>,
-    picture: &mut Picture,
-) -> Result<(), DecodeError> {
-    let decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(DecodeError::broken)?;
-    if decoder.dimensions() != (picture.width, picture.height) {
-        return Err(DecodeError::broken(
-            "the file holds two frames of different size",
-        ));
-    }
-    let color = decoder.color_type();
-    raw.resize(decoder.total_bytes() as usize, 0);
-    decoder.read_image(raw).map_err(DecodeError::broken)?;
-    match color {
-        ColorType::Rgb8 => picture.set_rgb(raw),
-        ColorType::L8 => picture.set_each(raw.iter().map(|&grey| [grey; 3])),
-        other => {
-            return Err(DecodeError::broken(format!(
-                "colour type {other:?} is not supported"
-            )));
-        }
-    }
-    Ok(())
-}
 
 /// Decodes a PNG, GIF or WebP into a picture that has room for it. `raw` is a buffer, whatever it holds.
 pub(super) fn read_png_gif_webp(

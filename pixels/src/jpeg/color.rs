@@ -1,9 +1,12 @@
 //! Components as coded → planes of R, G and B, to the last bit as libjpeg does it: chroma is interpolated between the
-//! nearest samples with weights of 3 and 1 (`jdsample.c`, "fancy upsampling"), and converted by JFIF's equations with
-//! sixteen bits behind the point (`jdcolor.c`).
+//! nearest samples ([`upsample`]), and converted by JFIF's equations with sixteen bits behind the point (`jdcolor.c`). CMYK
+//! becomes RGB as Pillow has it.
 
-use super::samples::{ComponentSamples, Samples};
+use super::samples::{Colors, Samples};
 use crate::simd::{Avx2, twice};
+use upsample::upsample;
+
+mod upsample;
 
 /// Pixels converted at once.
 const STEP: usize = 32;
@@ -11,7 +14,7 @@ const STEP: usize = 32;
 impl Samples {
     /// Writes the planes of R, G and B, `[height, width]` each. A grey picture has three alike.
     pub(crate) fn to_rgb(&self, width: usize, planes: [&mut [u8]; 3]) {
-        if self.n == 1 {
+        if self.colors == Colors::Grey {
             let y = &self.components[0];
             let rows = y.samples.chunks(y.stride);
             let [red, green, blue] = planes;
@@ -22,39 +25,68 @@ impl Samples {
             blue.copy_from_slice(red);
             return;
         }
-        convert(&self.components, width, planes);
+        convert(self, width, planes);
     }
 }
 
 twice! {
-    fn convert(components: &[ComponentSamples; 3], width: usize, rgb: [&mut [u8]; 3]) = convert_in;
+    fn convert(samples: &Samples, width: usize, rgb: [&mut [u8]; 3]) = convert_in;
 }
 
 #[inline(always)]
-fn convert_in(
-    avx2: Option<Avx2>,
-    components: &[ComponentSamples; 3],
-    width: usize,
-    [r, g, b]: [&mut [u8]; 3],
-) {
-    let [luma, cb, cr] = components;
-    // Chroma of one row at full width, with room for whole steps.
+fn convert_in(avx2: Option<Avx2>, samples: &Samples, width: usize, [r, g, b]: [&mut [u8]; 3]) {
+    // One row of each component at full width, with room for whole steps.
     let room = width.next_multiple_of(STEP) + STEP;
-    let mut full = [vec![0u8; room], vec![0u8; room]];
+    let mut full = [vec![0u8; room], vec![0; room], vec![0; room], Vec::new()];
+    let n = match samples.colors {
+        Colors::Cmyk | Colors::Ycck => 4,
+        _ => 3,
+    };
+    full[3].resize(if n == 4 { room } else { 0 }, 0);
+    let is_ycc = matches!(samples.colors, Colors::Ycc | Colors::Ycck);
+    let luma_is_full = is_ycc && samples.components[0].expand == (1, 1);
     let mut sums = Vec::with_capacity(width);
     let rows = r.chunks_exact_mut(width).zip(g.chunks_exact_mut(width));
     for (y, ((r, g), b)) in rows.zip(b.chunks_exact_mut(width)).enumerate() {
-        for (full, chroma) in full.iter_mut().zip([cb, cr]) {
-            upsample(chroma, (luma.width, luma.height), y, &mut sums, full);
+        let coded = full.iter_mut().zip(&samples.components).take(n);
+        for (full, component) in coded.skip(usize::from(luma_is_full)) {
+            upsample(component, y, &mut sums, full);
         }
-        let luma = &luma.samples[y * luma.stride..][..luma.stride];
-        each_step(avx2, luma, &full, [r, g, b]);
+        let [first, second, third, black] = &full;
+        if is_ycc {
+            let luma = &samples.components[0];
+            let luma = match luma_is_full {
+                true => &luma.samples[y * luma.stride..][..luma.stride],
+                false => first,
+            };
+            each_step(avx2, luma, [second, third], [&mut *r, &mut *g, &mut *b]);
+        } else {
+            r.copy_from_slice(&first[..width]);
+            g.copy_from_slice(&second[..width]);
+            b.copy_from_slice(&third[..width]);
+        }
+        if n == 4 {
+            // Of YCCK the conversion gives C, M and Y, of CMYK they are inverted.
+            let inverted = if is_ycc { 0 } else { 255 };
+            for row in [r, g, b] {
+                for (color, &black) in row.iter_mut().zip(black) {
+                    *color = without_ink(*color ^ inverted, black);
+                }
+            }
+        }
     }
+}
+
+/// Light that `ink` leaves of `black`, which is inverted: white, less the ink, in Pillow's rounding (`cmyk2rgb`).
+#[inline(always)]
+fn without_ink(ink: u8, black: u8) -> u8 {
+    let product = u16::from(ink) * u16::from(black) + 128;
+    black - (((product >> 8) + product) >> 8) as u8
 }
 
 /// One row, of which the last step may do some pixels a second time.
 #[inline(always)]
-fn each_step(avx2: Option<Avx2>, luma: &[u8], [cb, cr]: &[Vec<u8>; 2], [r, g, b]: [&mut [u8]; 3]) {
+fn each_step(avx2: Option<Avx2>, luma: &[u8], [cb, cr]: [&[u8]; 2], [r, g, b]: [&mut [u8]; 3]) {
     let width = r.len();
     if width < STEP {
         let mut padded = [[0; STEP]; 4];
@@ -184,61 +216,6 @@ mod avx2 {
         );
         let green = _mm256_add_epi16(_mm256_sub_epi16(y, cr), sums);
         [red, green, blue]
-    }
-}
-
-/// One row of a chroma component at the size of a picture of `width` × `height` pixels. `out` may be written beyond;
-/// `sums` is a buffer, whatever it holds.
-#[inline(always)]
-fn upsample(
-    chroma: &ComponentSamples,
-    (width, height): (usize, usize),
-    y: usize,
-    sums: &mut Vec<i16>,
-    out: &mut [u8],
-) {
-    let n = chroma.width;
-    let row = |row: usize| &chroma.samples[row * chroma.stride..][..n];
-    if n == width && chroma.height == height {
-        return out[..n].copy_from_slice(row(y));
-    }
-    let v = if chroma.height == height { 1 } else { 2 };
-    if n <= 2 {
-        // libjpeg does not interpolate rows of one or two samples.
-        for (i, &sample) in row(y / v).iter().enumerate() {
-            out[2 * i..2 * i + 2].fill(sample);
-        }
-        return;
-    }
-    sums.clear();
-    if v == 1 {
-        sums.extend(row(y).iter().map(|&sample| i16::from(sample)));
-        return widen::<2>(sums, [1, 2], [0, 0], out);
-    }
-    let far = match y % 2 {
-        0 => (y / 2).saturating_sub(1),
-        _ => (y / 2 + 1).min(chroma.height - 1),
-    };
-    let pairs = row(y / 2).iter().zip(row(far));
-    sums.extend(pairs.map(|(&near, &far)| 3 * i16::from(near) + i16::from(far)));
-    widen::<4>(sums, [8, 7], [8, 7], out);
-}
-
-/// Twice as wide: between two samples, which have `BITS - 2` more bits than eight, stand two new ones, at a quarter and at
-/// three quarters. `round` is added for the new ones left and right of a sample, `ends` for the first and the last.
-#[inline(always)]
-fn widen<const BITS: u32>(samples: &[i16], round: [i16; 2], ends: [i16; 2], out: &mut [u8]) {
-    let n = samples.len();
-    let out = &mut out[..2 * n];
-    out[0] = ((4 * samples[0] + ends[0]) >> BITS) as u8;
-    out[2 * n - 1] = ((4 * samples[n - 1] + ends[1]) >> BITS) as u8;
-    let pairs = out[1..2 * n - 1].as_chunks_mut::<2>().0;
-    let neighbours = samples.iter().zip(&samples[1..]);
-    for (pair, (left, right)) in pairs.iter_mut().zip(neighbours) {
-        let first = (3 * left + right + round[1]) as u16 >> BITS;
-        let second = (3 * right + left + round[0]) as u16 >> BITS;
-        // As one number, and not two: so the compiler makes vectors of it.
-        *pair = (first | second << 8).to_le_bytes();
     }
 }
 

@@ -2,9 +2,9 @@
 //! order the stretches of entropy-coded data bring them (annex A of T.81).
 
 use super::defect::{Defect, broken, truncated};
-use super::entropy::stretch::{Block, walk_stretch};
+use super::entropy::stretch::{Block, Stretch, walk_stretch};
 use super::entropy::tables::Tables;
-use super::markers::{EOI, unstuff};
+use super::markers::{EOI, JPEG_LS, unstuff};
 use crate::dc_image::DcImage;
 
 /// What the frame header says.
@@ -14,7 +14,7 @@ pub(crate) struct Frame {
     pub(crate) width: u32,
     /// Height, pixels, at least 1.
     pub(crate) height: u32,
-    /// Components: 1 is grey, 3 is colour, 4 is CMYK or its kin.
+    /// Components: 1 is grey, 3 is colour, 4 is CMYK or YCCK.
     pub(crate) components: u8,
 }
 
@@ -40,16 +40,33 @@ pub(super) struct Scanner {
 pub(super) type ScanComponent = (usize, usize, usize);
 
 /// What reads one stretch: see [`Scanner::each_stretch`].
-pub(super) type ReadStretch<'a> = dyn FnMut(usize, usize, &[u8]) -> Result<usize, Defect> + 'a;
+pub(super) type ReadStretch<'a> = dyn FnMut(usize, usize, &[u8]) -> Result<Stretch, Defect> + 'a;
+
+/// So many bytes behind the last unit of a stretch may be an encoder's padding. More are what fills a cut file up.
+const SPARE: usize = 4;
+
+/// The most blocks that a coding unit may have (B.2.3).
+const LARGEST_UNIT: usize = 10;
 
 /// Reads a frame header (B.2.2).
 pub(super) fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
     let &[precision, y1, y0, x1, x0, n, ref rest @ ..] = body else {
         return broken("the frame header is too short");
     };
-    if !matches!(marker, 0xc0..=0xc2) || precision != 8 {
+    let process = match marker {
+        0xc0..=0xc2 => "",
+        0xc3 => "lossless JPEG",
+        0xc9 | 0xca => "JPEG with arithmetic coding",
+        0xcb => "lossless JPEG with arithmetic coding",
+        JPEG_LS => "JPEG-LS",
+        _ => "hierarchical JPEG",
+    };
+    if !process.is_empty() {
+        return broken(format!("{process} is not supported"));
+    }
+    if precision != 8 {
         return broken(format!(
-            "coding process 0x{marker:02x} with {precision} bits a sample is not supported"
+            "JPEG of {precision} bits a sample is not supported"
         ));
     }
     let frame = Frame {
@@ -63,7 +80,7 @@ pub(super) fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
             frame.width, frame.height
         ));
     }
-    if !(1..=4).contains(&n) || rest.len() < 3 * usize::from(n) {
+    if !matches!(n, 1 | 3 | 4) || rest.len() < 3 * usize::from(n) {
         return broken(format!("the frame has {n} components"));
     }
     let components: Vec<Component> = rest
@@ -82,37 +99,61 @@ pub(super) fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
             return broken("a component's sampling factor is not 1 to 4");
         }
     }
-    Ok(Scanner {
+    let scanner = Scanner {
         frame,
         sequential: marker != 0xc2,
         components,
-    })
+    };
+    let (h_max, v_max) = scanner.largest_factors();
+    for component in &scanner.components {
+        let (h, v) = (component.horizontal, component.vertical);
+        if h_max % h != 0 || v_max % v != 0 {
+            return broken(format!(
+                "sampling of {h} × {v} beside {h_max} × {v_max} is not supported"
+            ));
+        }
+    }
+    Ok(scanner)
 }
 
 impl Scanner {
-    /// Reads a scan header.
-    pub(super) fn begin(&mut self, body: &[u8]) -> Result<Vec<ScanComponent>, Defect> {
+    /// Reads which components a scan has, and by which tables they are coded (B.2.3). Returns what follows, too.
+    pub(super) fn scan_components<'a>(
+        &self,
+        body: &'a [u8],
+    ) -> Result<(Vec<ScanComponent>, &'a [u8]), Defect> {
         let n = usize::from(body.first().copied().unwrap_or(0));
         let (Some(selectors), true) = (body.get(1..1 + 2 * n), (1..=4).contains(&n)) else {
             return broken("the scan header is too short");
         };
         let mut scan = Vec::with_capacity(n);
+        let mut next = 0;
         for selector in selectors.chunks_exact(2) {
-            let Some(index) = self
-                .components
-                .iter()
-                .position(|component| component.id == selector[0])
-            else {
-                return broken("a scan names a component that the frame has not");
+            let found = (self.components.iter().skip(next)).position(|c| c.id == selector[0]);
+            let Some(found) = found else {
+                return broken("a scan's components are not the frame's, in the frame's order");
             };
+            let (dc, ac) = (selector[1] >> 4, selector[1] & 15);
+            scan.push((next + found, usize::from(dc), usize::from(ac)));
+            next += found + 1;
+        }
+        let blocks = scan.iter().map(|entry| &self.components[entry.0]);
+        let blocks: usize = blocks.map(|c| c.horizontal * c.vertical).sum();
+        if n > 1 && blocks > LARGEST_UNIT {
+            return broken(format!(
+                "a coding unit has {blocks} blocks; at most {LARGEST_UNIT} are allowed"
+            ));
+        }
+        Ok((scan, &body[1 + 2 * n..]))
+    }
+
+    /// Reads the header of a sequential scan.
+    pub(super) fn begin(&mut self, body: &[u8]) -> Result<Vec<ScanComponent>, Defect> {
+        let (scan, _) = self.scan_components(body)?;
+        for &(index, ..) in &scan {
             if std::mem::replace(&mut self.components[index].seen, true) {
                 return broken("a component is coded twice");
             }
-            scan.push((
-                index,
-                usize::from(selector[1] >> 4),
-                usize::from(selector[1] & 15),
-            ));
         }
         Ok(scan)
     }
@@ -121,7 +162,7 @@ impl Scanner {
     pub(super) fn walk(
         &self,
         scan: &[ScanComponent],
-        tables: &Tables,
+        tables: &mut Tables,
         bytes: &[u8],
         at: usize,
         unstuffed: &mut Vec<u8>,
@@ -148,7 +189,7 @@ impl Scanner {
 
     /// Reads a scan's `units` coding units from `at` on, one stretch between restart markers after the other, and returns
     /// where they end. `read` is told how many units came before, how many the stretch should hold, and its
-    /// bytes with [`super::markers::PADDING`] zeros behind; it returns how many are there whole.
+    /// bytes with [`super::markers::PADDING`] zeros behind.
     pub(super) fn each_stretch(
         &self,
         units: usize,
@@ -162,21 +203,39 @@ impl Scanner {
             true => ("the data end", ""),
             false => ("a scan ends", " of a scan"),
         };
-        let mut done = 0;
+        let (mut done, mut restarts) = (0, 0);
         loop {
             let end = unstuff(bytes, at, unstuffed);
             let wanted = match tables.restart {
                 0 => units - done,
                 interval => interval.min(units - done),
             };
-            let whole = read(done, wanted, unstuffed)?;
+            let Stretch { whole, left } = read(done, wanted, unstuffed)?;
             done += whole;
+            let marker = bytes.get(end + 1).copied();
+            // Zeros are codes, too: what fills a cut file up makes units of its own, and is not used up by them.
+            if whole == wanted && left > if marker.is_some() { SPARE } else { 0 } {
+                let text = format!("{left} bytes follow coding unit {done} of {units}");
+                return match done == units {
+                    true => truncated(text + ", the last"),
+                    false => broken(text + ", the last before a restart marker"),
+                };
+            }
             if done == units {
                 return Ok(end);
             }
-            match bytes.get(end + 1) {
-                Some(0xd0..=0xd7) if whole == wanted => at = end + 2,
-                None | Some(&EOI) => {
+            match marker {
+                Some(found @ 0xd0..=0xd7) if whole == wanted => {
+                    let expected = 0xd0 + restarts;
+                    if found != expected {
+                        return broken(format!(
+                            "restart marker 0x{found:02x} stands where 0x{expected:02x} belongs"
+                        ));
+                    }
+                    restarts = (restarts + 1) % 8;
+                    at = end + 2;
+                }
+                None | Some(EOI) => {
                     return truncated(format!("{ends} after {done} of {units} coding units"));
                 }
                 Some(marker) => {

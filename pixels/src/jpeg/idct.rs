@@ -17,6 +17,13 @@ const SECOND: i32 = CONST_BITS + PASS1_BITS + 3;
 /// Samples are centred at 128.
 const CENTRE: i32 = 128;
 
+/// Positions in the natural order, by zigzag position (figure A.6).
+pub(super) const ZIGZAG: [u8; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
+    13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
+    52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+];
+
 /// Defines `transform` from `Lanes`, `load`, `zero`, `add`, `sub`, `times`, `shifted_left`, `shifted_right`, `splat`,
 /// `transposed` and `samples`.
 macro_rules! islow {

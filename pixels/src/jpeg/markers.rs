@@ -8,7 +8,10 @@ pub(super) const SOS: u8 = 0xda;
 pub(super) const DQT: u8 = 0xdb;
 pub(super) const DHT: u8 = 0xc4;
 pub(super) const DRI: u8 = 0xdd;
+pub(super) const APP0: u8 = 0xe0;
 pub(super) const APP14: u8 = 0xee;
+/// The frame header of JPEG-LS (ITU-T T.87), which is no JPEG.
+pub(super) const JPEG_LS: u8 = 0xf7;
 
 /// Where the first segment begins.
 pub(super) fn start(bytes: &[u8]) -> Result<usize, Defect> {
@@ -64,11 +67,26 @@ pub(super) fn segment(bytes: &[u8], at: usize) -> Result<(u8, &[u8], usize), Def
     }
 }
 
-/// Whether an end-of-image marker follows.
-pub(super) fn closed(bytes: &[u8], at: usize) -> bool {
-    bytes
-        .get(at..)
-        .is_some_and(|rest| memchr::memmem::find(rest, &[0xff, EOI]).is_some())
+/// Judges what stands at `at`, behind the last scan: an end-of-image marker, nothing, or what decoders skip up to one.
+/// Decoders read a file of `several` scans to its end, so that a further scan would change its picture.
+pub(super) fn ending(bytes: &[u8], at: usize, several: bool) -> Result<(), Defect> {
+    let mut next = at;
+    while several && let Ok((marker, _, behind)) = segment(bytes, next) {
+        match marker {
+            SOS => return broken("a scan follows when all is coded"),
+            EOI => break,
+            _ => next = behind,
+        }
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    // A single 0xff is the marker's first half.
+    if rest.len() > 1 && memchr::memmem::find(rest, &[0xff, EOI]).is_none() {
+        return truncated(format!(
+            "{} bytes follow the last scan, and no end-of-image marker",
+            rest.len()
+        ));
+    }
+    Ok(())
 }
 
 /// Zeros behind a stretch, so that a reader may look ahead: it fetches eight bytes at most eight bytes behind the last.
@@ -84,14 +102,18 @@ pub(super) fn unstuff(bytes: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
             break bytes.len();
         };
         let mark = at + found;
-        let next = match bytes.get(mark + 1) {
-            Some(0) => mark + 2,
-            // A fill byte: the marker, if one follows, begins with the last 0xff.
-            Some(0xff) => mark + 1,
-            _ => break mark,
-        };
-        out.extend_from_slice(&bytes[at..=mark]);
-        at = next;
+        // Fill bytes may stand before a marker, and are no data: the marker begins with the last 0xff.
+        let fill = bytes[mark + 1..].iter().take_while(|&&b| b == 0xff).count();
+        let last = mark + fill;
+        out.extend_from_slice(&bytes[at..mark]);
+        match bytes.get(last + 1) {
+            Some(0) => out.push(0xff),
+            _ => {
+                at = last;
+                break last;
+            }
+        }
+        at = last + 2;
     };
     out.extend_from_slice(&bytes[at..end]);
     out.extend_from_slice(&[0; PADDING]);

@@ -1,14 +1,22 @@
-//! Progressive JPEGs (SOF2, annex G of T.81): every scan's entropy-coded data are read to the last bit, and it is noted
-//! which bits of which coefficients the scans have brought.
+//! Progressive JPEGs (SOF2, annex G of T.81): every scan's entropy-coded data are read to the last bit, its coefficients
+//! are kept, and it is noted which bits of which of them the scans have brought.
 //!
 //! A file is complete when every coefficient of every component is there to its lowest bit. That is stricter than T.81,
 //! which lets an encoder leave bits out for good: encoders do not, and a file cut between two scans looks just so.
 
 use super::defect::{Defect, broken};
 use super::entropy::huffman::Huffman;
+use super::entropy::stretch::Stretch;
 use super::entropy::tables::Tables;
 use super::frame::Scanner;
-use super::markers::PADDING;
+use super::quantisation::Quantisation;
+use super::samples::Samples;
+use crate::dc_image::DcImage;
+use bits::Bits;
+use blocks::Plane;
+
+mod bits;
+mod blocks;
 
 /// A coefficient that no scan has brought.
 const ABSENT: u8 = u8::MAX;
@@ -17,8 +25,7 @@ const ABSENT: u8 = u8::MAX;
 pub(super) struct Progress {
     /// Per component and coefficient (zigzag order): the lowest bit brought, or [`ABSENT`].
     lowest: Vec<[u8; 64]>,
-    /// Per component and block: bit `k` is set where coefficient `k` is not zero. A refining scan has a bit for each.
-    nonzero: Vec<Vec<u64>>,
+    planes: Vec<Plane>,
 }
 
 /// A scan header (B.2.3).
@@ -29,6 +36,10 @@ struct Scan<'a> {
     band: (usize, usize),
     /// Whether it adds a bit to what earlier scans brought.
     refines: bool,
+    /// The lowest bit that it brings.
+    low: u8,
+    /// Units per row.
+    across: usize,
 }
 
 impl Progress {
@@ -36,7 +47,9 @@ impl Progress {
     pub(super) fn new(frame: &Scanner) -> Self {
         Self {
             lowest: vec![[ABSENT; 64]; frame.components.len()],
-            nonzero: vec![Vec::new(); frame.components.len()],
+            planes: (0..frame.components.len())
+                .map(|index| Plane::new(frame, index))
+                .collect(),
         }
     }
 
@@ -50,15 +63,13 @@ impl Progress {
         &mut self,
         frame: &Scanner,
         tables: &Tables,
+        quantisation: &Quantisation,
         body: &[u8],
         (bytes, at): (&[u8], usize),
         unstuffed: &mut Vec<u8>,
     ) -> Result<usize, Defect> {
-        let scan = self.begin(frame, tables, body)?;
+        let scan = self.begin(frame, tables, quantisation, body)?;
         let (units, blocks_of) = frame.units(scan.components.iter().map(|component| component.0));
-        if let ([(index, ..)], true) = (scan.components.as_slice(), scan.band.0 > 0) {
-            self.nonzero[*index].resize(units, 0);
-        }
         frame.each_stretch(
             units,
             tables,
@@ -68,10 +79,14 @@ impl Progress {
             &mut |done, wanted, padded| {
                 let mut bits = Bits::new(padded);
                 let mut whole = 0;
+                for plane in &mut self.planes {
+                    plane.mean = 0;
+                }
                 while whole < wanted && self.unit(&scan, &blocks_of, done + whole, &mut bits)? {
                     whole += 1;
                 }
-                Ok(whole)
+                let left = bits.left() / 8;
+                Ok(Stretch { whole, left })
             },
         )
     }
@@ -81,14 +96,12 @@ impl Progress {
         &mut self,
         frame: &Scanner,
         tables: &'a Tables,
+        quantisation: &Quantisation,
         body: &[u8],
     ) -> Result<Scan<'a>, Defect> {
-        let n = usize::from(body.first().copied().unwrap_or(0));
-        let (Some(selectors), Some(&[first, last, approximation]), true) = (
-            body.get(1..1 + 2 * n),
-            body.get(1 + 2 * n..).and_then(|rest| rest.first_chunk()),
-            (1..=4).contains(&n),
-        ) else {
+        let (selected, rest) = frame.scan_components(body)?;
+        let n = selected.len();
+        let Some(&[first, last, approximation]) = rest.first_chunk() else {
             return broken("the scan header is too short");
         };
         let band = (usize::from(first), usize::from(last));
@@ -104,29 +117,29 @@ impl Progress {
             ));
         }
         let mut components = Vec::with_capacity(n);
-        for selector in selectors.chunks_exact(2) {
-            let Some(index) = frame.components.iter().position(|c| c.id == selector[0]) else {
-                return broken("a scan names a component that the frame has not");
-            };
+        for (index, dc, ac) in selected {
+            self.planes[index].quantise(quantisation.table(&frame.components[index])?);
             for lowest in &mut self.lowest[index][band.0..=band.1] {
                 let expected = if high == 0 { ABSENT } else { high };
                 if std::mem::replace(lowest, low) != expected {
                     return broken("the scans of a progressive image do not follow one another");
                 }
             }
-            let table = |of: &'a [Option<Box<Huffman>>; 4], number: u8| {
-                of.get(usize::from(number)).and_then(Option::as_deref)
+            let table = |of: &'a [Option<Box<Huffman>>; 4], number| {
+                of.get(number).and_then(Option::as_deref)
             };
-            components.push((
-                index,
-                table(&tables.dc, selector[1] >> 4),
-                table(&tables.ac, selector[1] & 15),
-            ));
+            components.push((index, table(&tables.dc, dc), table(&tables.ac, ac)));
         }
+        let across = match components[..] {
+            [(index, ..)] => self.planes[index].across,
+            _ => (frame.frame.width as usize).div_ceil(8 * frame.largest_factors().0),
+        };
         Ok(Scan {
             components,
             band,
             refines: high != 0,
+            low,
+            across,
         })
     }
 
@@ -138,22 +151,16 @@ impl Progress {
         unit: usize,
         bits: &mut Bits,
     ) -> Result<bool, Defect> {
+        let (x, y) = (unit % scan.across, unit / scan.across);
         for (&(index, dc, ac), &blocks) in scan.components.iter().zip(blocks_of) {
-            for _ in 0..blocks {
+            let plane = &mut self.planes[index];
+            for i in 0..blocks {
+                let (block, mean) = plane.block((x, y), (i, blocks));
                 let read = match (scan.band.0, scan.refines) {
-                    (0, false) => match bits.symbol(dc)? {
-                        Some(size) => bits.skip(size),
-                        None => false,
-                    },
-                    (0, true) => bits.skip(1),
-                    (_, refines) => {
-                        let nonzero = &mut self.nonzero[index][unit];
-                        if refines {
-                            bits.refine_band(ac, scan.band, nonzero)?
-                        } else {
-                            bits.first_band(ac, scan.band, nonzero)?
-                        }
-                    }
+                    (0, false) => bits.first_dc(dc, scan.low, mean, block)?,
+                    (0, true) => bits.refine_dc(scan.low, block),
+                    (_, false) => bits.first_band(ac, scan.band, scan.low, block)?,
+                    (_, true) => bits.refine_band(ac, scan.band, scan.low, block)?,
                 };
                 if !read {
                     return Ok(false);
@@ -162,164 +169,16 @@ impl Progress {
         }
         Ok(true)
     }
-}
 
-/// A stretch of entropy-coded data, read bit by bit.
-struct Bits<'a> {
-    /// The data and [`PADDING`] zeros.
-    padded: &'a [u8],
-    at: usize,
-    /// Blocks still to come whose band has no new coefficient (EOBRUN).
-    end_of_band_run: usize,
-}
-
-impl<'a> Bits<'a> {
-    fn new(padded: &'a [u8]) -> Self {
-        Self {
-            padded,
-            at: 0,
-            end_of_band_run: 0,
+    /// The samples of all that was brought. One component's coefficients after the other are freed.
+    pub(super) fn decode(self, samples: &mut Samples) {
+        for (plane, to) in self.planes.into_iter().zip(&mut samples.components) {
+            plane.decode(to);
         }
     }
 
-    fn left(&self) -> usize {
-        ((self.padded.len() - PADDING) * 8).saturating_sub(self.at)
-    }
-
-    /// The next 57 bits at least, first bit first.
-    fn window(&self) -> u64 {
-        match self
-            .padded
-            .get(self.at / 8..self.at / 8 + 8)
-            .and_then(|eight| eight.first_chunk())
-        {
-            Some(eight) => u64::from_be_bytes(*eight) << (self.at % 8),
-            None => 0,
-        }
-    }
-
-    /// Passes over `n` bits. False where fewer are left.
-    fn skip(&mut self, n: usize) -> bool {
-        let enough = n <= self.left();
-        self.at += n;
-        enough
-    }
-
-    /// The next `n` bits, at most 16. None where fewer are left.
-    fn take(&mut self, n: usize) -> Option<usize> {
-        let value = match n {
-            0 => 0,
-            n => (self.window() >> (64 - n)) as usize,
-        };
-        self.skip(n).then_some(value)
-    }
-
-    /// The next symbol of a table. None where the data end.
-    fn symbol(&mut self, table: Option<&Huffman>) -> Result<Option<usize>, Defect> {
-        let Some(table) = table else {
-            return broken("a scan uses a Huffman table that is not defined");
-        };
-        match table.symbol(self.window()) {
-            Some((length, symbol)) => Ok(self.skip(length).then_some(symbol)),
-            None if self.left() < 16 => Ok(None),
-            None => broken("a code is not in its Huffman table"),
-        }
-    }
-
-    /// A block of a band's first scan (G.1.2.2). False where the data end.
-    fn first_band(
-        &mut self,
-        table: Option<&Huffman>,
-        (mut k, last): (usize, usize),
-        nonzero: &mut u64,
-    ) -> Result<bool, Defect> {
-        if self.end_of_band_run > 0 {
-            self.end_of_band_run -= 1;
-            return Ok(true);
-        }
-        while k <= last {
-            let Some(symbol) = self.symbol(table)? else {
-                return Ok(false);
-            };
-            match (symbol >> 4, symbol & 15) {
-                (15, 0) => k += 16,
-                (run, 0) => {
-                    let Some(more) = self.take(run) else {
-                        return Ok(false);
-                    };
-                    self.end_of_band_run = (1 << run) - 1 + more;
-                    return Ok(true);
-                }
-                (run, size) => {
-                    k += run;
-                    if k > last {
-                        return broken("a coefficient lies behind its band");
-                    }
-                    *nonzero |= 1 << k;
-                    k += 1;
-                    if !self.skip(size) {
-                        return Ok(false);
-                    }
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// A block of a band's refining scan (G.1.2.3). False where the data end.
-    fn refine_band(
-        &mut self,
-        table: Option<&Huffman>,
-        (mut k, last): (usize, usize),
-        nonzero: &mut u64,
-    ) -> Result<bool, Defect> {
-        while k <= last && self.end_of_band_run == 0 {
-            let Some(symbol) = self.symbol(table)? else {
-                return Ok(false);
-            };
-            let (mut zeros, new) = match (symbol >> 4, symbol & 15) {
-                (15, 0) => (15, false),
-                (run, 0) => {
-                    let Some(more) = self.take(run) else {
-                        return Ok(false);
-                    };
-                    self.end_of_band_run = (1 << run) + more;
-                    break;
-                }
-                (run, 1) => (run, true),
-                _ => return broken("a refining scan brings more than one bit"),
-            };
-            if new && !self.skip(1) {
-                return Ok(false);
-            }
-            while k <= last {
-                if *nonzero >> k & 1 == 1 {
-                    if !self.skip(1) {
-                        return Ok(false);
-                    }
-                } else if zeros == 0 {
-                    break;
-                } else {
-                    zeros -= 1;
-                }
-                k += 1;
-            }
-            if new {
-                if k > last {
-                    return broken("a coefficient lies behind its band");
-                }
-                *nonzero |= 1 << k;
-            }
-            k += 1;
-        }
-        if self.end_of_band_run > 0 {
-            self.end_of_band_run -= 1;
-            let band = match k {
-                k if k > last => 0,
-                k => (u64::MAX >> (63 - last)) & (u64::MAX << k),
-            };
-            return Ok(self.skip((*nonzero & band).count_ones() as usize));
-        }
-        Ok(true)
+    /// A mean per block of the first component.
+    pub(super) fn dc_image(&self) -> DcImage {
+        self.planes[0].dc_image()
     }
 }

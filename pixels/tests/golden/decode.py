@@ -108,4 +108,5 @@ def main():
             table.writerow([name, *size, x, y, width, height, SIDE])
 
 
-main()
+if __name__ == "__main__":
+    main()

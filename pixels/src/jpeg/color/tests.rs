@@ -2,9 +2,14 @@
 //! pixels, in `decode`.
 
 use super::*;
+use crate::jpeg::samples::ComponentSamples;
 use crate::simd::plainly;
 
-fn component(width: usize, height: usize, sample: impl Fn(usize, usize) -> u8) -> ComponentSamples {
+fn component(
+    (width, height): (usize, usize),
+    expand: (usize, usize),
+    sample: impl Fn(usize, usize) -> u8,
+) -> ComponentSamples {
     let stride = width.next_multiple_of(8);
     let samples = (0..stride * height.next_multiple_of(8)).map(|i| sample(i % stride, i / stride));
     ComponentSamples {
@@ -12,6 +17,7 @@ fn component(width: usize, height: usize, sample: impl Fn(usize, usize) -> u8) -
         stride,
         width,
         height,
+        expand,
     }
 }
 
@@ -28,11 +34,12 @@ fn colors_are_those_of_jfif_to_the_nearest_level() {
     for luma in [0, 1, 77, 128, 200, 255] {
         let samples = Samples {
             components: [
-                component(256, 256, |_, y| (luma as usize + y / 100) as u8),
-                component(256, 256, |x, _| x as u8),
-                component(256, 256, |_, y| y as u8),
+                component((256, 256), (1, 1), |_, y| (luma as usize + y / 100) as u8),
+                component((256, 256), (1, 1), |x, _| x as u8),
+                component((256, 256), (1, 1), |_, y| y as u8),
+                ComponentSamples::default(),
             ],
-            n: 3,
+            colors: Colors::Ycc,
             unstuffed: Vec::new(),
         };
         let planes = rgb(&samples, 256, 256);
@@ -62,11 +69,12 @@ fn every_width_and_sampling_comes_to_the_same_in_both_forms() {
             let (w, t) = (width.div_ceil(h), height.div_ceil(v));
             let samples = Samples {
                 components: [
-                    component(width, height, noise(1)),
-                    component(w, t, noise(2)),
-                    component(w, t, noise(3)),
+                    component((width, height), (1, 1), noise(1)),
+                    component((w, t), (h, v), noise(2)),
+                    component((w, t), (h, v), noise(3)),
+                    ComponentSamples::default(),
                 ],
-                n: 3,
+                colors: Colors::Ycc,
                 unstuffed: Vec::new(),
             };
             let planes = rgb(&samples, width, height);

@@ -11,6 +11,14 @@ pub(in crate::jpeg) struct Block<'a> {
     pub(in crate::jpeg) wanted: bool,
 }
 
+/// What a stretch of entropy-coded data held.
+pub(in crate::jpeg) struct Stretch {
+    /// Coding units that are there whole.
+    pub(in crate::jpeg) whole: usize,
+    /// Bytes behind them.
+    pub(in crate::jpeg) left: usize,
+}
+
 /// Entropy-coded data, read from the first bit on.
 pub(in crate::jpeg) struct Reader<'a> {
     /// The data and [`PADDING`] zeros.
@@ -118,6 +126,12 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
+    /// What the stretch held, of which `whole` units were read.
+    pub(in crate::jpeg) fn read(&self, whole: usize) -> Stretch {
+        let left = self.bits().saturating_sub(self.passed()) / 8;
+        Stretch { whole, left }
+    }
+
     /// How many bits were passed over.
     #[inline(always)]
     fn passed(&self) -> usize {
@@ -132,14 +146,14 @@ impl<'a> Reader<'a> {
 }
 
 twice! {
-    /// Walks at most `units` units of these blocks, and returns how many are there whole. The DC coefficients of the wanted
+    /// Walks at most `units` units of these blocks. The DC coefficients of the wanted
     /// blocks, not dequantised, are appended to `means` in the order of the file.
     pub(in crate::jpeg) fn walk_stretch(
         blocks: &[Block<'_>],
         units: usize,
         padded: &[u8],
         means: &mut Vec<i32>,
-    ) -> Result<usize, Defect> = walk_stretch_in;
+    ) -> Result<Stretch, Defect> = walk_stretch_in;
 }
 
 #[inline(always)]
@@ -149,13 +163,13 @@ fn walk_stretch_in(
     units: usize,
     padded: &[u8],
     means: &mut Vec<i32>,
-) -> Result<usize, Defect> {
+) -> Result<Stretch, Defect> {
     let mut reader = Reader::new(padded);
     let mut mean = 0i32;
     for unit in 0..units {
         for block in blocks {
             let Some((difference, mut ends)) = reader.first(block.pair)? else {
-                return Ok(unit);
+                return Ok(reader.read(unit));
             };
             if block.wanted {
                 mean = mean.wrapping_add(difference);
@@ -165,13 +179,13 @@ fn walk_stretch_in(
             while !ends {
                 match reader.rest(block.pair, &mut k)? {
                     Some((_, end)) => ends = end,
-                    None => return Ok(unit),
+                    None => return Ok(reader.read(unit)),
                 }
             }
             if !reader.is_whole(k)? {
-                return Ok(unit);
+                return Ok(reader.read(unit));
             }
         }
     }
-    Ok(units)
+    Ok(reader.read(units))
 }

@@ -60,7 +60,7 @@ fn one_look_finds_what_reading_code_by_code_finds() {
         0xd2,
     ];
     let counts = [0, 2, 1, 2, 1, 2, 0, 2, 0, 1, 1, 1, 1, 1, 0, 1];
-    let tables = tables(&symbols, counts);
+    let mut tables = tables(&symbols, counts);
     let pair = tables.pair(0, 0).unwrap();
     let mut state = 7u64;
     let (mut blocks, mut full) = (0, 0);

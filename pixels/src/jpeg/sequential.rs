@@ -1,14 +1,13 @@
-//! Sequential JPEGs of the common kinds, decoded while they are walked: grey, or Y, Cb and Cr of one interleaved scan
-//! with 4:4:4, 4:2:2 or 4:2:0 sampling.
+//! Sequential JPEGs, decoded while they are walked: scans of one component or of several, whatever the sampling.
 
 use std::rc::Rc;
 
 use super::defect::{Defect, broken};
 use super::entropy::Pair;
-use super::entropy::stretch::Reader;
+use super::entropy::stretch::{Reader, Stretch};
 use super::entropy::tables::Tables;
 use super::frame::{ScanComponent, Scanner};
-use super::idct::{flat, transform};
+use super::idct::{ZIGZAG, flat, transform};
 use super::quantisation::Quantisation;
 use super::samples::{ComponentSamples, Samples};
 use crate::simd::{Avx2, twice};
@@ -30,103 +29,74 @@ struct Block {
     down: usize,
 }
 
-/// A scan that can be decoded here.
+/// A scan.
 pub(super) struct Scan {
     blocks: Vec<Block>,
     /// Of each component.
-    places: [Places; 3],
-    /// Blocks of each component in a unit, across and down.
-    factors: [(usize, usize); 3],
+    places: [Places; 4],
     /// Units per row.
     across: usize,
 }
 
-/// Positions in the natural order, by zigzag position (figure A.6).
-const ZIGZAG: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
-    13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
-    52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
-];
-
 /// The first this many coefficients in zigzag order lie in the first four rows and columns.
-const SMALL: usize = 10;
+pub(super) const SMALL: usize = 10;
 
 impl Scan {
-    /// The scan, if it is of a kind that is decoded here.
+    /// The scan of these components, whose samples have their shape, and are allocated here.
     ///
     /// # Errors
-    /// [`Defect::Broken`] where a Huffman table that it needs is not defined.
+    /// [`Defect::Broken`] where a table that it needs is not defined.
     pub(super) fn new(
         scanner: &Scanner,
         scan: &[ScanComponent],
-        tables: &Tables,
+        tables: &mut Tables,
         quantisation: &Quantisation,
-    ) -> Result<Option<Self>, Defect> {
-        let n = scanner.components.len();
-        let in_order = scan.iter().enumerate().all(|(i, entry)| entry.0 == i);
-        let sampling: Vec<_> = (scanner.components.iter())
-            .map(|c| (c.horizontal, c.vertical))
-            .collect();
-        let common = match sampling[..] {
-            [_] => true,
-            [(1, 1) | (2, 1) | (2, 2), (1, 1), (1, 1)] => quantisation.is_ycc(scanner),
-            _ => false,
-        };
-        if !scanner.sequential || scan.len() != n || !in_order || !common {
-            return Ok(None);
-        }
-        // Without interleaving the unit is the block, whatever the sampling.
-        let largest = if n == 1 { (1, 1) } else { sampling[0] };
-        let across = (scanner.frame.width as usize).div_ceil(8 * largest.0);
+        samples: &mut Samples,
+    ) -> Result<Self, Defect> {
+        let (h_max, v_max) = scanner.largest_factors();
+        let rows_of_units = (scanner.frame.height as usize).div_ceil(8 * v_max);
         let mut found = Self {
             blocks: Vec::new(),
-            places: [[64; ROOM]; 3],
-            factors: [largest, (1, 1), (1, 1)],
-            across,
+            places: [[64; ROOM]; 4],
+            across: (scanner.frame.width as usize).div_ceil(8 * h_max),
         };
-        for &(component, dc, ac) in scan {
-            let Some(quantisation) = quantisation.table(&scanner.components[component]) else {
-                return Ok(None);
-            };
-            let steps = ZIGZAG.iter().zip(quantisation);
-            for (place, (position, factor)) in found.places[component].iter_mut().zip(steps) {
+        for &(index, dc, ac) in scan {
+            let component = &scanner.components[index];
+            let steps = ZIGZAG.iter().zip(quantisation.table(component)?);
+            for (place, (position, factor)) in found.places[index].iter_mut().zip(steps) {
                 *place = u32::from(*factor) << 8 | u32::from(*position);
             }
             let pair = tables.pair(dc, ac)?;
-            let (h, v) = found.factors[component];
-            let stride = across * h;
+            let to = &mut samples.components[index];
+            let stride = to.stride / 8;
+            let (mut h, mut v) = (component.horizontal, component.vertical);
+            to.samples.resize(to.stride * rows_of_units * v * 8, 0);
+            if scan.len() == 1 {
+                // Without interleaving the unit is the block, whatever the sampling.
+                (h, v) = (1, 1);
+                found.across = scanner.blocks(index).0;
+            }
             found.blocks.extend((0..h * v).map(|i| Block {
-                component,
+                component: index,
                 pair: Rc::clone(&pair),
                 first: i / h * 8 * stride + i % h,
                 along: h,
                 down: v * 8 * stride,
             }));
         }
-        Ok(Some(found))
+        Ok(found)
     }
 
     /// Decodes the scan's entropy-coded data, which begin at `at`, and returns where they end.
     pub(super) fn read(
         &self,
         frame: &Scanner,
+        scan: &[ScanComponent],
         tables: &Tables,
-        bytes: &[u8],
-        at: usize,
+        (bytes, at): (&[u8], usize),
         samples: &mut Samples,
     ) -> Result<usize, Defect> {
-        let (units, _) = frame.units(0..frame.components.len());
-        let (width, height) = (frame.frame.width as usize, frame.frame.height as usize);
-        let (h_max, v_max) = self.factors[0];
-        samples.n = frame.components.len();
-        let components = samples.components.iter_mut().take(samples.n);
-        for (component, &(h, v)) in components.zip(&self.factors) {
-            component.stride = self.across * h * 8;
-            component.width = (width * h).div_ceil(h_max);
-            component.height = (height * v).div_ceil(v_max);
-            let rows = units / self.across * v * 8;
-            component.samples.resize(component.stride * rows, 0);
-        }
+        let (units, _) = frame.units(scan.iter().map(|component| component.0));
         let Samples {
             components,
             unstuffed,
@@ -149,8 +119,8 @@ twice! {
         done: usize,
         wanted: usize,
         padded: &[u8],
-        components: &mut [ComponentSamples; 3]
-    ) -> Result<usize, Defect> = decode_stretch_in;
+        components: &mut [ComponentSamples; 4]
+    ) -> Result<Stretch, Defect> = decode_stretch_in;
 }
 
 #[inline(always)]
@@ -160,16 +130,16 @@ fn decode_stretch_in(
     done: usize,
     wanted: usize,
     padded: &[u8],
-    components: &mut [ComponentSamples; 3],
-) -> Result<usize, Defect> {
+    components: &mut [ComponentSamples; 4],
+) -> Result<Stretch, Defect> {
     let mut reader = Reader::new(padded);
-    let mut means = [0i32; 3];
+    let mut means = [0i32; 4];
     let mut coefficients = [0i16; ROOM];
     let (mut x, mut y) = (done % scan.across, done / scan.across);
     for unit in 0..wanted {
         for block in &scan.blocks {
             let Some((difference, mut ends)) = reader.first(&block.pair)? else {
-                return Ok(unit);
+                return Ok(reader.read(unit));
             };
             let places = &scan.places[block.component];
             let mean = &mut means[block.component];
@@ -178,7 +148,7 @@ fn decode_stretch_in(
             let mut k = 1;
             while !ends {
                 let Some((value, end)) = reader.rest(&block.pair, &mut k)? else {
-                    return Ok(unit);
+                    return Ok(reader.read(unit));
                 };
                 let place = places[(k - 1) % ROOM];
                 let product = value.wrapping_mul((place >> 8) as i32);
@@ -186,7 +156,7 @@ fn decode_stretch_in(
                 ends = end;
             }
             if !reader.is_whole(k)? {
-                return Ok(unit);
+                return Ok(reader.read(unit));
             }
             let component = &mut components[block.component];
             let stride = component.stride / 8;
@@ -218,5 +188,5 @@ fn decode_stretch_in(
             (x, y) = (0, y + 1);
         }
     }
-    Ok(wanted)
+    Ok(reader.read(wanted))
 }
