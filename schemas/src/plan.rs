@@ -87,11 +87,11 @@ pub struct Group {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupRule {
-    /// One folder that holds copies of its own images.
+    /// One folder: it holds copies of its own images, or its name is not in NFC, as a brand's is.
     Folder,
     /// `base-1`, `base-2`, …, and `base` where it exists.
     SuffixFamily,
-    /// Names equal after case and punctuation folding.
+    /// Names equal but for case, punctuation or their form in Unicode.
     FoldedName,
     /// Both of the above.
     SuffixFamilyAndFoldedName,

@@ -37,7 +37,10 @@ fn write_summary(plan: &ConsolidationPlan, out: &mut String) -> std::fmt::Result
         ),
         (GroupRule::SuffixFamilyAndFoldedName, "joined by both rules"),
         (GroupRule::Override, "formed by the overrides"),
-        (GroupRule::Folder, "single folders with copies"),
+        (
+            GroupRule::Folder,
+            "single folders with copies, or with a name in another form of Unicode",
+        ),
     ] {
         let n = plan.groups.iter().filter(|g| g.rule == rule).count();
         if n > 0 {

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use super::name::file_key;
 use logodex_schemas::dataset::RejectReason;
 
 /// What a file claims to be by its extension, whose case does not matter.
@@ -55,7 +56,8 @@ pub type Unpaired = (String, RejectReason, String);
 
 /// Pairs the files of one folder, in natural stem order, whatever order they come in.
 ///
-/// Stems are equal where only case differs, since a dataset must also survive on a file system that ignores it. Of
+/// Stems are equal where only case or the form in Unicode differs, since a dataset must also survive on a file system
+/// that ignores them. Of
 /// two such images the first stays: the one with an annotation of exactly its stem, then `.jpg` in lower case, then
 /// byte order.
 pub fn pair(files: &[Found]) -> (Vec<Pair>, Vec<Unpaired>) {
@@ -63,7 +65,7 @@ pub fn pair(files: &[Found]) -> (Vec<Pair>, Vec<Unpaired>) {
     let mut sorted: Vec<&Found> = files.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     for file in sorted {
-        let (images, annotations) = by_stem.entry(file.stem.to_lowercase()).or_default();
+        let (images, annotations) = by_stem.entry(file_key(&file.stem)).or_default();
         match file.kind {
             Kind::Image => images.push(file),
             Kind::Annotation => annotations.push(file),

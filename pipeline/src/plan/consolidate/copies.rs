@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::brands::BrandFolders;
 use super::naming;
 use super::near_images::MAX_DISTANCE;
+use crate::raw::name::file_key;
 use crate::raw::scan::{RawSample, Scan};
 
 /// Hash of an image file's decoded pixels and size, or none if it cannot be decoded.
@@ -129,11 +130,11 @@ fn look_alikes(of: &BTreeMap<&str, Vec<u64>>, a: &str, b: &str) -> u64 {
 }
 
 /// The images whose stem an earlier one has, each with a stem that no other image of the brand has or would have.
-/// Stems that differ in case only count as equal.
+/// Stems that differ in case or in their form in Unicode only count as equal.
 fn renames<'a>(kept: impl Iterator<Item = &'a RawSample>) -> Vec<RenamedImage> {
     let mut taken = HashSet::new();
     let late: Vec<&RawSample> = kept
-        .filter(|sample| !taken.insert(sample.stem.to_lowercase()))
+        .filter(|sample| !taken.insert(file_key(&sample.stem)))
         .collect();
     let mut renamed = Vec::with_capacity(late.len());
     for sample in late {
@@ -144,7 +145,7 @@ fn renames<'a>(kept: impl Iterator<Item = &'a RawSample>) -> Vec<RenamedImage> {
         let wanted = format!("{}_{source}", sample.stem);
         let mut stem = wanted.clone();
         let mut attempt = 2;
-        while !taken.insert(stem.to_lowercase()) {
+        while !taken.insert(file_key(&stem)) {
             stem = format!("{wanted}_{attempt}");
             attempt += 1;
         }
