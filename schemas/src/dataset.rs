@@ -315,4 +315,6 @@ pub enum RejectReason {
     ObjectNameless,
     /// An object that is byte for byte an earlier one of its annotation, which is kept.
     ObjectDuplicate,
+    /// An image or annotation that does not lie at `<Category>/<brand>/<file>` but above or below.
+    Misplaced,
 }

@@ -160,7 +160,7 @@ pub struct Overlap {
 }
 
 /// A copy that is dropped, and the image kept in its place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DroppedCopy {
     /// The copy, relative to the folder of the categories.
     pub image: String,
@@ -168,6 +168,9 @@ pub struct DroppedCopy {
     pub kept: String,
     /// What is the same.
     pub same: Sameness,
+    /// Usable boxes `[xmin, ymin, xmax, ymax]` that the copy's annotation has and that of the image kept has not.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub boxes_lost: Vec<[f64; 4]>,
 }
 
 /// In what two images are the same.

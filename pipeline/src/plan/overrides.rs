@@ -72,7 +72,7 @@ pub enum OverrideError {
     NoFolders(&'static str),
     /// A name that cannot be a folder of a dataset.
     #[error(
-        "overrides: {0:?} cannot be a brand's name: it would be a folder, so it must not be empty, \".\", \"..\", hold a slash or a control character, or begin or end with a space"
+        "overrides: {0:?} cannot be a brand's name: it would be a folder, so it must not be empty, \".\", \"..\", longer than 255 bytes, hold a slash or a control character, or begin or end with a space"
     )]
     BadName(String),
     /// Two brands of one name.
@@ -208,6 +208,7 @@ pub fn check(scan: &Scan, overrides: &Overrides) -> Result<(), OverrideError> {
     let names = overrides.merge.iter().map(|m| &m.brand);
     for name in names.chain(overrides.rename.iter().map(|r| &r.to)) {
         let bad = name.trim() != name
+            || name.len() > 255
             || matches!(name.as_str(), "" | "." | "..")
             || name.contains(|c: char| c == '/' || c == '\\' || c.is_control());
         if bad {

@@ -59,8 +59,8 @@ pub type Unpaired = (String, RejectReason, String);
 /// Stems are equal where only case or the form in Unicode differs, since a dataset must also survive on a file system
 /// that ignores them. Of
 /// two such images the first stays: the one with an annotation of exactly its stem, then `.jpg` in lower case, then
-/// byte order.
-pub fn pair(files: &[Found]) -> (Vec<Pair>, Vec<Unpaired>) {
+/// byte order. `others` are the names of images of kinds that are not read.
+pub fn pair(files: &[Found], others: &[String]) -> (Vec<Pair>, Vec<Unpaired>) {
     let mut by_stem: BTreeMap<String, (Vec<&Found>, Vec<&Found>)> = BTreeMap::new();
     let mut sorted: Vec<&Found> = files.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
@@ -87,11 +87,18 @@ pub fn pair(files: &[Found]) -> (Vec<Pair>, Vec<Unpaired>) {
         let Some(&image) = images.first() else {
             // An image that must not be opened is already on the list.
             for annotation in annotations.iter().filter(|_| all_images.is_empty()) {
-                unpaired.push((
-                    annotation.name.clone(),
-                    RejectReason::ImageMissing,
-                    format!("there is no {}.jpg beside it", annotation.stem),
-                ));
+                let stem = &annotation.stem;
+                let other = others.iter().find(|other| {
+                    let found = other.rsplit_once('.').map_or("", |n| n.0);
+                    file_key(found) == file_key(stem)
+                });
+                let detail = match other {
+                    Some(other) => format!(
+                        "{other} stands beside it, but only .jpg and .jpeg are read; convert it, or rename it to {stem}.jpg"
+                    ),
+                    None => format!("there is no {stem}.jpg beside it"),
+                };
+                unpaired.push((annotation.name.clone(), RejectReason::ImageMissing, detail));
             }
             continue;
         };
@@ -165,7 +172,7 @@ mod tests {
     }
 
     fn outcome(names: &[&str]) -> (Vec<String>, Vec<(String, RejectReason)>) {
-        let (pairs, mut unpaired) = pair(&found(names));
+        let (pairs, mut unpaired) = pair(&found(names), &[]);
         unpaired.sort();
         let pairs = pairs
             .iter()
