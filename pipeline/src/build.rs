@@ -15,10 +15,11 @@ use logodex_schemas::dataset::{BuildConfig, Counts, Encoding, Manifest, Reject, 
 use logodex_schemas::plan::{ConsolidationPlan, Overrides};
 
 use crate::plan::apply::apply;
-use crate::plan::catalog::Catalog;
+use crate::plan::catalog::{Brand, Catalog};
 use crate::plan::consolidate::propose;
 use crate::plan::review;
 use crate::plan::sharding::{ShardInputs, shard_specs};
+use crate::raw::name::file_key;
 use crate::raw::reject::describe;
 use crate::raw::scan::scan;
 use crate::serialise::{csv_bytes, json_bytes, jsonl_bytes};
@@ -162,7 +163,7 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     };
     let manifest_blake3 = output.publish(&manifest, &built.shards, &paths)?;
     freshness::note(out, made_from, manifest_blake3)?;
-    let mut text = summary::of_build(out, &plan, &manifest, &rejects, &built);
+    let mut text = summary::of_build(out, &scan, &plan, &manifest, &rejects, &built);
     for line in split::redraw(out)? {
         text.push('\n');
         text.push_str(&line);
@@ -170,12 +171,23 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// A brand of the overrides could be called `../../etc`.
+/// A brand of the overrides could be called `../../etc`, and two brands could be one folder where case does not matter.
 fn refuse_unsafe_names(catalog: &Catalog) -> anyhow::Result<()> {
     let brands = catalog
         .brands
         .iter()
         .flat_map(|brand| [&brand.category, &brand.name]);
+    let mut folders: BTreeMap<String, &Brand> = BTreeMap::new();
+    for brand in &catalog.brands {
+        let key = file_key(&format!("{}/{}", brand.category, brand.name));
+        if let Some(other) = folders.insert(key, brand) {
+            return Err(usage(format!(
+                "{}/{} and {}/{} differ in case only, so many file systems take them for one folder; join them with [[merge]] or \
+                 name one differently with [[rename]] in the overrides of a plan",
+                other.category, other.name, brand.category, brand.name
+            )));
+        }
+    }
     for name in brands.chain(catalog.samples.iter().map(|sample| &sample.stem)) {
         if !is_one_component(name) {
             return Err(usage(format!(

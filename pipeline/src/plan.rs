@@ -60,5 +60,9 @@ pub fn plan(
         0 => String::new(),
         n => format!("\n{n} files were refused; build lists them in rejects.jsonl"),
     };
-    Ok(format!("{}{refused}", summary::summarize(&plan).trim_end()))
+    let passed_over = scan
+        .passed_over_line()
+        .map_or(String::new(), |l| format!("\n{l}"));
+    let text = summary::summarize(&plan);
+    Ok(format!("{}{passed_over}{refused}", text.trim_end()))
 }

@@ -13,6 +13,7 @@ pub mod annotation;
 pub mod content;
 pub mod format;
 pub mod listing;
+pub mod name;
 pub mod pair;
 pub mod reject;
 pub mod scan;

@@ -311,4 +311,10 @@ pub enum RejectReason {
     BoxInverted,
     /// A box lies wholly outside its image.
     BoxOutside,
+    /// An object without a name, or with more than one.
+    ObjectNameless,
+    /// An object that is byte for byte an earlier one of its annotation, which is kept.
+    ObjectDuplicate,
+    /// An image or annotation that does not lie at `<Category>/<brand>/<file>` but above or below.
+    Misplaced,
 }

@@ -87,11 +87,11 @@ pub struct Group {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupRule {
-    /// One folder that holds copies of its own images.
+    /// One folder: it holds copies of its own images, or its name is not in NFC, as a brand's is.
     Folder,
     /// `base-1`, `base-2`, …, and `base` where it exists.
     SuffixFamily,
-    /// Names equal after case and punctuation folding.
+    /// Names equal but for case, punctuation or their form in Unicode.
     FoldedName,
     /// Both of the above.
     SuffixFamilyAndFoldedName,
@@ -160,7 +160,7 @@ pub struct Overlap {
 }
 
 /// A copy that is dropped, and the image kept in its place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DroppedCopy {
     /// The copy, relative to the folder of the categories.
     pub image: String,
@@ -168,6 +168,9 @@ pub struct DroppedCopy {
     pub kept: String,
     /// What is the same.
     pub same: Sameness,
+    /// Usable boxes `[xmin, ymin, xmax, ymax]` that the copy's annotation has and that of the image kept has not.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub boxes_lost: Vec<[f64; 4]>,
 }
 
 /// In what two images are the same.

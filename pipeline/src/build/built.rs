@@ -59,7 +59,9 @@ impl Built {
                     raw_image: raw.image.clone(),
                     raw_annotation: raw.annotation.clone(),
                     annotation: annotation_path(brand, &sample.stem),
-                    name: name.map(|object| object.name.clone()),
+                    name: name
+                        .map(|object| object.name.clone())
+                        .filter(|n| !n.is_empty()),
                     width: image.width,
                     height: image.height,
                     source_format: image.format,

@@ -10,6 +10,7 @@ use super::built::Built;
 use crate::plan::sharding::{ShardInputs, ShardSpec, row_bytes};
 use crate::plan::summary::summarize;
 use crate::raw::reject::reason_name;
+use crate::raw::scan::Scan;
 
 /// What a build would make.
 pub fn of_dry_run(
@@ -29,8 +30,11 @@ pub fn of_dry_run(
         Encoding::Jpeg => format!("of JPEG, about a tenth of {raw_mib} MiB"),
         _ => format!("of about {raw_mib} MiB"),
     };
+    let passed_over = scan
+        .passed_over_line()
+        .map_or(String::new(), |l| format!("\n{l}"));
     format!(
-        "{}\nwould build {} brands, {} images, at most {slots} rows in {} shards {size}; {} files refused so far",
+        "{}{passed_over}\nwould build {} brands, {} images, at most {slots} rows in {} shards {size}; {} files refused so far",
         summarize(plan).trim_end(),
         catalog.brands.len(),
         catalog.samples.len(),
@@ -42,6 +46,7 @@ pub fn of_dry_run(
 /// What a build made.
 pub fn of_build(
     out: &Path,
+    scan: &Scan,
     plan: &ConsolidationPlan,
     manifest: &Manifest,
     rejects: &[Reject],
@@ -60,6 +65,7 @@ pub fn of_build(
             manifest.shards.len()
         ),
     ];
+    lines.extend(scan.passed_over_line());
     if built.reused > 0 {
         lines.push(format!(
             "{} of {} shards were finished by an earlier build and used again",

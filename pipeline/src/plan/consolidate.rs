@@ -54,6 +54,7 @@ fn propose_with(
     pixel_hash: PixelHash<'_>,
     thumbnail: Thumbnailer<'_>,
 ) -> anyhow::Result<ConsolidationPlan> {
+    let overrides = &overrides::as_the_tree_spells(scan, overrides);
     overrides::check(scan, overrides)?;
     let brands = brands::form(scan, rules, overrides)?;
     let left_out = LeftOut::new(overrides);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use logodex_schemas::plan::Overrides;
 
+use crate::raw::name::nfc;
 use crate::raw::scan::Scan;
 
 /// An entry of the overrides that cannot be applied: a mistake of whoever wrote it.
@@ -71,7 +72,7 @@ pub enum OverrideError {
     NoFolders(&'static str),
     /// A name that cannot be a folder of a dataset.
     #[error(
-        "overrides: {0:?} cannot be a brand's name: it would be a folder, so it must not be empty, \".\", \"..\", hold a slash or a control character, or begin or end with a space"
+        "overrides: {0:?} cannot be a brand's name: it would be a folder, so it must not be empty, \".\", \"..\", longer than 255 bytes, hold a slash or a control character, or begin or end with a space"
     )]
     BadName(String),
     /// Two brands of one name.
@@ -114,6 +115,40 @@ impl<'a> LeftOut<'a> {
                     .rsplit_once('/')
                     .is_some_and(|(folder, _)| self.0.contains(folder)))
     }
+}
+
+/// The overrides with every folder spelled as the tree spells it, where its name differs in its form in Unicode only: what a
+/// person types is seldom what a file system holds.
+pub fn as_the_tree_spells(scan: &Scan, overrides: &Overrides) -> Overrides {
+    let mut spelled: BTreeMap<(&str, String), Vec<&String>> = BTreeMap::new();
+    for (category, folder) in &scan.folders {
+        let same = spelled.entry((category, nfc(folder))).or_default();
+        same.push(folder);
+    }
+    let respell = |category: &str, folder: &mut String| {
+        if let Some([only]) = spelled.get(&(category, nfc(folder))).map(Vec::as_slice) {
+            folder.clone_from(only);
+        }
+    };
+    let mut overrides = overrides.clone();
+    for merge in &mut overrides.merge {
+        for folder in &mut merge.folders {
+            respell(&merge.category, folder);
+        }
+    }
+    for apart in &mut overrides.keep_apart {
+        for folder in &mut apart.folders {
+            respell(&apart.category, folder);
+        }
+    }
+    for drop in &mut overrides.drop {
+        let mut parts: Vec<String> = drop.path.split('/').map(str::to_owned).collect();
+        if let [category, folder, ..] = parts.as_mut_slice() {
+            respell(category, folder);
+            drop.path = parts.join("/");
+        }
+    }
+    overrides
 }
 
 /// Checks all that can be checked before brands are formed.
@@ -173,6 +208,7 @@ pub fn check(scan: &Scan, overrides: &Overrides) -> Result<(), OverrideError> {
     let names = overrides.merge.iter().map(|m| &m.brand);
     for name in names.chain(overrides.rename.iter().map(|r| &r.to)) {
         let bad = name.trim() != name
+            || name.len() > 255
             || matches!(name.as_str(), "" | "." | "..")
             || name.contains(|c: char| c == '/' || c == '\\' || c.is_control());
         if bad {

@@ -7,6 +7,7 @@ use logodex_schemas::plan::{Group, Overrides, PlanSummary, Sameness};
 
 use crate::plan::catalog::Brand;
 use crate::plan::overrides::LeftOut;
+use crate::raw::name::file_key;
 use crate::raw::scan::Scan;
 
 /// A plan that does not fit the tree it is applied to.
@@ -136,7 +137,7 @@ pub fn place_images(
             (Some(&kept), _) => Fate::CopyOf(kept),
             (None, Some(&brand)) => {
                 let stem = stems.get(&i).map_or(sample.stem.as_str(), |stem| stem);
-                if !taken.insert((brand, stem.to_lowercase())) {
+                if !taken.insert((brand, file_key(stem))) {
                     return mismatch(format!("two images of a brand are named {stem}"));
                 }
                 Fate::Kept(brand, stem.to_owned())

@@ -37,7 +37,10 @@ fn write_summary(plan: &ConsolidationPlan, out: &mut String) -> std::fmt::Result
         ),
         (GroupRule::SuffixFamilyAndFoldedName, "joined by both rules"),
         (GroupRule::Override, "formed by the overrides"),
-        (GroupRule::Folder, "single folders with copies"),
+        (
+            GroupRule::Folder,
+            "single folders with copies, or with a name in another form of Unicode",
+        ),
     ] {
         let n = plan.groups.iter().filter(|g| g.rule == rule).count();
         if n > 0 {
@@ -45,6 +48,23 @@ fn write_summary(plan: &ConsolidationPlan, out: &mut String) -> std::fmt::Result
         }
     }
 
+    let dropped = plan.groups.iter().flat_map(|g| &g.dropped);
+    let lost: Vec<String> = dropped
+        .filter(|copy| !copy.boxes_lost.is_empty())
+        .map(|copy| {
+            format!(
+                "{}: {}, kept {}",
+                copy.image,
+                copy.boxes_lost.len(),
+                copy.kept
+            )
+        })
+        .collect();
+    list(
+        out,
+        "dropped copies with boxes that the image kept has not",
+        &lost,
+    )?;
     let joined = plan.groups.iter().filter(|g| g.members.len() > 1);
     let disjoint: Vec<String> = joined
         .filter(|g| g.overlap.iter().any(|o| o.same_pixels == 0))

@@ -1,8 +1,12 @@
 //! The only door to XML: Pascal VOC annotations as LogoDet-3K has them.
 
+use std::collections::HashMap;
+
+use super::name::nfc;
 use anyhow::{anyhow, ensure};
 use logodex_schemas::dataset::RejectReason;
 
+mod strict;
 mod voc;
 
 pub use voc::MAX_BYTES;
@@ -17,9 +21,9 @@ pub struct Annotation {
 /// An annotated logo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
-    /// Its `<name>`, entities resolved, white space around it removed.
+    /// Its `<name>` in NFC, entities resolved, white space around it removed. Empty where it has not exactly one.
     pub name: String,
-    /// Its box, or why it has none.
+    /// Its box, or why it is not used.
     pub bbox: Result<BBox, BoxDefect>,
 }
 
@@ -36,10 +40,10 @@ pub struct BBox {
     pub ymax: f64,
 }
 
-/// Why a box cannot be used.
+/// Why an object is not used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoxDefect {
-    /// One of the `Box…` reasons.
+    /// One of the `Box…` and `Object…` reasons.
     pub reason: RejectReason,
     /// What was found, for a person.
     pub detail: String,
@@ -77,14 +81,31 @@ impl BBox {
 /// # Errors
 /// The reason and what was found, for a person. A box that cannot be used is no error of the file.
 pub fn parse(source: &[u8]) -> Result<Annotation, (RejectReason, String)> {
-    let objects: Vec<Object> = voc::objects(source)
-        .map_err(|(reason, detail)| (reason, shortened(detail)))?
-        .into_iter()
-        .map(|o| Object {
-            bbox: bbox(&o.edges),
-            name: o.name,
-        })
-        .collect();
+    let found = voc::read(source).map_err(|(reason, detail)| (reason, shortened(detail)))?;
+    let mut seen = HashMap::new();
+    let object = |(position, object): (usize, voc::VocObject)| {
+        let first = *seen.entry(&source[object.span]).or_insert(position);
+        let name = match object.names.as_slice() {
+            [name] if !name.is_empty() => Ok(nfc(name)),
+            [] => Err("no <name>"),
+            [_] => Err("an empty <name>"),
+            _ => Err("more than one <name>"),
+        };
+        let bbox = match &name {
+            Err(found) => Err(BoxDefect {
+                reason: RejectReason::ObjectNameless,
+                detail: format!("the object has {found}"),
+            }),
+            Ok(_) if first != position => Err(BoxDefect {
+                reason: RejectReason::ObjectDuplicate,
+                detail: format!("byte for byte the object {first}, which is kept"),
+            }),
+            Ok(_) => bbox(&object.edges),
+        };
+        let name = name.unwrap_or_default();
+        Object { name, bbox }
+    };
+    let objects: Vec<Object> = found.objects.into_iter().enumerate().map(object).collect();
     if objects.is_empty() {
         let detail = "the annotation has no <object>".to_owned();
         return Err((RejectReason::AnnotationNoObject, detail));
@@ -97,7 +118,9 @@ pub fn parse(source: &[u8]) -> Result<Annotation, (RejectReason, String)> {
 /// # Errors
 /// A file that is no annotation, or an object without exactly one `<index>` that is a brand's.
 pub fn indices(source: &[u8]) -> anyhow::Result<Vec<u32>> {
-    let objects = voc::objects(source).map_err(|(_, detail)| anyhow!(detail))?;
+    let objects = voc::read(source)
+        .map_err(|(_, detail)| anyhow!(detail))?
+        .objects;
     let index = |(position, object): (usize, voc::VocObject)| match object.indices.as_slice() {
         [index] => index
             .parse()
@@ -153,12 +176,13 @@ fn shortened(mut detail: String) -> String {
 }
 
 /// The same file, byte for byte, but with `<index>N</index>` as the last child of every `<object>`, indented as the
-/// child before it. An `<index>` that is already there (a tree once prepared in place) is taken out.
+/// child before it. An `<index>` that is already there (a tree once prepared in place) is taken out, and so is a document
+/// type; a declaration of another encoding than UTF-8, which the file is not in, is written anew.
 ///
 /// # Errors
 /// A file that is no annotation, or a number of indices other than that of the objects.
 pub fn with_indices(source: &[u8], indices: &[u32]) -> anyhow::Result<Vec<u8>> {
-    let objects = voc::objects(source).map_err(|(_, detail)| anyhow!(detail))?;
+    let voc::Voc { prolog, objects } = voc::read(source).map_err(|(_, detail)| anyhow!(detail))?;
     ensure!(
         objects.len() == indices.len(),
         "the annotation has {} objects, but {} indices were given: the file changed since it was scanned",
@@ -167,6 +191,11 @@ pub fn with_indices(source: &[u8], indices: &[u32]) -> anyhow::Result<Vec<u8>> {
     );
     let mut out = Vec::with_capacity(source.len() + 32 * objects.len());
     let mut copied = 0;
+    for (range, instead) in prolog {
+        out.extend_from_slice(&source[copied..range.start]);
+        out.extend_from_slice(instead.as_bytes());
+        copied = range.end;
+    }
     for (object, index) in objects.iter().zip(indices) {
         let (before, after): (Vec<_>, Vec<_>) = object
             .stale
@@ -175,6 +204,13 @@ pub fn with_indices(source: &[u8], indices: &[u32]) -> anyhow::Result<Vec<u8>> {
         for stale in before {
             out.extend_from_slice(&source[copied..stale.start]);
             copied = stale.end;
+        }
+        if object.insert_at == object.span.end {
+            // `<object/>`
+            out.extend_from_slice(&source[copied..object.span.end - 2]);
+            out.extend_from_slice(format!("><index>{index}</index></object>").as_bytes());
+            copied = object.span.end;
+            continue;
         }
         out.extend_from_slice(&source[copied..object.insert_at]);
         out.extend_from_slice(&source[object.indent.clone()]);

@@ -53,7 +53,9 @@ pub struct Fingerprint {
 pub fn fingerprint(raw: &Path) -> Result<Fingerprint, ScanError> {
     let root = locate(raw)?;
     let root = root.canonicalize().unwrap_or(root);
-    let Listing { folders, rejects } = list(&root)?;
+    let Listing {
+        folders, rejects, ..
+    } = list(&root)?;
     let folders: Vec<_> = folders.into_iter().collect();
     let hashes: Vec<(blake3::Hash, (i64, i64))> = folders
         .par_iter()
@@ -129,12 +131,41 @@ pub(crate) fn locate(raw: &Path) -> Result<PathBuf, ScanError> {
 pub(super) struct Listing {
     pub(super) folders: BTreeMap<(String, String), Vec<Found>>,
     pub(super) rejects: Vec<Reject>,
+    /// Names of images of other kinds, which are not read, by category and folder.
+    pub(super) others: BTreeMap<(String, String), Vec<String>>,
+    /// Folders that programs and file systems keep for themselves.
+    pub(super) passed_over: Vec<String>,
 }
 
-/// Every image and annotation at `<Category>/<brand>/<file>`.
+/// Whether a folder is no one's brand: what notebooks, file managers, archivers and storage leave behind.
+fn is_housekeeping(name: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        "$RECYCLE.BIN",
+        "#recycle",
+        "@eaDir",
+        "System Volume Information",
+        "__MACOSX",
+        "__pycache__",
+        "lost+found",
+    ];
+    name.starts_with('.') || NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Images that could stand where a `.jpg` should.
+fn is_other_image(name: &str) -> bool {
+    const EXTENSIONS: [&str; 10] = [
+        "avif", "bmp", "gif", "heic", "jfif", "jpe", "png", "tif", "tiff", "webp",
+    ];
+    let extension = name.rsplit_once('.').map_or("", |n| n.1);
+    EXTENSIONS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(extension))
+}
+
+/// Every image and annotation, those at `<Category>/<brand>/<file>` by folder, others refused.
 pub(super) fn list(root: &Path) -> Result<Listing, ScanError> {
     let mut listing = Listing::default();
-    let mut walk = WalkDir::new(root).min_depth(1).max_depth(3).into_iter();
+    let mut walk = WalkDir::new(root).min_depth(1).into_iter();
     while let Some(entry) = walk.next() {
         let entry = match entry {
             Ok(entry) => entry,
@@ -173,6 +204,15 @@ pub(super) fn list(root: &Path) -> Result<Listing, ScanError> {
             }
             continue;
         };
+        if file_type.is_dir() && is_housekeeping(&entry.file_name().to_string_lossy()) {
+            listing.passed_over.push(text.to_owned());
+            walk.skip_current_dir();
+            continue;
+        }
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            tracing::debug!(path = text, "hidden file passed over");
+            continue;
+        }
         match (entry.depth(), kind) {
             (3, Some(kind)) => {
                 let mut parts = text.splitn(3, '/').map(str::to_owned);
@@ -181,10 +221,6 @@ pub(super) fn list(root: &Path) -> Result<Listing, ScanError> {
                 else {
                     continue;
                 };
-                if name.starts_with('.') {
-                    tracing::debug!(path = text, "hidden file passed over");
-                    continue;
-                }
                 let stem = name.rsplit_once('.').map_or("", |n| n.0).to_owned();
                 let problem = if file_type.is_symlink() {
                     Some("a symbolic link; links are not followed")
@@ -211,12 +247,23 @@ pub(super) fn list(root: &Path) -> Result<Listing, ScanError> {
                     .rejects
                     .push(of_file(text, RejectReason::Unreadable, detail));
             }
-            (_, Some(_)) => tracing::warn!(
-                path = text,
-                "an image or annotation that lies in no brand folder is passed over"
-            ),
-            (3, None) if file_type.is_dir() => {
-                tracing::warn!(path = text, "a folder inside a brand folder is passed over")
+            (depth, Some(_)) => {
+                let level = if depth < 3 { "above" } else { "below" };
+                let detail = format!(
+                    "it lies {level} <Category>/<brand>/<file>; move it into the folder of its brand"
+                );
+                listing
+                    .rejects
+                    .push(of_file(text, RejectReason::Misplaced, detail));
+            }
+            (3, None) if file_type.is_file() && is_other_image(text) => {
+                let mut parts = text.splitn(3, '/').map(str::to_owned);
+                if let (Some(category), Some(folder), Some(name)) =
+                    (parts.next(), parts.next(), parts.next())
+                {
+                    let names = listing.others.entry((category, folder)).or_default();
+                    names.push(name);
+                }
             }
             (_, None) if !file_type.is_dir() => {
                 tracing::debug!(path = text, "file of another kind passed over");
@@ -228,5 +275,6 @@ pub(super) fn list(root: &Path) -> Result<Listing, ScanError> {
     if !listing.folders.values().flatten().any(is_image) {
         return Err(ScanError::NoImages(root.to_path_buf()));
     }
+    listing.passed_over.sort();
     Ok(listing)
 }

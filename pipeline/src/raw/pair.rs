@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use super::name::file_key;
 use logodex_schemas::dataset::RejectReason;
 
 /// What a file claims to be by its extension, whose case does not matter.
@@ -55,15 +56,16 @@ pub type Unpaired = (String, RejectReason, String);
 
 /// Pairs the files of one folder, in natural stem order, whatever order they come in.
 ///
-/// Stems are equal where only case differs, since a dataset must also survive on a file system that ignores it. Of
+/// Stems are equal where only case or the form in Unicode differs, since a dataset must also survive on a file system
+/// that ignores them. Of
 /// two such images the first stays: the one with an annotation of exactly its stem, then `.jpg` in lower case, then
-/// byte order.
-pub fn pair(files: &[Found]) -> (Vec<Pair>, Vec<Unpaired>) {
+/// byte order. `others` are the names of images of kinds that are not read.
+pub fn pair(files: &[Found], others: &[String]) -> (Vec<Pair>, Vec<Unpaired>) {
     let mut by_stem: BTreeMap<String, (Vec<&Found>, Vec<&Found>)> = BTreeMap::new();
     let mut sorted: Vec<&Found> = files.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     for file in sorted {
-        let (images, annotations) = by_stem.entry(file.stem.to_lowercase()).or_default();
+        let (images, annotations) = by_stem.entry(file_key(&file.stem)).or_default();
         match file.kind {
             Kind::Image => images.push(file),
             Kind::Annotation => annotations.push(file),
@@ -85,11 +87,18 @@ pub fn pair(files: &[Found]) -> (Vec<Pair>, Vec<Unpaired>) {
         let Some(&image) = images.first() else {
             // An image that must not be opened is already on the list.
             for annotation in annotations.iter().filter(|_| all_images.is_empty()) {
-                unpaired.push((
-                    annotation.name.clone(),
-                    RejectReason::ImageMissing,
-                    format!("there is no {}.jpg beside it", annotation.stem),
-                ));
+                let stem = &annotation.stem;
+                let other = others.iter().find(|other| {
+                    let found = other.rsplit_once('.').map_or("", |n| n.0);
+                    file_key(found) == file_key(stem)
+                });
+                let detail = match other {
+                    Some(other) => format!(
+                        "{other} stands beside it, but only .jpg and .jpeg are read; convert it, or rename it to {stem}.jpg"
+                    ),
+                    None => format!("there is no {stem}.jpg beside it"),
+                };
+                unpaired.push((annotation.name.clone(), RejectReason::ImageMissing, detail));
             }
             continue;
         };
@@ -163,7 +172,7 @@ mod tests {
     }
 
     fn outcome(names: &[&str]) -> (Vec<String>, Vec<(String, RejectReason)>) {
-        let (pairs, mut unpaired) = pair(&found(names));
+        let (pairs, mut unpaired) = pair(&found(names), &[]);
         unpaired.sort();
         let pairs = pairs
             .iter()

@@ -53,8 +53,35 @@ pub struct Scan {
     pub samples: Vec<RawSample>,
     /// What was refused, sorted.
     pub rejects: Vec<Reject>,
+    /// Folders that make no brand because programs and file systems keep them for themselves, sorted.
+    pub passed_over: Vec<String>,
     /// BLAKE3 over the lines `<blake3 of the file>  <path>\n` of every image and annotation, sorted by path.
     pub raw_blake3: blake3::Hash,
+}
+
+impl Scan {
+    /// What was passed over, for a summary: nothing, or a line.
+    pub fn passed_over_line(&self) -> Option<String> {
+        let shown: Vec<&str> = self
+            .passed_over
+            .iter()
+            .map(String::as_str)
+            .take(5)
+            .collect();
+        let more = self.passed_over.len() - shown.len();
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        (!shown.is_empty()).then(|| {
+            format!(
+                "{} housekeeping folders passed over: {}{more}",
+                self.passed_over.len(),
+                shown.join(", ")
+            )
+        })
+    }
 }
 
 /// Scans a raw tree with the decoder that builds read it with, and shows how far it is.
@@ -76,7 +103,7 @@ pub fn scan(raw: &Path) -> anyhow::Result<Scan> {
 /// Scans a raw tree: the folder that holds `LogoDet-3K`, `LogoDet-3K` itself, or one nested in another.
 ///
 /// `progress(done, total)` counts files and is called from many threads. Symbolic links below `raw` are refused, not
-/// followed; hidden files and files of other kinds are passed over.
+/// followed; hidden files, housekeeping folders and files of other kinds are passed over.
 ///
 /// # Errors
 /// [`ScanError`] when there is nothing to scan. A file that cannot be used is no error but a [`Reject`].
@@ -89,6 +116,8 @@ pub fn scan_with(
     let Listing {
         folders,
         mut rejects,
+        others,
+        passed_over,
     } = list(&root)?;
     let files: Vec<(String, Kind)> = folders
         .iter()
@@ -121,8 +150,9 @@ pub fn scan_with(
     }
     let mut contents = contents;
     let mut samples = Vec::new();
-    for ((category, folder), files) in &folders {
-        let (pairs, unpaired) = pair(files);
+    for (key, files) in &folders {
+        let (category, folder) = key;
+        let (pairs, unpaired) = pair(files, others.get(key).map_or(&[], Vec::as_slice));
         for (name, reason, detail) in unpaired {
             rejects.push(reject::of_file(
                 &format!("{category}/{folder}/{name}"),
@@ -178,6 +208,7 @@ pub fn scan_with(
         folders: folders.into_keys().collect(),
         samples,
         rejects,
+        passed_over,
         raw_blake3,
     })
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::raw::name::nfc;
 use crate::raw::reject::describe;
 use logodex_program::failure::usage;
 use records::{Records, stem_path};
@@ -49,10 +50,10 @@ pub fn why(root: &Path, what: &str) -> anyhow::Result<String> {
     }
     let found = image_paths(&records, what)
         .iter()
-        .find_map(|path| story::of_image(&records, path));
+        .find_map(|path| story::of_image(&records, &records.as_spelled(path)));
     // What is refused need not be an image: a link to a folder, say.
     let refused = || {
-        let of_it = records.rejects.iter().filter(|reject| reject.path == what);
+        let of_it = records.rejects.iter().filter(|r| nfc(&r.path) == nfc(what));
         let lines: Vec<String> = of_it.map(|r| format!("refused: {}", describe(r))).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
     };

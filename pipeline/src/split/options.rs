@@ -30,6 +30,13 @@ impl SplitOptions {
                 self.name
             )));
         }
+        // `<name>.csv`, and what it is called while it is written.
+        if self.name.len() > 200 {
+            return Err(usage(format!(
+                "--name: {} characters; 200 are the most",
+                self.name.len()
+            )));
+        }
         for (option, value) in [("--test", self.test), ("--val", self.val)] {
             if !(0.0..1.0).contains(&value) {
                 return Err(usage(format!(

@@ -2,6 +2,7 @@
 
 mod broken;
 mod check;
+mod names;
 mod refused;
 mod rows;
 mod tree;

@@ -248,7 +248,7 @@ fn coco_holds_every_image_once_with_its_bytes() {
         let path = workspace.path(&format!("coco/annotations/instances_{fold}.json"));
         let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         for image in file["images"].as_array().unwrap() {
-            let number = image["id"].as_u64().unwrap();
+            let number = image["id"].as_u64().unwrap() - 1;
             let row = &by_number[&number];
             assert_eq!(folds[&row.brand_index], fold);
             let name = image["file_name"].as_str().unwrap();

@@ -54,10 +54,14 @@ pub(super) fn remove_if_there(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// The longest name that file systems take, bytes.
+pub const MAX_NAME: usize = 255;
+
 /// Whether a name can be one component of a path below the dataset.
 pub fn is_one_component(name: &str) -> bool {
     let mut components = Path::new(name).components();
     !name.contains('\0')
+        && name.len() <= MAX_NAME
         && matches!(components.next(), Some(Component::Normal(first)) if first == name)
         && components.next().is_none()
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::files::MAX_NAME;
 use super::paths::{ANNOTATIONS, FILES, LOCK, SHARDS, SPLITS, WORK};
 use logodex_dataset::{MANIFEST, read_manifest};
 use logodex_program::failure::usage;
@@ -25,6 +26,14 @@ pub fn inspect(out: &Path, raw: &Path) -> anyhow::Result<()> {
             "{} lies in {}, which is never written; choose another --out",
             out.display(),
             raw.display()
+        )));
+    }
+    // What is refused is listed beside the directory.
+    let name = out.file_name().map_or(0, |name| name.len());
+    if name > MAX_NAME - ".rejects.jsonl".len() {
+        return Err(usage(format!(
+            "--out: the name of the directory has {name} bytes, and {} are the most; choose a shorter one",
+            MAX_NAME - ".rejects.jsonl".len()
         )));
     }
     inspect_content(out)?;

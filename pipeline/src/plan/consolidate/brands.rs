@@ -8,6 +8,7 @@ use logodex_schemas::plan::{GroupRule, Overrides};
 
 use super::naming::{self, NameGroup};
 use crate::plan::overrides::{LeftOut, OverrideError};
+use crate::raw::name::nfc;
 use crate::raw::scan::{RawSample, Scan};
 
 /// A brand as a list of folders.
@@ -65,7 +66,7 @@ pub fn form(
         );
         brands.push(BrandFolders {
             category: merge.category.clone(),
-            brand: merge.brand.clone(),
+            brand: nfc(&merge.brand),
             rule: GroupRule::Override,
             folders: merge.folders.clone(),
         });
@@ -75,7 +76,7 @@ pub fn form(
             decided.insert((&apart.category, folder));
             brands.push(BrandFolders {
                 category: apart.category.clone(),
-                brand: folder.clone(),
+                brand: nfc(folder),
                 rule: GroupRule::Folder,
                 folders: vec![folder.clone()],
             });
@@ -148,14 +149,14 @@ fn rename(brands: &mut [BrandFolders], overrides: &Overrides) -> Result<(), Over
         .map(|(i, b)| ((b.category.clone(), b.brand.clone()), i))
         .collect();
     for rename in &overrides.rename {
-        let (category, brand) = (rename.category.clone(), rename.brand.clone());
+        let (category, brand) = (rename.category.clone(), nfc(&rename.brand));
         let Some(&i) = positions.get(&(category.clone(), brand.clone())) else {
             return Err(OverrideError::UnknownBrand { category, brand });
         };
         if !renamed.insert(i) {
             return Err(OverrideError::RenamedTwice { category, brand });
         }
-        brands[i].brand = rename.to.clone();
+        brands[i].brand = nfc(&rename.to);
         brands[i].rule = GroupRule::Override;
     }
     Ok(())

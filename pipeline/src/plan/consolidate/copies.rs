@@ -1,5 +1,7 @@
 //! Decides which images of one brand are copies of one another (the same bytes, or the same pixels once decoded), and
-//! under which name each image that is kept goes on. The first copy in the order of the members stays: the lowest suffix holds the truthful annotation.
+//! under which name each image that is kept goes on. Of the
+//! copies that have a usable box, the first in the order of the members stays: the lowest suffix holds the truthful
+//! annotation.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -10,6 +12,7 @@ use rayon::prelude::*;
 use super::brands::BrandFolders;
 use super::naming;
 use super::near_images::MAX_DISTANCE;
+use crate::raw::name::file_key;
 use crate::raw::scan::{RawSample, Scan};
 
 /// Hash of an image file's decoded pixels and size, or none if it cannot be decoded.
@@ -70,12 +73,27 @@ pub fn find(
     let mut bytes: BTreeMap<&str, BTreeSet<[u8; 32]>> = BTreeMap::new();
     let mut shown: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     let mut looks: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    let mut same: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for &i in samples {
-        let sample = of(i);
-        let stays = *by_bytes.entry(sample.image_blake3).or_insert_with(|| {
+        let first = *by_bytes.entry(of(i).image_blake3).or_insert_with(|| {
             let same = pixels.get(&i);
             same.map_or(i, |hash| *by_pixels.entry(*hash).or_insert(i))
         });
+        same.entry(first).or_default().push(i);
+    }
+    // The first with a usable box stays, else the first.
+    let stays: HashMap<usize, usize> = same
+        .into_values()
+        .flat_map(|twins| {
+            let usable = twins
+                .iter()
+                .find(|&&i| usable_boxes(of(i)).next().is_some());
+            let stays = *usable.unwrap_or(&twins[0]);
+            twins.into_iter().map(move |i| (i, stays))
+        })
+        .collect();
+    for &i in samples {
+        let (sample, stays) = (of(i), stays[&i]);
         let folder = sample.folder.as_str();
         bytes
             .entry(folder)
@@ -95,6 +113,9 @@ pub fn find(
             } else {
                 Sameness::Pixels
             },
+            boxes_lost: usable_boxes(sample)
+                .filter(|found| usable_boxes(of(stays)).all(|kept| kept != *found))
+                .collect(),
         });
     }
     copies.renamed = renames(kept.iter().map(|&i| of(i)));
@@ -110,6 +131,15 @@ pub fn find(
         }
     }
     copies
+}
+
+/// The boxes of a sample that lie in its image.
+fn usable_boxes(sample: &RawSample) -> impl Iterator<Item = [f64; 4]> {
+    let found = sample.parsed.objects.iter();
+    let found = found.filter_map(|object| object.bbox.as_ref().ok());
+    found
+        .filter(|b| b.clip(sample.seen.width, sample.seen.height).is_ok())
+        .map(|b| [b.xmin, b.ymin, b.xmax, b.ymax])
 }
 
 fn shared<T: Ord>(of: &BTreeMap<&str, BTreeSet<T>>, a: &str, b: &str) -> u64 {
@@ -128,12 +158,18 @@ fn look_alikes(of: &BTreeMap<&str, Vec<u64>>, a: &str, b: &str) -> u64 {
     b.iter().filter(near).count() as u64
 }
 
+/// A stem with its extension must fit into a file name of 255 bytes.
+const MAX_STEM: usize = 251;
+
+/// Of a folder's name, this much tells where a renamed image comes from.
+const MAX_SOURCE: usize = 100;
+
 /// The images whose stem an earlier one has, each with a stem that no other image of the brand has or would have.
-/// Stems that differ in case only count as equal.
+/// Stems that differ in case or in their form in Unicode only count as equal.
 fn renames<'a>(kept: impl Iterator<Item = &'a RawSample>) -> Vec<RenamedImage> {
     let mut taken = HashSet::new();
     let late: Vec<&RawSample> = kept
-        .filter(|sample| !taken.insert(sample.stem.to_lowercase()))
+        .filter(|sample| !taken.insert(file_key(&sample.stem)))
         .collect();
     let mut renamed = Vec::with_capacity(late.len());
     for sample in late {
@@ -141,13 +177,21 @@ fn renames<'a>(kept: impl Iterator<Item = &'a RawSample>) -> Vec<RenamedImage> {
             Some((_, number)) => number.to_string(),
             None => sample.folder.clone(),
         };
-        let wanted = format!("{}_{source}", sample.stem);
-        let mut stem = wanted.clone();
+        let source = &source[..source.floor_char_boundary(MAX_SOURCE)];
+        let mut suffix = format!("_{source}");
         let mut attempt = 2;
-        while !taken.insert(stem.to_lowercase()) {
-            stem = format!("{wanted}_{attempt}");
+        let stem = loop {
+            let room = MAX_STEM - suffix.len();
+            let stem = format!(
+                "{}{suffix}",
+                &sample.stem[..sample.stem.floor_char_boundary(room)]
+            );
+            if taken.insert(file_key(&stem)) {
+                break stem;
+            }
+            suffix = format!("_{source}_{attempt}");
             attempt += 1;
-        }
+        };
         renamed.push(RenamedImage {
             image: sample.image.clone(),
             stem,

@@ -8,11 +8,12 @@ use logodex_schemas::plan::{
 
 use super::brands::{self, BrandFolders};
 use crate::plan::placement::{Fate, Placement};
+use crate::raw::name::nfc;
 use crate::raw::scan::{RawSample, Scan};
 
 /// What each folder of a brand says of itself.
 pub fn members(scan: &Scan, brand: &BrandFolders, samples: &[usize]) -> Vec<Member> {
-    let own: BTreeSet<&str> = brand.folders.iter().map(String::as_str).collect();
+    let own: BTreeSet<String> = brand.folders.iter().map(|f| nfc(f)).collect();
     let mut by_folder: BTreeMap<&str, Vec<&RawSample>> = BTreeMap::new();
     for &i in samples {
         let sample = &scan.samples[i];
@@ -28,9 +29,10 @@ pub fn members(scan: &Scan, brand: &BrandFolders, samples: &[usize]) -> Vec<Memb
             named_as_family: 0,
             boxes: box_stats(&samples),
         };
+        let this = nfc(folder);
         for name in samples.iter().flat_map(|s| brands::object_names(s)) {
             member.objects += 1;
-            if name == folder {
+            if name == this {
                 member.named_as_folder += 1;
             } else if name == brand.brand || own.contains(name) {
                 member.named_as_family += 1;
@@ -116,9 +118,7 @@ pub fn undo(brand: &BrandFolders) -> String {
         keep_apart: [KeepApartOverride; 1],
     }
     match brand.rule {
-        GroupRule::Folder => {
-            "# the copies lie in one folder: there is nothing to keep apart\n".to_owned()
-        }
+        GroupRule::Folder => "# one folder: there is nothing to keep apart\n".to_owned(),
         GroupRule::Override => {
             let (category, name) = (&brand.category, &brand.brand);
             format!("# remove the [[merge]] or [[rename]] that makes {category}/{name}\n")

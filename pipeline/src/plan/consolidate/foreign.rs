@@ -8,15 +8,16 @@ use logodex_schemas::plan::ForeignName;
 use super::brands::object_names;
 use super::naming;
 use crate::plan::placement::{Fate, Placement};
+use crate::raw::name::nfc;
 use crate::raw::scan::Scan;
 
-/// Finds a brand by what annotations call it: its canonical name or one of its folders' names.
+/// Finds a brand by what annotations call it, in NFC: its canonical name or one of its folders' names.
 pub struct Names<'a> {
     placement: &'a Placement,
     canonical: BTreeMap<&'a str, BTreeSet<u32>>,
-    folders: BTreeMap<&'a str, BTreeSet<u32>>,
+    folders: BTreeMap<String, BTreeSet<u32>>,
     /// Per brand, its folders' names without their suffixes.
-    bases: BTreeMap<u32, BTreeSet<&'a str>>,
+    bases: BTreeMap<u32, BTreeSet<String>>,
 }
 
 impl<'a> Names<'a> {
@@ -26,11 +27,13 @@ impl<'a> Names<'a> {
         for (i, brand) in placement.brands.iter().enumerate() {
             canonical.entry(&brand.name).or_default().insert(i as u32);
         }
-        let mut folders: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
-        let mut bases: BTreeMap<u32, BTreeSet<&str>> = BTreeMap::new();
+        let mut folders: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+        let mut bases: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
         for ((_, folder), &brand) in &placement.folders {
+            let folder = nfc(folder);
+            let base = naming::base(&folder).to_owned();
+            bases.entry(brand).or_default().insert(base);
             folders.entry(folder).or_default().insert(brand);
-            bases.entry(brand).or_default().insert(naming::base(folder));
         }
         Self {
             placement,
@@ -62,7 +65,7 @@ impl<'a> Names<'a> {
     /// Whether a name in a folder means the folder's own brand: the folder, its brand, another member, or the base of
     /// one, unless that is another brand's.
     fn is_own(&self, brand: u32, category: &str, folder: &str, name: &str) -> bool {
-        if name == folder {
+        if name == nfc(folder) {
             return true;
         }
         match self.resolve(category, name) {

@@ -1,17 +1,21 @@
-//! Groups folders by their names alone: which folders form a suffix family and which names differ in case and punctuation only.
+//! Groups folders by their names alone: which folders form a suffix family and which names differ in case and punctuation
+//! only. Names are compared in NFC, and a brand is called by it.
 //! Names only bring folders together; whether two images are the same is for their content to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use logodex_schemas::dataset::ConsolidateConfig;
 use logodex_schemas::plan::GroupRule;
+use unicode_normalization::char::is_combining_mark;
+
+use crate::raw::name::nfc;
 
 /// Folders of one category that the rules take for one brand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameGroup {
     /// Category.
     pub category: String,
-    /// The spellings of the brand, in byte order, each with its folders: the one without a suffix first, then by number.
+    /// The spellings of the brand in NFC, in byte order, each with its folders: the one without a suffix first, then by number.
     pub spellings: Vec<(String, Vec<String>)>,
     /// Which rule joined them; [`GroupRule::Folder`] where none did.
     pub rule: GroupRule,
@@ -36,59 +40,81 @@ pub fn base(name: &str) -> &str {
     suffix(name).map_or(name, |s| s.0)
 }
 
-/// A name in lower case, letters and digits only. A name without any is left as it is, or all such were one brand.
+/// Whether a character tells words apart: a letter, a digit, or a mark on one. Accents, vowel signs and tone marks are no
+/// punctuation; what only chooses between two pictures of a character is.
+pub fn is_word(c: char) -> bool {
+    let chooses = matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
+    c.is_alphanumeric() || (is_combining_mark(c) && !chooses)
+}
+
+/// A name in NFC and lower case, letters, digits and marks only. A name without any is left as it is, or all such were one
+/// brand.
 pub fn fold(name: &str) -> String {
-    let folded: String = name
+    let folded: String = nfc(name)
         .chars()
-        .filter(|c| c.is_alphanumeric())
+        .filter(|&c| is_word(c))
         .flat_map(char::to_lowercase)
         .collect();
     if folded.is_empty() {
-        return name.to_owned();
+        return nfc(name);
     }
-    folded
+    nfc(&folded)
 }
 
 /// Groups (category, folder) pairs by the rules. Every folder lands in exactly one group; groups are sorted by
 /// category and first spelling.
 pub fn group(folders: &[(String, String)], rules: &ConsolidateConfig) -> Vec<NameGroup> {
-    // (category, base) → folders that could be its family.
-    let mut families: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    // (category, base) → folders that could be its family, each with its name in NFC.
+    let mut families: BTreeMap<(&str, String), Vec<(String, &str)>> = BTreeMap::new();
     for (category, folder) in folders {
+        let name = nfc(folder);
         let base = if rules.suffix_families {
-            base(folder)
+            base(&name).to_owned()
         } else {
-            folder
+            name.clone()
         };
-        families.entry((category, base)).or_default().push(folder);
+        let members = families.entry((category, base)).or_default();
+        members.push((name, folder));
     }
     // (category, key) → spelling → folders.
-    let mut groups: BTreeMap<(&str, String), BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, String), BTreeMap<String, Vec<&str>>> = BTreeMap::new();
+    let mut with_family: BTreeSet<(&str, String)> = BTreeSet::new();
     for ((category, base), mut members) in families {
-        members.sort_by_key(|m| (suffix(m).filter(|_| *m != base).map_or(0, |s| s.1), *m));
+        let number = |name: &str| suffix(name).filter(|_| *name != base).map_or(0, |s| s.1);
+        members.sort_by_cached_key(|(name, folder)| (number(name), *folder));
+        let first = members[0].0.clone();
+        let is_family = members.iter().any(|(name, _)| *name != first);
         // A suffix without a family belongs to the name.
-        let spelling = if members.len() == 1 { members[0] } else { base };
+        let spelling = if is_family { base } else { first };
         let key = if rules.folded_names {
-            fold(spelling)
+            fold(&spelling)
         } else {
-            spelling.to_owned()
+            spelling.clone()
         };
+        if is_family {
+            with_family.insert((category, key.clone()));
+        }
         let spellings = groups.entry((category, key)).or_default();
-        spellings.entry(spelling).or_default().extend(members);
+        let folders = members.into_iter().map(|(_, folder)| folder);
+        spellings.entry(spelling).or_default().extend(folders);
     }
     let mut named: Vec<NameGroup> = groups
         .into_iter()
-        .map(|((category, _), spellings)| {
-            let is_family = spellings.values().any(|folders| folders.len() > 1);
-            let rule = match (is_family, spellings.len() > 1) {
+        .map(|(key, spellings)| {
+            let category = key.0;
+            let folders: usize = spellings.values().map(Vec::len).sum();
+            let is_family = with_family.contains(&key);
+            // Without a family, folders of one spelling differ in its form in Unicode.
+            let is_folded = spellings.len() > 1 || (folders > 1 && !is_family);
+            let rule = match (is_family, is_folded) {
                 (false, false) => GroupRule::Folder,
                 (true, false) => GroupRule::SuffixFamily,
                 (false, true) => GroupRule::FoldedName,
                 (true, true) => GroupRule::SuffixFamilyAndFoldedName,
             };
-            let owned = |(spelling, folders): (&str, Vec<&str>)| {
+            let owned = |(spelling, folders): (String, Vec<&str>)| {
                 let folders = folders.into_iter().map(str::to_owned).collect();
-                (spelling.to_owned(), folders)
+                (spelling, folders)
             };
             NameGroup {
                 category: category.to_owned(),
@@ -198,6 +224,32 @@ mod tests {
         );
         assert_eq!(grouped(&["Ёлка!", "ёлка"]).len(), 1);
         assert_eq!(grouped(&["!!!", "???"]).len(), 2, "nothing left to compare");
+        // Marks tell words apart: a tilde as a character of its own, Thai, Hindi, kana, Arabic.
+        for (a, b) in [
+            ("Pen\u{303}a", "Pena"),
+            ("ไม้", "ไม"),
+            ("किला", "कल"),
+            ("か\u{3099}", "か"),
+            ("كَتَب", "كتب"),
+        ] {
+            assert_eq!(grouped(&[a, b]).len(), 2, "{a} {b}");
+        }
+        assert_eq!(grouped(&["❤\u{fe0f} Food", "❤ food"]).len(), 1);
+        // One name in two forms is one brand, whatever the rules.
+        let forms = folders(&["Pe\u{f1}a", "Pen\u{303}a", "Pen\u{303}a-1"]);
+        for on in [true, false] {
+            let rules = ConsolidateConfig {
+                suffix_families: on,
+                folded_names: on,
+            };
+            let found = group(&forms[..2], &rules);
+            assert_eq!(found.len(), 1);
+            assert_eq!(found[0].rule, GroupRule::FoldedName);
+            assert_eq!(found[0].spellings[0].0, "Pe\u{f1}a");
+        }
+        let found = group(&forms, &ConsolidateConfig::default());
+        assert_eq!(found[0].rule, GroupRule::SuffixFamily);
+        assert_eq!(found[0].spellings[0].1.len(), 3);
         let both = group(
             &folders(&["AB-1", "AB-2", "a.b"]),
             &ConsolidateConfig::default(),

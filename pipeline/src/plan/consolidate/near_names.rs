@@ -38,7 +38,7 @@ struct Name {
 impl Name {
     fn new(name: &str) -> Self {
         let folded = naming::fold(name);
-        let divides = |c: char| !(c.is_alphanumeric() || matches!(c, '\'' | '’' | '.'));
+        let divides = |c: char| !(naming::is_word(c) || matches!(c, '\'' | '’' | '.'));
         let words = name
             .split(divides)
             .filter(|w| w.contains(char::is_alphanumeric));

@@ -71,6 +71,7 @@ fn indices_change_nothing_else() {
 
     let out = with_indices(ODD.as_bytes(), &[1]).expect("indexed");
     let expected = ODD
+        .replace("<!DOCTYPE annotation>", "")
         .replace("\r\n    <index>7</index>", "")
         .replace("&#99; </name>", "&#99; </name>\r\n    <index>1</index>");
     assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
@@ -132,28 +133,35 @@ fn files_that_are_no_annotation_are_refused() {
             " <?xml version=\"1.0\"?><annotation></annotation>",
         ),
         ("two marks", "\u{feff}\u{feff}<annotation></annotation>"),
+        ("a namespace", "<annotation xmlns=\"x\"/>"),
+        ("a prefix", "<annotation><a:b/></annotation>"),
+        ("a prefix", "<annotation a:b=\"1\"/>"),
+        ("attributes without a space", "<annotation a=\"1\"b=\"2\"/>"),
+        ("an open tag in a value", "<annotation a=\"<\"/>"),
+        ("a control character in a value", "<annotation a=\"&#1;\"/>"),
+        ("no name of one", "<annotation 1=\"1\"/>"),
+        ("no character", "<annotation>\u{ffff}</annotation>"),
+        ("CDATA's end in text", "<annotation>]]></annotation>"),
         (
-            "object without name",
-            "<annotation><object><bndbox/></object></annotation>",
+            "dashes in a comment",
+            "<annotation><!-- a -- b --></annotation>",
+        ),
+        ("a reference outside", "<annotation/>&#32;"),
+        ("CDATA outside", "<annotation/><![CDATA[ ]]>"),
+        ("a late declaration", "<annotation><?xml a?></annotation>"),
+        ("no target", "<annotation><? a?></annotation>"),
+        (
+            "an object elsewhere",
+            "<annotation><a><object><name>x</name></object></a></annotation>",
         ),
         (
-            "empty name",
-            "<annotation><object><name> </name></object></annotation>",
-        ),
-        (
-            "two names",
-            "<annotation><object><name>a</name><name>b</name></object></annotation>",
+            "an index elsewhere",
+            "<annotation><index>x</index></annotation>",
         ),
     ] {
         assert_eq!(refused(source), AnnotationBroken, "{why}");
     }
     assert_eq!(refused("<annotation/>"), AnnotationNoObject);
-    let deep = "<annotation><a><object><name>x</name></object></a></annotation>";
-    assert_eq!(
-        refused(deep),
-        AnnotationNoObject,
-        "an object elsewhere is no object"
-    );
     assert_eq!(refused(b"<annotation>\xe9</annotation>"), AnnotationNotUtf8);
     assert_eq!(refused(b"\xff\xfe<\0a\0"), AnnotationNotUtf8, "UTF-16");
 }
@@ -195,6 +203,77 @@ fn a_bad_box_is_refused_and_its_object_stays() {
     let none = parse(b"<annotation><object><name>x</name></object></annotation>").expect("parses");
     let defect = none.objects[0].bbox.as_ref().expect_err("no box");
     assert_eq!(defect.detail, "there is no <xmin>");
+}
+
+#[test]
+fn an_object_without_one_name_costs_itself_alone() {
+    let good = "<object><name>x</name><bndbox><xmin>0</xmin><ymin>0</ymin><xmax>4</xmax><ymax>4</ymax></bndbox></object>";
+    for bad in [
+        good.replace("<name>x</name>", ""),
+        good.replace(">x<", "> <"),
+        good.replace("<name>", "<name>y</name><name>"),
+        "<object/>".to_owned(),
+        "<object></object>".to_owned(),
+    ] {
+        let source = format!("<annotation>{bad}{good}</annotation>");
+        let objects = parse(source.as_bytes()).expect("parses").objects;
+        let defect = objects[0].bbox.as_ref().expect_err("no name");
+        assert_eq!(defect.reason, ObjectNameless, "{bad}");
+        assert!(objects[1].bbox.is_ok());
+        let once = with_indices(source.as_bytes(), &[1, 2]).expect("indexed");
+        assert_eq!(indices(&once).expect("read"), [1, 2], "{bad}");
+        assert_eq!(with_indices(&once, &[1, 2]).expect("again"), once);
+    }
+}
+
+#[test]
+fn the_same_object_twice_is_one() {
+    let object = |x: u32| {
+        boxed([&x.to_string(), "0", "9", "9"])
+            .replace("<annotation>", "")
+            .replace("</annotation>", "")
+    };
+    let source = format!(
+        "<annotation>{}\n {}{}</annotation>",
+        object(1),
+        object(1),
+        object(2)
+    );
+    let objects = parse(source.as_bytes()).expect("parses").objects;
+    assert!(objects[0].bbox.is_ok() && objects[2].bbox.is_ok());
+    let twice = objects[1].bbox.as_ref().expect_err("a duplicate");
+    assert_eq!(twice.reason, ObjectDuplicate);
+}
+
+#[test]
+fn what_is_written_declares_what_it_is() {
+    for (declared, written) in [
+        ("<?xml version='1.0' encoding='ISO-8859-1'?>", None),
+        ("<?xml version=\"1.0\" encoding=\"gb2312\" ?>", None),
+        ("\u{feff}<?xml version='1.0' encoding='utf-16'?>", None),
+        ("<?xml version='1.1'?>", None),
+        ("<?xml encoding='UTF-8'?>", None),
+        ("<?xml version='1.0\"?>", None),
+        ("<?xml version=\"1.0\" ?>", Some("<?xml version=\"1.0\" ?>")),
+        (
+            "<?xml version='1.0' encoding='utf-8'?>",
+            Some("<?xml version='1.0' encoding='utf-8'?>"),
+        ),
+    ] {
+        let source = format!(
+            "{declared}{}",
+            boxed(["0", "0", "4", "4"]).replace(">x<", ">Nestlé<")
+        );
+        let out = with_indices(source.as_bytes(), &[3]).expect("indexed");
+        let text = String::from_utf8(out).expect("UTF-8");
+        let found = text
+            .trim_start_matches('\u{feff}')
+            .split_inclusive("?>")
+            .next();
+        let expected = written.unwrap_or(strict::DECLARATION);
+        assert_eq!(found, Some(expected), "{declared}");
+        assert!(text.contains("Nestlé"));
+    }
 }
 
 #[test]

@@ -10,12 +10,14 @@ use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::reader::Reader;
 
+use super::strict::{DECLARATION, check_tag, is_instruction, is_plain_declaration, is_xml_char};
+
 /// Real annotations are below 10 KiB; the largest has 65 objects.
 pub const MAX_BYTES: usize = 16 << 20;
 /// Real annotations nest four deep.
 const MAX_DEPTH: usize = 64;
-/// Real elements have one attribute at most. Bounds the work on a hostile file, as duplicates are sought pairwise.
-const MAX_ATTRIBUTES: usize = 64;
+/// Longer texts are more than libxml2 reads.
+const MAX_RUN: usize = 8 << 20;
 
 /// The edges of a box, in the order of [`VocObject::edges`].
 pub const EDGES: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
@@ -23,11 +25,13 @@ pub const EDGES: [&str; 4] = ["xmin", "ymin", "xmax", "ymax"];
 /// An `<object>` and where it is.
 #[derive(Debug, Default)]
 pub struct VocObject {
-    /// Text of its `<name>`.
-    pub name: String,
+    /// Where it is.
+    pub span: Range<usize>,
+    /// Texts of its `<name>`: one, unless the file is defective.
+    pub names: Vec<String>,
     /// Texts of each edge in its `<bndbox>`: one, unless the file is defective.
     pub edges: [Vec<String>; 4],
-    /// Where its last child ends.
+    /// Where its last child ends, or its start tag if it has none.
     pub insert_at: usize,
     /// The white space in front of that child, its last line only.
     pub indent: Range<usize>,
@@ -50,11 +54,21 @@ enum Tag {
 
 type Refusal = (RejectReason, String);
 
-/// The objects of an annotation in the order of the file.
+/// What is found in an annotation.
+#[derive(Debug)]
+pub struct Voc {
+    /// What of the beginning must not be written as it is, with what is written there: a declaration of another encoding (the
+    /// file is UTF-8, whatever it says), a document type, of which nothing is used.
+    pub prolog: Vec<(Range<usize>, &'static str)>,
+    /// The objects in the order of the file.
+    pub objects: Vec<VocObject>,
+}
+
+/// Finds the objects of an annotation.
 ///
 /// # Errors
 /// The reason and what was found: not UTF-8, not well-formed, or no Pascal VOC annotation.
-pub fn objects(source: &[u8]) -> Result<Vec<VocObject>, Refusal> {
+pub fn read(source: &[u8]) -> Result<Voc, Refusal> {
     if source.len() > MAX_BYTES {
         return Err(broken(format!(
             "{} bytes; an annotation has at most {MAX_BYTES}",
@@ -70,11 +84,9 @@ pub fn objects(source: &[u8]) -> Result<Vec<VocObject>, Refusal> {
     if body.starts_with('\u{feff}') {
         return Err(broken("a second byte order mark"));
     }
-    if let Some(at) = body
-        .bytes()
-        .position(|b| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r'))
-    {
-        return Err(broken(format!("a control character at byte {}", base + at)));
+    if let Some(at) = body.find(|c| !is_xml_char(c)) {
+        let detail = format!("a character that XML does not have at byte {}", base + at);
+        return Err(broken(detail));
     }
     let mut walk = Walk {
         source,
@@ -82,10 +94,11 @@ pub fn objects(source: &[u8]) -> Result<Vec<VocObject>, Refusal> {
         starts: Vec::new(),
         root_seen: false,
         text: String::new(),
-        names: 0,
+        prolog: Vec::new(),
         objects: Vec::new(),
     };
     let mut reader = Reader::from_str(body);
+    reader.config_mut().check_comments = true;
     loop {
         let start = base + reader.buffer_position() as usize;
         let event = reader.read_event().map_err(|e| {
@@ -94,28 +107,57 @@ pub fn objects(source: &[u8]) -> Result<Vec<VocObject>, Refusal> {
             broken(format!("line {line}: {e}"))
         })?;
         let end = base + reader.buffer_position() as usize;
+        if end - start > MAX_RUN {
+            return Err(broken(format!("{} bytes in one piece", end - start)));
+        }
         match event {
-            Event::Start(tag) => walk.open(&tag, start)?,
+            Event::Start(tag) => walk.open(&tag, start, end)?,
             Event::Empty(tag) => {
-                walk.open(&tag, start)?;
+                walk.open(&tag, start, end)?;
                 walk.close(end)?;
             }
             Event::End(_) => walk.close(end)?,
-            Event::Text(t) => walk.text(&t.decode().map_err(broken)?)?,
-            Event::CData(t) => walk.text(&t.decode().map_err(broken)?)?,
-            Event::GeneralRef(r) => walk.text(resolve(&r)?.encode_utf8(&mut [0; 4]))?,
+            Event::Text(t) => {
+                let text = t.decode().map_err(broken)?;
+                let outside = walk.path.is_empty() && !text.trim().is_empty();
+                if outside || text.contains("]]>") {
+                    return Err(broken("text outside the root element, or \"]]>\" in one"));
+                }
+                walk.text(&text);
+            }
+            Event::CData(_) | Event::GeneralRef(_) if walk.path.is_empty() => {
+                return Err(broken("text outside the root element"));
+            }
+            Event::CData(t) => walk.text(&t.decode().map_err(broken)?),
+            Event::GeneralRef(r) => walk.text(resolve(&r)?.encode_utf8(&mut [0; 4])),
             Event::Decl(_) if start != base => {
                 return Err(broken("an XML declaration that does not open the file"));
             }
             Event::DocType(_) if walk.root_seen => {
                 return Err(broken("a document type after the root"));
             }
-            Event::Decl(_) | Event::DocType(_) | Event::Comment(_) | Event::PI(_) => {}
+            Event::Decl(d) => {
+                let content = d.as_ref();
+                if !std::str::from_utf8(content).is_ok_and(is_plain_declaration) {
+                    walk.prolog.push((start..end, DECLARATION));
+                }
+            }
+            Event::DocType(_) => walk.prolog.push((start..end, "")),
+            Event::PI(p) => {
+                let content: &[u8] = &p;
+                if !std::str::from_utf8(content).is_ok_and(is_instruction) {
+                    return Err(broken("a processing instruction without a proper target"));
+                }
+            }
+            Event::Comment(_) => {}
             Event::Eof => break,
         }
     }
     match (walk.path.len(), walk.root_seen) {
-        (0, true) => Ok(walk.objects),
+        (0, true) => Ok(Voc {
+            prolog: walk.prolog,
+            objects: walk.objects,
+        }),
         (0, false) => Err(broken("no root element")),
         (open, _) => Err(broken(format!(
             "the file ends inside {open} open element(s)"
@@ -146,18 +188,17 @@ struct Walk<'a> {
     root_seen: bool,
     /// Text of the innermost open name, index or edge.
     text: String,
-    /// Names of the object at hand.
-    names: usize,
+    prolog: Vec<(Range<usize>, &'static str)>,
     objects: Vec<VocObject>,
 }
 
 impl Walk<'_> {
-    fn open(&mut self, tag: &BytesStart, start: usize) -> Result<(), Refusal> {
+    fn open(&mut self, tag: &BytesStart, start: usize, end: usize) -> Result<(), Refusal> {
         // Indexing relies on it.
         if self.source.get(start) != Some(&b'<') {
             return Err(broken(format!("no tag at byte {start}")));
         }
-        check_tag(tag)?;
+        check_tag(tag).map_err(broken)?;
         if self.path.len() == MAX_DEPTH {
             return Err(broken(format!("elements nest more than {MAX_DEPTH} deep")));
         }
@@ -175,6 +216,13 @@ impl Walk<'_> {
             (Some(Tag::Object), b"name") => Tag::Name,
             (Some(Tag::Object), b"index") => Tag::Index,
             (Some(Tag::Object), b"bndbox") => Tag::Box,
+            // The XSD of what is written holds every one of these to what a brand's index is.
+            (Some(_), b"object" | b"index") => {
+                return Err(broken(format!(
+                    "<{}> where an annotation has none",
+                    String::from_utf8_lossy(name.as_ref())
+                )));
+            }
             (Some(Tag::Box), edge) => EDGES
                 .iter()
                 .position(|e| e.as_bytes() == edge)
@@ -184,8 +232,11 @@ impl Walk<'_> {
         self.root_seen = true;
         match tag {
             Tag::Object => {
-                self.names = 0;
-                self.objects.push(VocObject::default());
+                self.objects.push(VocObject {
+                    indent: end..end,
+                    insert_at: end,
+                    ..VocObject::default()
+                });
             }
             Tag::Name | Tag::Index | Tag::Edge(_) => self.text.clear(),
             _ => {}
@@ -200,25 +251,14 @@ impl Walk<'_> {
         let (Some(tag), Some(start)) = (self.path.pop(), self.starts.pop()) else {
             return Err(broken("an end tag without its start"));
         };
-        let position = self.objects.len().wrapping_sub(1);
         let Some(object) = self.objects.last_mut() else {
             return Ok(());
         };
         match tag {
-            Tag::Name => {
-                self.names += 1;
-                object.name = self.text.trim().to_owned();
-            }
+            Tag::Name => object.names.push(self.text.trim().to_owned()),
             Tag::Index => object.indices.push(self.text.trim().to_owned()),
             Tag::Edge(i) => object.edges[i].push(self.text.trim().to_owned()),
-            Tag::Object if self.names != 1 || object.name.is_empty() => {
-                let found = match self.names {
-                    0 => "no <name>",
-                    1 => "an empty <name>",
-                    _ => "more than one <name>",
-                };
-                return Err(broken(format!("object {position} has {found}")));
-            }
+            Tag::Object => object.span = start..end,
             _ => {}
         }
         if self.path.last() == Some(&Tag::Object) {
@@ -233,14 +273,10 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn text(&mut self, text: &str) -> Result<(), Refusal> {
-        match self.path.last() {
-            Some(Tag::Name | Tag::Index | Tag::Edge(_)) => self.text.push_str(text),
-            Some(_) => {}
-            None if text.trim().is_empty() => {}
-            None => return Err(broken("text outside the root element")),
+    fn text(&mut self, text: &str) {
+        if let Some(Tag::Name | Tag::Index | Tag::Edge(_)) = self.path.last() {
+            self.text.push_str(text);
         }
-        Ok(())
     }
 }
 
@@ -252,36 +288,6 @@ fn resolve(reference: &BytesRef) -> Result<char, Refusal> {
         None => resolve_predefined_entity(&name).and_then(|s| s.chars().next()),
     };
     found.ok_or_else(|| broken(format!("the unknown entity &{name};")))
-}
-
-/// Production 2 (`Char`) of XML 1.0.
-fn is_xml_char(c: char) -> bool {
-    matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
-}
-
-fn check_tag(tag: &BytesStart) -> Result<(), Refusal> {
-    let name = tag.name();
-    let name = name.as_ref();
-    let opens = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b':' || b >= 0x80;
-    let goes_on = |b: u8| opens(b) || b.is_ascii_digit() || b == b'-' || b == b'.';
-    if !name.first().is_some_and(|&b| opens(b)) || !name.iter().all(|&b| goes_on(b)) {
-        let name = String::from_utf8_lossy(name);
-        return Err(broken(format!("{name:?} is no name of an element")));
-    }
-    let of = || format!("of <{}>", String::from_utf8_lossy(name));
-    for (i, attribute) in tag.attributes().enumerate() {
-        if i == MAX_ATTRIBUTES {
-            return Err(broken(format!(
-                "more than {MAX_ATTRIBUTES} attributes {}",
-                of()
-            )));
-        }
-        attribute
-            .map_err(|e| e.to_string())
-            .and_then(|a| a.unescape_value().map(drop).map_err(|e| e.to_string()))
-            .map_err(|e| broken(format!("attribute {}: {e}", of())))?;
-    }
-    Ok(())
 }
 
 fn broken(detail: impl ToString) -> Refusal {

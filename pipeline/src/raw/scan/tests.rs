@@ -147,6 +147,7 @@ fn every_defect_is_refused_with_its_reason_and_the_rest_stays() {
         ("Food/a/7.xml", None, AnnotationNoObject),
         ("Food/a/8.xml", Some(0), BoxNotANumber),
         ("Food/a/9.JPG", None, DuplicateStem),
+        ("Food/a/inner/1.jpg", None, Misplaced),
     ];
     assert_eq!(reasons(&found), expected);
 }
@@ -218,4 +219,55 @@ fn progress_counts_every_file() {
     };
     scan_with(tree.root(), &look, &progress).expect("a scan");
     assert_eq!((calls.into_inner(), most.into_inner()), (4, 4));
+}
+
+#[test]
+fn what_is_no_brand_makes_none_and_is_told() {
+    let tree = RawTree::new();
+    tree.pair("Food/a/1", 1, &["a"])
+        .pair("Food/.ipynb_checkpoints/1", 1, &["a"])
+        .pair("Food/@eaDir/1", 1, &["a"])
+        .pair("Food/a/.thumbs/1", 1, &["a"])
+        .pair("$RECYCLE.BIN/x/1", 1, &["a"])
+        .pair("__MACOSX/Food/a/1", 1, &["a"])
+        .pair(".Trash-1000/files/1", 1, &["a"])
+        .pair("lost+found/x/1", 1, &["a"])
+        .file("Food/KFC/KFC/1.jpg", "x")
+        .file("Food/KFC/images/old/1.jpg", "x")
+        .file("Food/1.jpg", "x")
+        .file("1.jpg", "x")
+        .file("Food/a/11.PNG", "x")
+        .file("Food/a/11.xml", xml(&["a"]));
+    let found = tree.scan();
+    assert_eq!(found.folders.len(), 1);
+    assert_eq!(
+        found.passed_over,
+        [
+            "$RECYCLE.BIN",
+            ".Trash-1000",
+            "Food/.ipynb_checkpoints",
+            "Food/@eaDir",
+            "Food/a/.thumbs",
+            "__MACOSX",
+            "lost+found"
+        ]
+    );
+    let line = found.passed_over_line().expect("a line");
+    assert!(
+        line.starts_with("7 housekeeping folders") && line.ends_with("and 2 more"),
+        "{line}"
+    );
+    let expected = [
+        ("1.jpg", None, Misplaced),
+        ("Food/1.jpg", None, Misplaced),
+        ("Food/KFC/KFC/1.jpg", None, Misplaced),
+        ("Food/KFC/images/old/1.jpg", None, Misplaced),
+        ("Food/a/11.xml", None, ImageMissing),
+    ];
+    assert_eq!(reasons(&found), expected);
+    assert!(
+        found.rejects[4]
+            .detail
+            .starts_with("11.PNG stands beside it")
+    );
 }

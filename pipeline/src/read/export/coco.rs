@@ -1,7 +1,8 @@
 //! COCO: `images/<n>.jpg`, the raw images by number, and `annotations/instances_<fold>.json` (`…_all.json` without a
-//! split). A category is a brand under its index, in every file all of them, so that ids mean the same everywhere. An
+//! split). A category is a brand, its id one more than its index, in every file all of them, so that ids mean the same everywhere. An
 //! object whose box cannot be used makes no annotation.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -47,13 +48,19 @@ struct Instance {
     bbox: [u32; 4],
     area: u64,
     iscrowd: u8,
+    /// None: the boxes are all there is. Readers ask for the key.
+    segmentation: [f64; 0],
 }
 
 #[derive(Debug, Serialize)]
 struct Category<'a> {
     id: u32,
-    name: &'a str,
+    /// The brand, with its category where another category has a brand of this name: readers find categories by name.
+    name: String,
     supercategory: &'a str,
+    /// Beyond COCO: the brand's index and its key, which is unique.
+    brand_index: u32,
+    key: String,
 }
 
 /// A usable object: its brand's index and its box `[x, y, width, height]` within the image.
@@ -112,6 +119,7 @@ fn objects(source: &Source, row: &CatalogRow) -> anyhow::Result<Vec<Object>> {
     Ok(usable.collect())
 }
 
+/// All ids start at 1: COCO's own evaluation takes 0 for no match, and many readers for the background.
 fn instances<'a>(
     source: &'a Source,
     fold: &str,
@@ -120,29 +128,42 @@ fn instances<'a>(
     let (mut images, mut annotations) = (Vec::new(), Vec::new());
     for (row, objects) in chosen {
         images.push(Image {
-            id: row.image,
+            id: row.image + 1,
             file_name: file_name(row),
             width: row.width,
             height: row.height,
             raw_image: &row.raw_image,
             blake3: &row.blake3,
         });
-        for &(category_id, bbox) in objects {
+        for &(brand_index, bbox) in objects {
             annotations.push(Instance {
-                // From 1: COCO's own evaluation takes 0 for no match.
                 id: annotations.len() as u64 + 1,
-                image_id: row.image,
-                category_id,
+                image_id: row.image + 1,
+                category_id: brand_index + 1,
                 bbox,
                 area: u64::from(bbox[2]) * u64::from(bbox[3]),
                 iscrowd: 0,
+                segmentation: [],
             });
         }
     }
-    let categories = source.dataset.brands().iter().map(|brand| Category {
-        id: brand.index,
-        name: &brand.brand,
-        supercategory: &brand.category,
+    let mut named: BTreeMap<&str, u32> = BTreeMap::new();
+    for brand in source.dataset.brands() {
+        *named.entry(&brand.brand).or_default() += 1;
+    }
+    let categories = source.dataset.brands().iter().map(|brand| {
+        let key = format!("{}/{}", brand.category, brand.brand);
+        let name = match named[brand.brand.as_str()] {
+            1 => brand.brand.clone(),
+            _ => key.clone(),
+        };
+        Category {
+            id: brand.index + 1,
+            name,
+            supercategory: &brand.category,
+            brand_index: brand.index,
+            key,
+        }
     });
     Instances {
         info: Info {

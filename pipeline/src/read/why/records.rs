@@ -9,6 +9,7 @@ use logodex_schemas::dataset::{BrandRow, CatalogRow, Manifest, Reject};
 use logodex_schemas::plan::{ConsolidationPlan, DropOverride, Group};
 use logodex_schemas::split::{Fold, SplitRow};
 
+use crate::raw::name::nfc;
 use crate::read::catalog::{read_catalog, read_plan};
 use logodex_program::failure::corrupt;
 
@@ -74,6 +75,26 @@ impl Records {
             rejects,
             stems,
         })
+    }
+
+    /// A path `<Category>/<folder>/<stem>` as the tree spells it, where it differs in its form in Unicode only.
+    pub fn as_spelled(&self, path: &str) -> String {
+        let wanted = nfc(path);
+        let known = |stem: &&String| nfc(stem) == wanted;
+        if self.stems.contains(path) {
+            return path.to_owned();
+        }
+        if let Some(stem) = self.stems.iter().find(known) {
+            return stem.clone();
+        }
+        // Kept without a row: its folder may be known.
+        let folder = path.rsplit_once('/').and_then(|(folder, stem)| {
+            let wanted = nfc(folder);
+            let names = self.names().into_iter().map(|(c, f)| format!("{c}/{f}"));
+            let mut same = names.filter(|name| nfc(name) == wanted);
+            Some(format!("{}/{stem}", same.next()?))
+        });
+        folder.unwrap_or_else(|| path.to_owned())
     }
 
     /// The group that a raw folder is in, if it is in any.
@@ -147,6 +168,7 @@ impl Records {
     /// The raw images, as `<Category>/<folder>/<stem>`, that an annotation of the dataset can be of: one where the
     /// image has a row or another name, otherwise one per folder of the brand not known to hold another image there.
     pub fn raw_of_annotation(&self, category: &str, brand: &str, stem: &str) -> Vec<String> {
+        let brand = nfc(brand);
         let path = format!("annotations/{category}/{brand}/{stem}.xml");
         if let Some(row) = self.rows.iter().find(|row| row.annotation == path) {
             return vec![stem_path(&row.raw_image).to_owned()];

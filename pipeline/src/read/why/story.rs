@@ -7,6 +7,7 @@ use logodex_schemas::plan::{Group, GroupRule, Sameness};
 use logodex_schemas::split::Fold;
 
 use super::records::{Records, stem_path};
+use crate::raw::name::nfc;
 use crate::raw::reject::describe;
 
 /// Look-alikes, foreign names and the like shown of each kind.
@@ -181,13 +182,10 @@ fn folds(records: &Records, category: &str, brand: &str) -> Vec<String> {
 pub fn of_brand(records: &Records, what: &str) -> Option<String> {
     let mut told: Vec<(&str, &str)> = Vec::new();
     let mut lines = Vec::new();
+    let what = nfc(what);
     for (category, name) in records.names() {
-        if what != name
-            && what
-                .strip_prefix(category)
-                .and_then(|w| w.strip_prefix('/'))
-                != Some(name)
-        {
+        let asked = nfc(name);
+        if what != asked && what != nfc(&format!("{category}/{name}")) {
             continue;
         }
         let is_brand = records.brand(category, name).is_some();
