@@ -87,7 +87,7 @@ mod tests {
         for same in [
             TEXT.replace("# mine\n", ""),
             TEXT.replace("0.01", "1e-2"),
-            TEXT.replace("[loss]", "embedding_dim = 512\nlast_stride = 2\n[loss]"),
+            TEXT.replace("[loss]", "last_stride = 2\n[loss]"),
             TEXT.replace(
                 "[schedule]\nepochs = 3 # at first",
                 "[data]\nsampler = \"triplets\"\n[schedule]\nepochs = 3",
