@@ -42,7 +42,7 @@ splits: build ## [SEED=42 SPLIT=default]: draw a brand-wise split
 	$(BIN)/logodex-data split --dataset "$(DATASET)" --name $(SPLIT) --seed $(SEED)
 
 train: build ## CONFIG=trainer/configs/….toml [SPLIT=… RUN=runs/…]: train, or continue a run that was stopped
-	$(BIN)/logodex-train fit --dataset "$(DATASET)" --split $(SPLIT) --config $(CONFIG) --run $(RUN) --resume
+	$(BIN)/logodex-train fit --dataset "$(DATASET)" --split $(SPLIT) --config $(CONFIG) --run $(RUN) --resume-or-start
 
 evaluate: build ## [RUN=runs/…]: judge a run on the test brands
 	$(BIN)/logodex-train evaluate --dataset "$(DATASET)" --split $(SPLIT) --run $(RUN) --out $(RUN)

@@ -45,12 +45,17 @@ pub struct RunState {
     pub risen_epoch: Option<u32>,
     /// The F1 of that epoch.
     pub risen_f1: Option<f64>,
-    /// BLAKE3 of `config.toml`, hexadecimal: a run continues only under the configuration it began with.
+    /// BLAKE3 of `config.toml` with 0 for the value of `schedule.epochs`, hexadecimal: a run continues only under the
+    /// configuration it began with, or for more epochs.
     pub config_blake3: String,
     /// BLAKE3 of the dataset's manifest, hexadecimal.
     pub manifest_blake3: String,
     /// BLAKE3 of the split's CSV, hexadecimal.
     pub split_blake3: String,
+    /// CPU threads that computed so far: a run with `runtime.threads = 0` goes on with as many, wherever it does. None in
+    /// checkpoints of before this was written down.
+    #[serde(default)]
+    pub threads: Option<u32>,
     /// BLAKE3 of `model.safetensors` beside it, hexadecimal.
     pub model_blake3: String,
     /// BLAKE3 of `optimizer.safetensors` beside it, hexadecimal.
@@ -69,7 +74,7 @@ pub enum MetricsLine {
         epoch: u32,
         /// Steps taken, this one included.
         step: u64,
-        /// Mean training loss of the step's batches.
+        /// Mean training loss over the samples of the step's batches.
         loss: f64,
         /// The learning rates of the step.
         lr: LearningRates,
@@ -169,7 +174,7 @@ pub struct Stopped {
     pub epoch: u32,
     /// Steps taken, the failing one included.
     pub step: u64,
-    /// The mean loss of the step's batches, as text (`NaN`, `inf`).
+    /// The mean loss over the samples of the step's batches, as text (`NaN`, `inf`).
     pub loss: String,
     /// The gradient's norm, as text.
     pub grad_norm: String,

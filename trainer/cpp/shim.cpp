@@ -1,6 +1,7 @@
 // What libtorch offers and tch does not bind. No C++ exception crosses the boundary: a failing call returns null or 1
 // and leaves its message in shim_last_error().
 #include <ATen/Context.h>
+#include <ATen/Version.h>
 #include <ATen/autocast_mode.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/Event.h>
@@ -16,12 +17,16 @@ thread_local std::string last_error;
 
 template <class F> int guarded(F body) {
   try {
-    body();
-    return 0;
-  } catch (const std::exception& e) {
-    last_error = e.what();
+    try {
+      body();
+      return 0;
+    } catch (const std::exception& e) {
+      last_error = e.what();
+    } catch (...) {
+      last_error = "unknown C++ exception";
+    }
   } catch (...) {
-    last_error = "unknown C++ exception";
+    last_error.clear();  // no memory left for the message
   }
   return 1;
 }
@@ -80,9 +85,21 @@ int shim_get_autocast(int cuda, int* enabled, int* scalar_type) {
     *scalar_type = static_cast<int>(at::autocast::get_autocast_dtype(device_type(cuda)));
   });
 }
-void shim_autocast_enter() { at::autocast::increment_nesting(); }
-void shim_autocast_exit() {
-  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+int shim_autocast_enter() {
+  return guarded([] { at::autocast::increment_nesting(); });
+}
+int shim_autocast_exit() {
+  return guarded([] {
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+  });
+}
+
+// torch.__config__.show(), cut where there is no more room.
+int shim_build_settings(char* text, size_t room) {
+  return guarded([&] {
+    const std::string settings = at::show_config();
+    text[settings.copy(text, room - 1)] = 0;
+  });
 }
 
 at::Tensor* shim_channels_last(const at::Tensor* tensor) {
@@ -194,7 +211,9 @@ int shim_await_upload(const at::Tensor* uploaded, const c10::Event* event) {
     uploaded->record_stream(current);
   });
 }
-void shim_free_event(c10::Event* event) { delete event; }
+int shim_free_event(c10::Event* event) {
+  return guarded([&] { delete event; });
+}
 
 // The most bytes that tensors have held on the device since the last reset; 0 before its first tensor.
 int shim_peak_memory(int device, int64_t* bytes) {

@@ -18,7 +18,7 @@ use crate::experiments::sweep::{SweepArgs, sweep_command};
 use crate::model::weights::WeightsError;
 use crate::run::Which;
 use crate::run::interrupt::Interrupted;
-use crate::train::{self, embed};
+use crate::train::{self, Existing, embed};
 
 /// Trains networks that tell logos of brands they have never seen, and judges them.
 ///
@@ -47,12 +47,16 @@ enum Command {
         /// The experiment; `logodex-train config --explain` tells every key.
         #[arg(long, value_name = "FILE.toml")]
         config: PathBuf,
-        /// Directory of the run; must not hold one yet unless --resume is given.
+        /// Directory of the run; must not hold one yet unless it is to be continued.
         #[arg(long)]
         run: PathBuf,
-        /// Continue the run from its newest checkpoint, bit for bit as if it had never stopped.
+        /// Continue the run from its newest checkpoint, bit for bit as if it had never stopped; with a larger
+        /// schedule.epochs a finished one goes on.
         #[arg(long)]
         resume: bool,
+        /// Continue the run where there is one, else start it, and say which.
+        #[arg(long, conflicts_with = "resume")]
+        resume_or_start: bool,
     },
     /// Draw a sheet of what the network will see: batches as they are sampled, each picture stored and augmented.
     Preview(PreviewArgs),
@@ -129,7 +133,15 @@ impl Cli {
                 config,
                 run,
                 resume,
-            } => train::fit(&dataset, &split, &config, &run, resume),
+                resume_or_start,
+            } => {
+                let existing = match (resume, resume_or_start) {
+                    (true, _) => Existing::Resume,
+                    (_, true) => Existing::ResumeOrStart,
+                    _ => Existing::Refuse,
+                };
+                train::fit(&dataset, &split, &config, &run, existing)
+            }
             Command::Preview(args) => preview_command(&args),
             Command::Embed {
                 dataset,

@@ -15,7 +15,8 @@ pub mod memory;
 mod shim;
 mod tensors;
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_char, c_int};
+use std::sync::OnceLock;
 
 use anyhow::{Result, bail};
 use logodex_schemas::train::DeviceChoice;
@@ -23,13 +24,14 @@ use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 use shim::must;
-pub use tensors::{load_tensors, save_tensors};
+pub use tensors::{is_finite, load_tensors, save_tensors};
 
 unsafe extern "C" {
     fn shim_set_autocast(cuda: c_int, enabled: c_int, scalar_type: c_int) -> c_int;
     fn shim_get_autocast(cuda: c_int, enabled: *mut c_int, scalar_type: *mut c_int) -> c_int;
-    fn shim_autocast_enter();
-    fn shim_autocast_exit();
+    fn shim_autocast_enter() -> c_int;
+    fn shim_autocast_exit() -> c_int;
+    fn shim_build_settings(text: *mut c_char, room: usize) -> c_int;
     fn shim_channels_last(tensor: *const C_tensor) -> *mut C_tensor;
     fn shim_set_tf32(enabled: c_int) -> c_int;
     fn shim_set_deterministic(enabled: c_int) -> c_int;
@@ -38,28 +40,94 @@ unsafe extern "C" {
 /// `c10::ScalarType::BFloat16`.
 const BFLOAT16: c_int = 15;
 
+/// The torch that the program is built for.
+const VERSION: &str = "2.11.0";
+const CUDA_LIBRARY: &CStr = c"libtorch_cuda.so";
+/// Why CUDA's library is there and does not load. [`select_device`] tells it, once logs can be written.
+static CUDA_FAILURE: OnceLock<String> = OnceLock::new();
+
 /// Loads libtorch's CUDA half when a complete torch is on the loader's path; false on a CPU-only machine.
 ///
 /// CUDA hooks are looked up once, so this must be the first act of `main`, before any tensor.
 pub fn load_cuda_backend() -> bool {
+    match load(CUDA_LIBRARY) {
+        Ok(()) => true,
+        Err(why) => {
+            if !is_absent(CUDA_LIBRARY, &why) {
+                CUDA_FAILURE.get_or_init(|| why);
+            }
+            false
+        }
+    }
+}
+
+/// The loader's own words where it cannot.
+fn load(library: &CStr) -> Result<(), String> {
     let flags = libc::RTLD_NOW | libc::RTLD_GLOBAL;
-    // SAFETY: the name is NUL-terminated; the library's initialisers are torch's own and it is never closed.
-    unsafe { !libc::dlopen(c"libtorch_cuda.so".as_ptr(), flags).is_null() }
+    // SAFETY: the name is NUL-terminated; the library's initialisers are torch's own and it is never closed. dlerror gives
+    // null or a string that lives until this thread's next call of the loader.
+    unsafe {
+        if !libc::dlopen(library.as_ptr(), flags).is_null() {
+            return Ok(());
+        }
+        match libc::dlerror() {
+            why if why.is_null() => Err("no reason is given".to_owned()),
+            why => Err(CStr::from_ptr(why).to_string_lossy().into_owned()),
+        }
+    }
+}
+
+/// Is the library itself not there, rather than one that it needs or a symbol in it?
+fn is_absent(library: &CStr, why: &str) -> bool {
+    let start = format!(
+        "{}: cannot open shared object file",
+        library.to_string_lossy()
+    );
+    why.starts_with(&start) && why.contains("No such file")
+}
+
+/// Another torch on the loader's path takes the place of the one that the program is built for: what it computes, and
+/// whether it does, cannot be known.
+fn check_version(build_settings: &str) -> Result<()> {
+    let found = build_settings
+        .split([',', ' ', '\n'])
+        .find_map(|word| word.strip_prefix("TORCH_VERSION="))
+        .unwrap_or("unknown");
+    match found.split('+').next() == Some(VERSION) {
+        true => Ok(()),
+        false => bail!(
+            "the libtorch that was loaded is of version {found}, but the program is built for {VERSION}: take the other one's lib folder off LD_LIBRARY_PATH, or put that of torch {VERSION} there"
+        ),
+    }
+}
+
+/// What libtorch says it was built with, as `torch.__config__.show()` does.
+fn build_settings() -> String {
+    let mut text = vec![0_u8; 8192];
+    // SAFETY: the pointer is to as many writable bytes as are told, of which the last written is 0.
+    must(unsafe { shim_build_settings(text.as_mut_ptr().cast(), text.len()) });
+    let text = CStr::from_bytes_until_nul(&text).unwrap_or_default();
+    text.to_string_lossy().into_owned()
 }
 
 /// The device that a configuration names: `auto` is the first CUDA device where there is one, else the CPU.
 ///
 /// # Errors
-/// `cuda` on a machine where libtorch sees no CUDA device: a configuration error.
+/// `cuda` on a machine where libtorch sees no CUDA device: a configuration error. Another version of libtorch.
 pub fn select_device(choice: DeviceChoice) -> Result<Device> {
+    check_version(&build_settings())?;
+    let failure = CUDA_FAILURE.get().filter(|_| choice != DeviceChoice::Cpu);
+    if let Some(why) = failure {
+        tracing::warn!("CUDA's half of libtorch cannot be loaded: {why}");
+    }
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
         DeviceChoice::Auto => Ok(Device::cuda_if_available()),
         DeviceChoice::Cuda if tch::Cuda::is_available() => Ok(Device::Cuda(0)),
         DeviceChoice::Cuda => bail!(
-            "runtime.device = \"cuda\", but libtorch finds no CUDA device; use \"auto\" or \"cpu\", or put the lib \
-             folder of a complete torch {} on LD_LIBRARY_PATH",
-            "2.11.0"
+            "runtime.device = \"cuda\", but libtorch finds no CUDA device{}; use \"auto\" or \"cpu\", or put the lib \
+             folder of a complete torch {VERSION} on LD_LIBRARY_PATH",
+            failure.map_or_else(String::new, |why| format!(" ({why})"))
         ),
     }
 }
@@ -98,7 +166,7 @@ pub fn autocast_bf16<R>(device: Device, enabled: bool, f: impl FnOnce() -> R) ->
             c_int::from(enabled),
             BFLOAT16,
         ));
-        shim_autocast_enter();
+        must(shim_autocast_enter());
     }
     let _restore = restore;
     f()
@@ -132,11 +200,13 @@ pub fn set_deterministic(enabled: bool) {
 
 /// CPU threads that libtorch uses for what the calling thread computes; 0 is one per core. OpenMP keeps the number for
 /// each calling thread, so call it on the thread that trains. Sums are split over them: results are the same bits only
-/// for the same number.
-pub fn set_threads(n: u32) {
+/// for the same number, which is returned.
+pub fn set_threads(n: u32) -> u32 {
     let per_core = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let threads = if n == 0 { per_core() } else { n as usize };
-    tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+    let threads = i32::try_from(threads).unwrap_or(i32::MAX);
+    tch::set_num_threads(threads);
+    threads.unsigned_abs()
 }
 
 #[cfg(test)]
@@ -157,6 +227,36 @@ mod tests {
         let panicked = std::panic::catch_unwind(|| autocast_bf16(cpu, true, || panic!("inside")));
         assert!(panicked.is_err());
         assert_eq!(product(), Kind::Float);
+    }
+
+    #[test]
+    fn another_torch_is_refused_by_its_version() {
+        check_version(&build_settings()).expect("the one that was fetched");
+        for other in ["2.10.0", "2.11.1+cu128", "2.12.0"] {
+            let settings =
+                format!("Build settings: USE_MKL=1, TORCH_VERSION={other}, USE_NCCL=0, ");
+            let told = check_version(&settings).unwrap_err().to_string();
+            assert!(
+                told.contains(other) && told.contains("LD_LIBRARY_PATH"),
+                "{told}"
+            );
+        }
+        assert!(check_version("nothing").is_err());
+    }
+
+    #[test]
+    fn a_library_that_is_there_and_does_not_load_is_no_missing_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("libtorch_cuda.so");
+        std::fs::write(&path, "no library").unwrap();
+        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        let why = load(&name).unwrap_err();
+        assert!(!is_absent(&name, &why), "{why}");
+        std::fs::remove_file(&path).unwrap();
+        let why = load(&name).unwrap_err();
+        assert!(is_absent(&name, &why), "{why}");
+        let needed = "libcudart.so.12: cannot open shared object file: No such file or directory";
+        assert!(!is_absent(CUDA_LIBRARY, needed));
     }
 
     #[test]

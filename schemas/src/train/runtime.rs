@@ -23,7 +23,8 @@ pub struct RuntimeConfig {
     ///
     /// Source: ours; PyTorch's own is false.
     pub channels_last: bool,
-    /// CPU threads of libtorch; 0 is one per core. Results are bit for bit the same only for the same number.
+    /// CPU threads of libtorch; 0 is one per core, and where a run continues as many as it began with. Results are bit for
+    /// bit the same only for the same number.
     ///
     /// Unit: threads.
     /// Source: PyTorch (one per core).

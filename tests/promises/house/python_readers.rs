@@ -260,7 +260,7 @@ fn tensorboard_reads_a_run_that_was_killed_and_resumed() {
     let config = std::fs::read_to_string(tiny_config()).unwrap();
     workspace.write("fit.toml", &config.replace("batch = 32", "batch = 8"));
     let fit = format!(
-        "fit --dataset {} --split s --config fit.toml --run run --resume",
+        "fit --dataset {} --split s --config fit.toml --run run --resume-or-start",
         dataset.display()
     );
     let mut child = binary("logodex-train")

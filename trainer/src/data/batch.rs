@@ -35,6 +35,13 @@ pub struct BatchPlan {
     pub roles: usize,
 }
 
+impl BatchPlan {
+    /// Number of its triplets, pairs or images.
+    pub fn samples(&self) -> usize {
+        self.rows.len() / self.roles
+    }
+}
+
 impl Samples {
     /// Draws an epoch of the configuration's sampler from (`config.seed`, `epoch`).
     ///

@@ -179,7 +179,7 @@ impl Fits {
             .with_context(|| log.display().to_string())?;
         let mut command = Command::new(&self.program);
         command
-            .args(["fit", "--resume", "--split", &self.split])
+            .args(["fit", "--resume-or-start", "--split", &self.split])
             .arg("--dataset")
             .arg(&self.dataset)
             .arg("--config")

@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use logodex_dataset::Dataset;
@@ -87,7 +88,8 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
         let in_run = |e: Failure| Failure::Usage(format!("{}: {e}", run.name));
         let images_per_epoch = images_per_epoch(&dataset, &split, &run.config).map_err(in_run)?;
         let dir = args.out.join(&run.name);
-        let before = match run::find(&dir, &run.bytes)? {
+        let found = run::find(&dir, &run.config)?;
+        let before = match found.and_then(|found| found.checkpoint) {
             None => Before::New,
             Some(c) if ended(&c.state, &run.config).is_some() => Before::Finished,
             Some(c) => Before::Begun {
@@ -108,12 +110,12 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
     }
     eprint!("{}", listing(&tasks));
 
-    // A signal goes to the run as well, which finishes its step and writes a checkpoint: that is waited for.
+    // A signal is handed on to the run, which finishes its step and writes a checkpoint: that is waited for.
     let interrupts = Interrupts::listen();
     let mut outcomes = Vec::new();
     for (number, task) in tasks.iter().enumerate() {
         eprintln!("\n[{} of {}] {}", number + 1, tasks.len(), task.run.name);
-        outcomes.push(perform(task, args)?);
+        outcomes.push(perform(task, args, &interrupts)?);
         if interrupts.received().is_some() {
             bail!(STOPPED);
         }
@@ -186,7 +188,7 @@ fn listing(tasks: &[Task]) -> String {
 ///
 /// # Errors
 /// What keeps the sweep itself from going on: the program cannot be started, or someone interrupted it.
-fn perform(task: &Task, args: &SweepArgs) -> Result<Outcome> {
+fn perform(task: &Task, args: &SweepArgs, interrupts: &Interrupts) -> Result<Outcome> {
     if task.before != Before::Finished {
         let config = match &task.run.path {
             Some(path) => path.clone(),
@@ -194,10 +196,8 @@ fn perform(task: &Task, args: &SweepArgs) -> Result<Outcome> {
         };
         let mut fit = program("fit", args)?;
         fit.arg("--config").arg(config).arg("--run").arg(&task.dir);
-        if task.dir.exists() {
-            fit.arg("--resume");
-        }
-        let status = fit.status().context("cannot start the run")?;
+        fit.arg("--resume-or-start");
+        let status = wait_for(&mut fit, interrupts).context("cannot start the run")?;
         if let Some(why) = failure(status)? {
             return Ok(Outcome::Failed(format!("fit: {why}")));
         }
@@ -210,15 +210,33 @@ fn perform(task: &Task, args: &SweepArgs) -> Result<Outcome> {
             .arg("--out")
             .arg(&task.dir);
         // Its table would come between the sweep's lines; evaluation.csv has it.
-        let status = evaluate
-            .stdout(Stdio::null())
-            .status()
+        let status = wait_for(evaluate.stdout(Stdio::null()), interrupts)
             .context("cannot start the evaluation")?;
         if let Some(why) = failure(status)? {
             return Ok(Outcome::Failed(format!("evaluate: {why}")));
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Runs it to its end, and hands on a signal that the sweep gets. A terminal, and some schedulers, send theirs to the run
+/// as well, and a second one of a kind ends it without a checkpoint: so it is the other of the two that is handed on.
+fn wait_for(command: &mut Command, interrupts: &Interrupts) -> std::io::Result<ExitStatus> {
+    let mut child = command.spawn()?;
+    let mut is_told = false;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if let (Some(signal), false) = (interrupts.received(), is_told) {
+            let other = if signal == SIGINT { SIGTERM } else { SIGINT };
+            let pid = libc::pid_t::try_from(child.id()).map_err(std::io::Error::other)?;
+            // SAFETY: a plain call; the child was not waited for, so the number is still its own.
+            unsafe { libc::kill(pid, other) };
+            is_told = true;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn program(command: &str, args: &SweepArgs) -> Result<Command> {

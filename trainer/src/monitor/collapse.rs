@@ -33,20 +33,23 @@ pub fn is_due(step: u64) -> bool {
 }
 
 /// Looks at a batch's embeddings `[roles × B, D]` with their targets `[B]`, as the
-/// loss takes them.
+/// loss takes them; nothing where one of their numbers is not finite, which the loss or its gradient tells.
 pub fn read(
     config: &LossConfig,
     embeddings: &Tensor,
     targets: &[i64],
     roles: usize,
-) -> MonitorReading {
+) -> Option<MonitorReading> {
     let all = embeddings
         .detach()
         .to_device(Device::Cpu)
         .to_kind(Kind::Double); // [roles × B, D]
+    if all.isfinite().all().int64_value(&[]) == 0 {
+        return None;
+    }
     let n = all.size()[0];
     let some = all.slice(0, 0, n, (n + ROWS - 1) / ROWS); // [R ≤ 256, D]
-    MonitorReading {
+    Some(MonitorReading {
         distance: some.pdist(2.0).mean(Kind::Double).double_value(&[]),
         norm: some
             .square()
@@ -54,14 +57,14 @@ pub fn read(
             .mean(Kind::Double)
             .sqrt()
             .double_value(&[]),
-        effective_rank: effective_rank(&some),
+        effective_rank: effective_rank(&some)?,
         active: active(config, &all, targets, roles),
-    }
+    })
 }
 
 /// exp(−Σ p·ln p) with p the singular values of `x` `[N, D]` less its mean row, divided by their sum (Roy & Vetterli
-/// 2007, "The effective rank"); 0 when all rows are equal.
-pub fn effective_rank(x: &Tensor) -> f64 {
+/// 2007, "The effective rank"); 0 when all rows are equal, nothing where LAPACK finds no singular values.
+pub fn effective_rank(x: &Tensor) -> Option<f64> {
     let x = x.to_kind(Kind::Double);
     let centred = &x - x.mean_dim([0i64].as_slice(), true, Kind::Double);
     // The smaller of the two Gram matrices has all singular values, squared.
@@ -69,14 +72,14 @@ pub fn effective_rank(x: &Tensor) -> f64 {
         size if size[0] < size[1] => centred.matmul(&centred.tr()),
         _ => centred.tr().matmul(&centred),
     };
-    let squares = gram.linalg_eigvalsh("L").clamp_min(0.0);
-    let values = Vec::<f64>::try_from(squares.sqrt()).unwrap_or_default();
+    let squares = gram.f_linalg_eigvalsh("L").ok()?.clamp_min(0.0);
+    let values = Vec::<f64>::try_from(squares.sqrt()).ok()?;
     let sum: f64 = values.iter().sum();
     if sum == 0.0 {
-        return 0.0;
+        return Some(0.0);
     }
     let shares = values.iter().map(|value| value / sum).filter(|p| *p > 0.0);
-    (-shares.map(|p| p * p.ln()).sum::<f64>()).exp()
+    Some((-shares.map(|p| p * p.ln()).sum::<f64>()).exp())
 }
 
 /// The share of triplets, or of pairs of different brands, on which the loss's hinge is open.

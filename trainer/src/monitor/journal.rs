@@ -103,15 +103,16 @@ impl Journal {
         while self.pending.len() > leave
             && let Some(record) = self.pending.pop_front()
         {
-            let (mut sum, mut images) = (0.0, 0);
+            let (mut sum, mut samples, mut images) = (0.0, 0.0, 0);
             for (loss, plan) in &record.batches {
-                let (loss, samples) = (loss.double_value(&[]), plan.rows.len() / plan.roles);
-                sum += loss;
+                let (loss, n) = (loss.double_value(&[]), plan.samples());
+                sum += loss * n as f64;
+                samples += n as f64;
                 images += plan.rows.len() as u64;
-                state.epoch_loss_sum += loss * samples as f64;
-                state.epoch_samples += samples as u64;
+                state.epoch_loss_sum += loss * n as f64;
+                state.epoch_samples += n as u64;
             }
-            let loss = sum / record.batches.len() as f64;
+            let loss = sum / samples;
             let grad_norm = record.grad_norm.double_value(&[]);
             if !loss.is_finite() || !grad_norm.is_finite() {
                 return Err(stop(&record, loss, grad_norm, run, dataset));

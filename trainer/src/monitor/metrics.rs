@@ -4,10 +4,10 @@
 //! stay, so that both read as those of a run that never stopped.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use logodex_program::durable::write_whole;
 use logodex_schemas::run::{MetricsLine, RunState};
 
@@ -24,28 +24,33 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the files of the run in `dir` as they were when it stood at `state`: lines behind it, and a line cut short
-    /// by a kill, are dropped.
+    /// Opens the files of the run in `dir` as they were when it stood at `state`: lines behind it, and a last line cut
+    /// short by a kill, are dropped.
     ///
     /// # Errors
-    /// The disk.
+    /// A line that is damaged, or lines that are missing: nothing is written then. The disk.
     pub fn open(dir: &Path, state: &RunState) -> Result<Self> {
         let path = dir.join("metrics.jsonl");
-        let (mut kept, mut lines) = (String::new(), Vec::new());
-        for text in fs::read_to_string(&path)
-            .unwrap_or_default()
-            .split_inclusive('\n')
-        {
-            let line: MetricsLine = match serde_json::from_str(text) {
-                Ok(line) if text.ends_with('\n') => line,
-                _ => continue,
-            };
-            if is_before(&line, state) {
-                kept += text;
-                lines.push(line);
+        let bytes = match fs::read(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| path.display().to_string());
             }
+            read => read.unwrap_or_default(),
+        };
+        let (kept, lines) = history(&bytes, state).with_context(|| {
+            format!(
+                "{}: the run's history is damaged; put the file back from a copy, or move it away to continue without what came before",
+                path.display()
+            )
+        })?;
+        if lines.is_empty() && state.steps_done > 0 {
+            tracing::warn!(
+                "{}: there is no history of the {} steps done: curves and warnings begin anew",
+                path.display(),
+                state.steps_done
+            );
         }
-        write_whole(&path, kept.as_bytes())?;
+        write_whole(&path, &kept)?;
         let events_path = dir.join("tensorboard").join(tensorboard::FILE_NAME);
         fs::create_dir_all(dir.join("tensorboard"))
             .with_context(|| events_path.display().to_string())?;
@@ -96,6 +101,39 @@ impl Metrics {
             .get_ref()
             .sync_data()
             .with_context(|| format!("{}: cannot write", self.path.display()))
+    }
+}
+
+/// The lines up to `state`, as bytes and read. Each of them was made durable before the checkpoint that says `state`, so a
+/// kill can only have cut the file's last line.
+fn history(bytes: &[u8], state: &RunState) -> Result<(Vec<u8>, Vec<MetricsLine>)> {
+    let (mut kept, mut lines, mut before) = (Vec::new(), Vec::new(), None);
+    for (number, text) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if !text.ends_with(b"\n") {
+            break;
+        }
+        let line: MetricsLine = serde_json::from_slice(text)
+            .with_context(|| format!("line {} is no line of metrics", number + 1))?;
+        if !is_before(&line, state) {
+            continue;
+        }
+        if let MetricsLine::Step { step, .. } = line {
+            if let Some(before) = before
+                && step != before + 1
+            {
+                bail!("line {} is step {step} after step {before}", number + 1);
+            }
+            before = Some(step);
+        }
+        kept.extend_from_slice(text);
+        lines.push(line);
+    }
+    match before {
+        Some(last) if last != state.steps_done => bail!(
+            "its last step is {last}, but the checkpoint was written after step {}",
+            state.steps_done
+        ),
+        _ => Ok((kept, lines)),
     }
 }
 

@@ -11,6 +11,7 @@ use logodex_schemas::train::TrainConfig;
 
 use super::checkpoint::{self, Checkpoint};
 use crate::config;
+use crate::config::identity::{self, EPOCHS, with_epochs};
 
 /// Which checkpoint of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,41 +80,73 @@ fn is_used(dir: &Path) -> bool {
     }
 }
 
-/// Looks, without touching anything, for the checkpoint to continue from and checks that the configuration is the one
-/// the run began with. `None` where there is no run, or a run without a checkpoint.
+/// What there is to continue.
+#[derive(Debug)]
+pub struct Found {
+    /// Where it stands; none where it was killed before its first checkpoint.
+    pub checkpoint: Option<Checkpoint>,
+    /// The run's own `config.toml`, with as many epochs as are asked for.
+    pub config_bytes: Vec<u8>,
+    /// The epochs that it had before, where more are asked for now.
+    pub extended_from: Option<u32>,
+}
+
+/// Looks, without touching anything, for the run to continue and checks that the configuration says what the run's own
+/// says. More epochs are another thing only where they would have changed what is done. `None` where there is no run.
 ///
 /// # Errors
-/// [`Failure::Usage`] when the configuration differs or the directory is no run; a checkpoint of another version.
-pub fn find(dir: &Path, config_bytes: &[u8]) -> Result<Option<Checkpoint>> {
+/// [`Failure::Usage`] naming the keys that differ, or when the directory is no run; a checkpoint of another version.
+pub fn find(dir: &Path, config: &TrainConfig) -> Result<Option<Found>> {
     let config_path = dir.join("config.toml");
-    match fs::read(&config_path) {
-        Ok(bytes) if bytes == config_bytes => {}
-        Ok(_) => {
-            return Err(Failure::Usage(format!(
-                "{}: the configuration was changed since this run began (its own is {}); a run continues only under that one, so restore it or start another run",
-                dir.display(),
-                config_path.display()
-            ))
-            .into());
-        }
+    if !config_path.exists() {
         // A kill before the configuration was written leaves an empty directory.
-        Err(_) => {
-            if is_used(dir) {
-                return Err(Failure::Usage(format!(
-                    "{}: not a run: it has no config.toml",
-                    dir.display()
-                ))
-                .into());
-            }
-            return Ok(None);
+        return match is_used(dir) {
+            false => Ok(None),
+            true => Err(Failure::Usage(format!(
+                "{}: not a run: it has no config.toml",
+                dir.display()
+            ))
+            .into()),
+        };
+    }
+    let (own, mut config_bytes) = config::read(&config_path)?;
+    let checkpoint = checkpoint::newest(&dir.join("checkpoints"))?.0;
+    let is_begun = checkpoint.as_ref().is_some_and(|c| c.state.steps_done > 0);
+    let mut differences = identity::differences(&own, config)?;
+    let mut extended_from = None;
+    let mut hint = "";
+    let (before, now) = (own.schedule.epochs, config.schedule.epochs);
+    if now > before && differences.contains_key(EPOCHS) {
+        if is_begun && identity::rates_depend_on_epochs(&own) {
+            hint = " (a cosine schedule ends with the last epoch, so more epochs would have changed the rates of those done)";
+        } else if let Some(text) = with_epochs(&String::from_utf8_lossy(&config_bytes), now) {
+            differences.remove(EPOCHS);
+            config_bytes = text.into_bytes();
+            extended_from = Some(before);
         }
     }
-    Ok(checkpoint::newest(&dir.join("checkpoints"))?.0)
+    if !differences.is_empty() {
+        let told: Vec<String> = differences
+            .iter()
+            .map(|(key, [own, given])| format!("{key} is {own} in the run and {given} now"))
+            .collect();
+        return Err(Failure::Usage(format!(
+            "{}: the configuration was changed since this run began: {}{hint}; a run continues only under its own, {}: restore it or start another run",
+            dir.display(),
+            told.join(", "),
+            config_path.display()
+        ))
+        .into());
+    }
+    Ok(Some(Found {
+        checkpoint,
+        config_bytes,
+        extended_from,
+    }))
 }
 
 impl Run {
-    /// Takes the directory for writing: creates it where needed, locks it, and writes `config.toml` where there is
-    /// none.
+    /// Takes the directory for writing: creates it where needed, locks it, and writes `config.toml` unless it is there.
     ///
     /// # Errors
     /// [`Failure::Usage`] when another process is writing the run; the disk.
@@ -133,7 +166,7 @@ impl Run {
             Err(TryLockError::Error(e)) => return Err(e).with_context(context),
         }
         let config_path = dir.join("config.toml");
-        if !config_path.exists() {
+        if fs::read(&config_path).ok().as_deref() != Some(config_bytes) {
             write_whole(&config_path, config_bytes).with_context(context)?;
         }
         fs::create_dir_all(dir.join("checkpoints")).with_context(context)?;

@@ -8,10 +8,20 @@ use logodex_program::Failure;
 use logodex_schemas::run::{RunState, run_header};
 use logodex_schemas::train::TrainConfig;
 
+use crate::config::identity::with_epochs;
+
 /// The state of a run that has not begun: what it is a run of.
 pub fn beginning(config_bytes: &[u8], dataset: &Dataset, split: &Split) -> RunState {
-    let config_blake3 = blake3::hash(config_bytes).to_hex();
+    let config_blake3 = config_hash(config_bytes);
     unbegun(&config_blake3, dataset.manifest_blake3(), split.blake3())
+}
+
+/// Of all but the number of epochs, for a run may be extended.
+fn config_hash(bytes: &[u8]) -> String {
+    let text = std::str::from_utf8(bytes).ok();
+    let without = text.and_then(|text| with_epochs(text, 0));
+    let hash = blake3::hash(without.as_ref().map_or(bytes, String::as_bytes));
+    hash.to_hex().to_string()
 }
 
 fn unbegun(config_blake3: &str, manifest_blake3: &str, split_blake3: &str) -> RunState {
@@ -29,6 +39,7 @@ fn unbegun(config_blake3: &str, manifest_blake3: &str, split_blake3: &str) -> Ru
         config_blake3: config_blake3.to_owned(),
         manifest_blake3: manifest_blake3.to_owned(),
         split_blake3: split_blake3.to_owned(),
+        threads: None,
         model_blake3: String::new(),
         optimizer_blake3: String::new(),
         seal: String::new(),
@@ -73,8 +84,15 @@ pub fn ended(state: &RunState, config: &TrainConfig) -> Option<String> {
 ///
 /// # Errors
 /// [`Failure::Usage`] naming what is another.
-pub fn check_identity(saved: &RunState, now: &RunState, run: &Path) -> Result<(), Failure> {
-    let changed = if saved.config_blake3 != now.config_blake3 {
+pub fn check_identity(
+    saved: &RunState,
+    now: &RunState,
+    config_bytes: &[u8],
+    run: &Path,
+) -> Result<(), Failure> {
+    // Runs of before epochs could be added hold the hash of the whole file.
+    let whole = blake3::hash(config_bytes).to_hex();
+    let changed = if ![now.config_blake3.as_str(), &whole].contains(&saved.config_blake3.as_str()) {
         "configuration"
     } else if saved.manifest_blake3 != now.manifest_blake3 {
         "dataset"

@@ -16,7 +16,7 @@ unsafe extern "C" {
         event: *mut *mut c_void,
     ) -> *mut C_tensor;
     fn shim_await_upload(uploaded: *const C_tensor, event: *const c_void) -> c_int;
-    fn shim_free_event(event: *mut c_void);
+    fn shim_free_event(event: *mut c_void) -> c_int;
     fn shim_peak_memory(device: c_int, bytes: *mut i64) -> c_int;
     fn shim_reset_peak_memory(device: c_int) -> c_int;
 }
@@ -94,7 +94,8 @@ impl Upload {
 impl Drop for Event {
     fn drop(&mut self) {
         // SAFETY: made by shim_upload, freed here only.
-        unsafe { shim_free_event(self.0) }
+        // A failure could only leave it unfreed.
+        unsafe { shim_free_event(self.0) };
     }
 }
 

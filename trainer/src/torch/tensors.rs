@@ -48,6 +48,11 @@ pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     Ok(tensors)
 }
 
+/// Whether every number is finite, as every whole number is.
+pub fn is_finite(tensor: &Tensor) -> bool {
+    tensor.detach().isfinite().all().int64_value(&[]) != 0
+}
+
 /// A tensor as safetensors wants to see it; its bytes are copied out only when its turn comes.
 struct TensorBytes {
     tensor: Tensor,

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use logodex_dataset::Dataset;
 use logodex_evaluation::learning_curves;
 use logodex_schemas::random::derive;
@@ -57,6 +57,7 @@ impl Training<'_> {
         let samples = Samples::draw(config, &self.train, epoch.into());
         let mut plans = samples.batches(config.data.batch as usize);
         let n_batches = plans.len() as u64;
+        let sizes: Vec<usize> = plans.iter().map(BatchPlan::samples).collect();
         let left = plans.split_off(self.state.epoch_batches as usize);
         let (began, mut images) = (Instant::now(), 0);
         self.journal.progress.goes_on();
@@ -64,9 +65,10 @@ impl Training<'_> {
         std::thread::scope(|scope| -> Result<()> {
             let mut batches = load(scope, self.source, left, device);
             while self.state.epoch_batches < n_batches {
-                // The mean gradient of up to `accumulate` batches.
+                // The mean gradient over the samples of up to `accumulate` batches, of which the last may be short.
                 let done = self.state.epoch_batches;
                 let size = batches_of_step(done, n_batches, config.optimizer.accumulate);
+                let samples: usize = sizes[done as usize..(done + size) as usize].iter().sum();
                 let step = self.state.steps_done + 1;
                 let (mut losses, mut reading) = (Vec::new(), None);
                 zero_grad(&self.learner.parameters);
@@ -84,11 +86,11 @@ impl Training<'_> {
                     let loss = self
                         .learner
                         .loss(config, &embeddings, &targets, step - 1, number);
-                    (&loss / size as f64).backward();
                     let plan = batch.plan;
+                    (&loss / (samples as f64 / plan.samples() as f64)).backward();
                     if collapse::is_due(step) && i + 1 == size {
                         let (targets, roles) = (&plan.targets, plan.roles);
-                        reading = Some(collapse::read(&config.loss, &embeddings, targets, roles));
+                        reading = collapse::read(&config.loss, &embeddings, targets, roles);
                     }
                     images += plan.rows.len() as u64;
                     losses.push((loss.detach(), plan));
@@ -181,6 +183,12 @@ impl Training<'_> {
         self.journal
             .settle(&mut self.state, &self.run, self.dataset)?;
         self.journal.metrics.sync()?;
+        ensure!(
+            self.learner.is_finite(),
+            "the weights are not finite after step {} (epoch {}), so no checkpoint is written of them; lower optimizer.lr, raise schedule.warmup_steps or set optimizer.clip_norm; the last checkpoint is untouched",
+            self.state.steps_done,
+            self.state.epochs_done
+        );
         let contents = Contents {
             state: &self.state,
             model: self.learner.model_state(),

@@ -17,11 +17,22 @@ use crate::data::loader::{Resident, Source, check_residency};
 use crate::data::sampler::{self, FoldRows};
 use crate::monitor::journal::Journal;
 use crate::optim::schedule::steps_per_epoch;
-use crate::run::checkpoint::{Contents, publish};
+use crate::run::checkpoint::{Contents, folder_name, publish};
 use crate::run::interrupt::Interrupts;
 use crate::run::state::{beginning, check_identity, ended};
 use crate::run::{self, Run};
 use crate::runtime::Runtime;
+
+/// What is to be done about a run that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It must not be there.
+    Refuse,
+    /// It is continued, and must be there.
+    Resume,
+    /// It is continued, or started where there is none.
+    ResumeOrStart,
+}
 
 /// Trains a run from its configuration, or continues it from its newest whole checkpoint.
 ///
@@ -34,15 +45,38 @@ pub fn fit(
     split_name: &str,
     config_path: &Path,
     run_dir: &Path,
-    resume: bool,
+    existing: Existing,
 ) -> Result<()> {
     // What was asked for, judged before anything is written.
-    let (config, config_bytes) = config::read(config_path)?;
-    let found = match resume {
-        true => run::find(run_dir, &config_bytes)?,
-        false => {
+    let (config, mut config_bytes) = config::read(config_path)?;
+    let found = match existing {
+        Existing::Refuse => {
             run::refuse_existing(run_dir)?;
             None
+        }
+        Existing::Resume | Existing::ResumeOrStart => run::find(run_dir, &config)?,
+    };
+    if found.is_none() && existing == Existing::Resume {
+        return Err(Failure::Usage(format!(
+            "{}: there is no run to continue; leave --resume out to start one, or say --resume-or-start",
+            run_dir.display()
+        ))
+        .into());
+    }
+    let (found, extended_from) = match found {
+        None => {
+            tracing::info!("{}: a new run", run_dir.display());
+            (None, None)
+        }
+        Some(found) => {
+            config_bytes = found.config_bytes;
+            if found.checkpoint.is_none() {
+                tracing::warn!(
+                    "{}: no checkpoint yet, starting from the beginning",
+                    run_dir.display()
+                );
+            }
+            (found.checkpoint, found.extended_from)
         }
     };
     let tables = Tables::open(dataset_dir)?;
@@ -51,17 +85,28 @@ pub fn fit(
     check_residency(&tables, &config.runtime)?;
     let dataset = Dataset::map(tables)?;
     let beginning = beginning(&config_bytes, &dataset, &split);
+    let mut runtime_config = config.runtime.clone();
     if let Some(checkpoint) = &found {
-        check_identity(&checkpoint.state, &beginning, run_dir)?;
-        if let Some(why) = ended(&checkpoint.state, &config) {
+        let state = &checkpoint.state;
+        check_identity(state, &beginning, &config_bytes, run_dir)?;
+        if let Some(why) = ended(state, &config) {
             println!("{}: finished already, {why}", run_dir.display());
             return Ok(());
         }
-    } else if resume {
-        tracing::warn!(
-            "{}: no checkpoint yet, starting from the beginning",
-            run_dir.display()
+        let extended = extended_from.map_or_else(String::new, |before| {
+            format!(
+                ", for {} epochs instead of {before}",
+                config.schedule.epochs
+            )
+        });
+        tracing::info!(
+            "{}: continuing from checkpoint {}{extended}",
+            run_dir.display(),
+            folder_name(state)
         );
+        if let (0, Some(threads)) = (runtime_config.threads, state.threads) {
+            runtime_config.threads = threads;
+        }
     }
 
     // What there is to learn from. Every epoch has the same size, whatever it draws.
@@ -82,7 +127,7 @@ pub fn fit(
     }
 
     // The learner, fresh or as the checkpoint left it. A fresh one comes first: its weights file may be a slip, too.
-    let runtime = Runtime::start(&config.runtime)?;
+    let runtime = Runtime::start(&runtime_config)?;
     let n_classes = train.brands.len();
     let fresh = match found {
         None => Some(Learner::new(&config, n_classes, &runtime)?),
@@ -90,11 +135,12 @@ pub fn fit(
     };
     let run = Run::take(run_dir, &config_bytes)?;
     let keep_every = config.checkpoint.every_epochs;
-    let (learner, state) = match (run.repair(keep_every)?, fresh) {
+    let (learner, mut state) = match (run.repair(keep_every)?, fresh) {
         (Some(c), _) => (Learner::resume(&config, n_classes, &runtime, &c)?, c.state),
         (None, Some(fresh)) => (fresh, beginning),
         (None, None) => (Learner::new(&config, n_classes, &runtime)?, beginning),
     };
+    state.threads = Some(runtime.threads);
     if config.schedule.epochs == 0 {
         let contents = Contents {
             state: &state,

@@ -11,6 +11,7 @@ use crate::model::{EmbeddingNet, Group, Parameter};
 use crate::optim::{Ema, Optimizer};
 use crate::run::checkpoint::Checkpoint;
 use crate::runtime::Runtime;
+use crate::torch::is_finite;
 
 /// Keys of a checkpoint's model that are the loss's and not the network's begin with this.
 const LOSS_PREFIX: &str = "loss.";
@@ -169,6 +170,11 @@ impl Learner {
             memory.load_state(&mut state)?;
         }
         self.optimizer.load_state(&state, &self.parameters)
+    }
+
+    /// Whether every weight is a finite number, and so the network can go on.
+    pub fn is_finite(&self) -> bool {
+        self.parameters.iter().all(|p| is_finite(&p.tensor))
     }
 
     /// Everything a checkpoint's `model.safetensors` holds.

@@ -7,5 +7,5 @@ mod fit;
 mod learner;
 mod validate;
 
-pub use fit::fit;
+pub use fit::{Existing, fit};
 pub use learner::Learner;

@@ -12,7 +12,7 @@ fn a_signal_finishes_the_step_writes_a_checkpoint_and_tells_how_to_go_on() {
     for (signal, code, steps) in [("INT", 130, 1), ("TERM", 143, 4)] {
         let mut child = w
             .fit(config, "interrupted")
-            .arg("--resume")
+            .arg("--resume-or-start")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

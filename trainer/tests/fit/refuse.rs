@@ -148,6 +148,28 @@ fn a_diverging_run_stops_with_step_and_rows_and_keeps_no_checkpoint_of_it() {
 }
 
 #[test]
+fn weights_that_are_no_numbers_at_a_monitored_step_stop_the_run_as_at_any_other() {
+    let w = Workspace::small();
+    // Four steps an epoch: the ninth is the first at a rate beyond all numbers, the monitor looks at the tenth.
+    let text = TINY
+        .replace("batch = 8", "batch = 6")
+        .replace(
+            "unfreeze = [{ epoch = 1, freeze = 0, lr_factor = 0.5 }]",
+            "lr = \"step\"\nstep_epochs = 2\nstep_factor = 1e60",
+        )
+        .replace("freeze = 2", "freeze = 5");
+    let (code, stderr) = run(&mut w.fit(&w.config("hot.toml", &text), "run"));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("step 10 (epoch 2)") && !stderr.contains("panicked"),
+        "{stderr}"
+    );
+    let stopped = fs::read(w.path("run/stopped.json")).expect("stopped.json");
+    let stopped: Stopped = stopped_header().parse(&stopped).expect("its schema");
+    assert_eq!((stopped.epoch, stopped.step), (2, 10));
+}
+
+#[test]
 fn no_epochs_write_the_network_as_a_run_that_embeds() {
     let w = Workspace::small();
     let config = w.config("zero.toml", "[model]\narch = \"resnet18\"\nhead = \"none\"\n[loss]\nkind = \"contrastive_cosine\"\nmargin = 0.2\n[schedule]\nepochs = 0\n[runtime]\nthreads = 1\n");

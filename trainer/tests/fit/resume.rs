@@ -34,7 +34,7 @@ fn killed_in_every_epoch_and_resumed_equals_left_alone() {
     let mut kills = 0;
     for (i, (ready, after)) in moments.into_iter().enumerate() {
         let jitter = derive(i as u64, "kill", &[]) % 50;
-        let mut child = spawn(w.fit(config, "killed").arg("--resume"));
+        let mut child = spawn(w.fit(config, "killed").arg("--resume-or-start"));
         if wait(&mut child, ready, Duration::from_millis(after + jitter)) {
             child.kill().expect("SIGKILL");
             kills += 1;
@@ -78,7 +78,118 @@ fn a_changed_configuration_is_refused(w: &Workspace) {
     let other = w.config("other.toml", TINY);
     let (code, stderr) = run(w.fit(&other, "alone").arg("--resume"));
     assert_eq!(code, 2);
-    assert!(stderr.contains("configuration was changed"), "{stderr}");
+    assert!(
+        stderr.contains("configuration was changed")
+            && stderr.contains("ema.decay is 0.9 in the run and not set now"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn resume_needs_a_run_and_a_longer_one_equals_the_run_of_that_length() {
+    let w = Workspace::small();
+    let config = w.config("three.toml", TINY);
+    let (code, stderr) = run(w.fit(&config, "longer").arg("--resume"));
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("--resume-or-start"), "{stderr}");
+    assert!(!w.path("longer").exists());
+
+    let two = TINY.replace("epochs = 3", "epochs = 2");
+    let (code, stderr) = run(w
+        .fit(&w.config("two.toml", &two), "longer")
+        .arg("--resume-or-start"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stderr.contains("a new run") && stderr.contains("computing on the CPU, with 1 CPU threads"),
+        "{stderr}"
+    );
+    // Another spelling, a comment and an epoch more.
+    let longer = TINY.replace("lr = 1e-2", "lr = 0.01 # as before");
+    let (code, stderr) = run(w
+        .fit(&w.config("longer.toml", &longer), "longer")
+        .arg("--resume"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stderr.contains("continuing from checkpoint epoch-002, for 3 epochs instead of 2"),
+        "{stderr}"
+    );
+    let (code, stderr) = run(&mut w.fit(&config, "alone"));
+    assert_eq!(code, 0, "{stderr}");
+    assert_same(&w.path("alone"), &w.path("longer"));
+}
+
+#[test]
+fn a_damaged_history_is_an_error_that_names_the_line_and_a_torn_end_is_none() {
+    let w = Workspace::small();
+    let config = w.config("two.toml", &TINY.replace("epochs = 3", "epochs = 2"));
+    let (code, stderr) = run(&mut w.fit(&config, "run"));
+    assert_eq!(code, 0, "{stderr}");
+    let path = w.path("run/metrics.jsonl");
+    let whole = fs::read(&path).expect("metrics");
+    let more = w.config("three.toml", TINY);
+    let second = whole.iter().position(|b| *b == b'\n').expect("a line") + 1;
+    let mut bad_byte = whole.clone();
+    bad_byte[second + 3] = 0xff;
+    let mut missing = whole.clone();
+    let third = second
+        + whole[second..]
+            .iter()
+            .position(|b| *b == b'\n')
+            .expect("a line")
+        + 1;
+    missing.drain(second..third);
+    for (bytes, told) in [
+        (bad_byte, "line 2 "),
+        (missing, "line 2 is step 3 after step 1"),
+    ] {
+        fs::write(&path, &bytes).expect("written");
+        let (code, stderr) = run(w.fit(&more, "run").arg("--resume"));
+        assert_eq!(code, 1, "{stderr}");
+        assert!(
+            stderr.contains("metrics.jsonl")
+                && stderr.contains(told)
+                && stderr.contains("move it away"),
+            "{stderr}"
+        );
+        assert_eq!(
+            fs::read(&path).expect("still there"),
+            bytes,
+            "nothing is lost"
+        );
+    }
+    let torn = [&whole[..], b"{\"kind\":\"step\",\xff"].concat();
+    fs::write(&path, torn).expect("written");
+    let (code, stderr) = run(w.fit(&more, "run").arg("--resume"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(fs::read(&path).expect("metrics").starts_with(&whole));
+}
+
+#[test]
+fn threads_that_were_not_chosen_stay_as_many_where_a_run_goes_on() {
+    let w = Workspace::small();
+    let config = |threads: u32, epochs: u32| {
+        let text = TINY.replace("threads = 1", &format!("threads = {threads}"));
+        w.config(
+            "t.toml",
+            &text.replace("epochs = 3", &format!("epochs = {epochs}")),
+        )
+    };
+    let (code, stderr) = run(&mut w.fit(&config(0, 2), "run"));
+    assert_eq!(code, 0, "{stderr}");
+    // As if the machine had had three cores.
+    let path = w.path("run/checkpoints/epoch-002/state.json");
+    let state = fs::read(&path).expect("state");
+    let mut state: logodex_schemas::run::RunState = serde_json::from_slice(&state).expect("JSON");
+    assert!(state.threads.is_some());
+    state.threads = Some(3);
+    fs::write(
+        &path,
+        logodex_schemas::header::seal(&state).expect("sealed"),
+    )
+    .expect("written");
+    let (code, stderr) = run(w.fit(&config(0, 3), "run").arg("--resume"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("with 3 CPU threads"), "{stderr}");
 }
 
 fn an_existing_run_tells_both_ways_out(w: &Workspace, config: &Path) {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Workspace, lines, run, tensors};
+use crate::support::{TINY, Workspace, lines, run, tensors};
 
 /// A linear head on a frozen network: nothing but the head's weights and their gradient.
 const LINEAR: &str = r#"
@@ -31,6 +31,25 @@ fn fit(w: &Workspace, name: &str, text: &str) {
     let config = w.config(&format!("{name}.toml"), text);
     let (code, stderr) = run(&mut w.fit(&config, name));
     assert_eq!(code, 0, "{stderr}");
+}
+
+#[test]
+fn a_short_last_batch_weighs_by_its_samples() {
+    let w = Workspace::small();
+    // 24 pairs as batches of 10, 10 and 4, in one step: it is also the epoch.
+    let text = TINY
+        .replace("lr = 1e-2", "lr = 1e-2\naccumulate = 3")
+        .replace("batch = 8", "batch = 10");
+    let (code, stderr) = run(&mut w.fit(&w.config("c.toml", &text), "run"));
+    assert_eq!(code, 0, "{stderr}");
+    let (steps, epochs) = (
+        lines(&w.path("run"), "step"),
+        lines(&w.path("run"), "epoch"),
+    );
+    assert_eq!(steps.len(), 3);
+    for (step, epoch) in steps.iter().zip(&epochs) {
+        assert_eq!(step["loss"], epoch["train_loss"]);
+    }
 }
 
 #[test]

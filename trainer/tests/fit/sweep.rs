@@ -163,7 +163,7 @@ fn a_sweep_goes_on_after_a_failure_and_the_next_one_does_only_what_is_left() {
     assert_eq!(field(&out, "b", "outcome"), "done");
 
     // A configuration that was changed since is no longer that run's.
-    w.config("a.toml", &short(2));
+    w.config("a.toml", &short(1).replace("lr = 1e-2", "lr = 1e-3"));
     let (code, stderr) = run(&mut sweep(&w, &configs));
     assert_eq!(code, 2, "{stderr}");
     assert!(stderr.contains("the configuration was changed"), "{stderr}");
@@ -193,6 +193,34 @@ fn a_sweep_goes_on_after_a_failure_and_the_next_one_does_only_what_is_left() {
     assert_eq!(map, evaluated(&out.join("c"), "c"), "{last}");
     let svg = fs::read_to_string(w.path("curve/figures/learning_per_image.svg")).expect("SVG");
     assert!(svg.contains("— a</text>") && svg.contains("— c</text>"));
+}
+
+#[test]
+fn sigterm_to_a_sweep_reaches_the_run_which_writes_a_checkpoint() {
+    let w = Workspace::small();
+    w.config("long.toml", &short(1000));
+    let mut child = sweep(&w, &["--configs", "long.toml"])
+        .spawn()
+        .expect("starts");
+    while crate::support::lines(&w.path("out/long"), "step").is_empty() {
+        assert!(child.try_wait().expect("child").is_none(), "at work");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-s", "TERM", &pid])
+            .status()
+            .expect("kill")
+            .success()
+    );
+    let status = child.wait().expect("waited for");
+    assert!(!status.success());
+    // The sweep waited for its run: the checkpoint is of the last step told, and nobody writes any more.
+    let state = fs::read(w.path("out/long/checkpoints/last/state.json")).expect("a checkpoint");
+    let state: serde_json::Value = serde_json::from_slice(&state).expect("JSON");
+    let told = crate::support::lines(&w.path("out/long"), "step").len();
+    assert_eq!(state["steps_done"], told);
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub(super) fn check(
         device: learner.parameters[0].tensor.device(),
         bf16: false,
         channels_last: true,
+        threads: 1,
     };
     let initial = cpu.net.state();
     for kind in [

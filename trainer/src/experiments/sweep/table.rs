@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use logodex_evaluation::protocols::paper::PAPER;
 use logodex_schemas::evaluation::{ALL, Evaluation, EvaluationRow, evaluation_header};
 use logodex_schemas::run::MetricsLine;
 use logodex_schemas::train::TrainConfig;
 
-use crate::config::explain::effective;
-use crate::config::keys;
+use crate::config::identity::values;
 
 /// Numbers of supports whose mAP is shown.
 const SHOTS: [u32; 2] = [1, 5];
@@ -117,25 +116,12 @@ pub fn line(name: &str, dir: &Path, images_per_epoch: u64, outcome: &Outcome) ->
 pub fn differences(configs: &[&TrainConfig]) -> Result<Differences> {
     let mut all = Differences::new();
     for (place, config) in configs.iter().enumerate() {
-        let config = effective((*config).clone());
-        let table = toml::Table::try_from(&config).context("a configuration is TOML")?;
-        flatten("", &table, &mut |key, value| {
+        for (key, value) in values(config)? {
             all.entry(key).or_insert_with(|| vec![None; configs.len()])[place] = Some(value);
-        });
+        }
     }
     all.retain(|_, values| values.iter().any(|value| *value != values[0]));
     Ok(all)
-}
-
-fn flatten(prefix: &str, table: &toml::Table, each: &mut impl FnMut(String, String)) {
-    for (name, value) in table {
-        let key = keys::join(prefix, name);
-        match value {
-            toml::Value::Table(table) => flatten(&key, table, each),
-            toml::Value::String(text) => each(key, text.clone()),
-            other => each(key, other.to_string()),
-        }
-    }
 }
 
 const HEAD: [&str; 11] = [

@@ -22,7 +22,7 @@ fn warnings(batch: impl Fn(u64) -> (Tensor, f64, f64)) -> Vec<(Collapse, u64)> {
     let mut warned = Vec::new();
     for step in (EVERY..=400).step_by(EVERY as usize) {
         let (embeddings, loss, grad_norm) = batch(step);
-        let reading = read(&config, &embeddings, &[], 3);
+        let reading = read(&config, &embeddings, &[], 3).expect("finite numbers");
         let due = monitor.see(loss, grad_norm, &reading);
         warned.extend(due.into_iter().map(|(cause, _)| (cause, step)));
     }
@@ -176,8 +176,9 @@ fn a_resumed_monitor_warns_as_the_one_left_alone() {
 
 #[test]
 fn the_effective_rank_is_that_of_the_singular_values() {
-    let rank =
-        |rows: &[f64], shape: [i64; 2]| effective_rank(&Tensor::from_slice(rows).view(shape));
+    let rank = |rows: &[f64], shape: [i64; 2]| {
+        effective_rank(&Tensor::from_slice(rows).view(shape)).expect("finite")
+    };
     // Two equal directions: p = ½, ½.
     let square = [1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0];
     assert!((rank(&square, [4, 2]) - 2.0).abs() < 1e-9);
@@ -194,13 +195,20 @@ fn the_effective_rank_is_that_of_the_singular_values() {
 fn the_active_share_counts_open_hinges() {
     let x = Tensor::from_slice(&[0.0f32, 0.0, 0.3, 0.1, 1.0, 0.35]).view([6, 1]);
     // Anchors 0, 0; positives .3, .1; negatives 1, .35: .3 − 1 + .2 < 0, .1 − .35 + .2 < 0; with margin .3 one is open.
-    let share = |margin| read(&LossConfig::Triplet { margin }, &x, &[], 3).active;
+    let share = |margin| {
+        read(&LossConfig::Triplet { margin }, &x, &[], 3)
+            .unwrap()
+            .active
+    };
     assert_eq!((share(0.2), share(0.3)), (Some(0.0), Some(0.5)));
     // Pairs of different brands: distances 0 − .1 and .3 − .35… only those with target 0 count.
     let pairs = Tensor::from_slice(&[0.0f32, 0.0, 0.0, 0.1, 1.0, 0.35]).view([6, 1]);
     let config = LossConfig::ContrastiveEuclidean { margin: 0.5 };
-    assert_eq!(read(&config, &pairs, &[0, 0, 1], 2).active, Some(0.5));
-    assert_eq!(read(&config, &pairs, &[1, 1, 1], 2).active, None);
+    assert_eq!(
+        read(&config, &pairs, &[0, 0, 1], 2).unwrap().active,
+        Some(0.5)
+    );
+    assert_eq!(read(&config, &pairs, &[1, 1, 1], 2).unwrap().active, None);
     // Classes {0: 0, .3}, {1: .5, 1.5}: of 8 triplets, brute force over (anchor, positive, negative).
     let rows = [0.0f64, 0.3, 0.5, 1.5];
     let classes = [0i64, 0, 1, 1];
@@ -215,6 +223,20 @@ fn the_active_share_counts_open_hinges() {
         }
     }
     let batch = Tensor::from_slice(&rows).view([4, 1]);
-    let found = read(&LossConfig::Triplet { margin: 0.2 }, &batch, &classes, 1).active;
+    let found = read(&LossConfig::Triplet { margin: 0.2 }, &batch, &classes, 1)
+        .unwrap()
+        .active;
     assert_eq!(found, Some(open as f64 / all as f64));
+}
+
+#[test]
+fn numbers_that_are_not_finite_give_no_reading_and_no_panic() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let x = Tensor::from_slice(&[bad, 0.0, 0.3, 0.1, 1.0, 0.35]).view([6, 1]);
+        assert!(read(&LossConfig::Triplet { margin: 0.2 }, &x, &[], 3).is_none());
+    }
+    // The largest numbers that a network can give are no trouble to double precision.
+    let x = Tensor::from_slice(&[f32::MAX, f32::MIN, 0.3, 0.1, 1.0, 0.35]).view([3, 2]);
+    let reading = read(&LossConfig::Triplet { margin: 0.2 }, &x, &[], 3).expect("finite");
+    assert!(reading.effective_rank.is_finite() && reading.distance.is_finite());
 }

@@ -18,6 +18,7 @@ fn state(epochs_done: u32, epoch_batches: u64, best_epoch: Option<u32>) -> RunSt
         config_blake3: "c".into(),
         manifest_blake3: "m".into(),
         split_blake3: "s".into(),
+        threads: Some(1),
         model_blake3: String::new(),
         optimizer_blake3: String::new(),
         seal: String::new(),
