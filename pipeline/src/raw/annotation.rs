@@ -84,7 +84,9 @@ pub fn parse(source: &[u8]) -> Result<Annotation, (RejectReason, String)> {
     let found = voc::read(source).map_err(|(reason, detail)| (reason, shortened(detail)))?;
     let mut seen = HashMap::new();
     let object = |(position, object): (usize, voc::VocObject)| {
-        let first = *seen.entry(&source[object.span]).or_insert(position);
+        let first = *seen
+            .entry(without_index(source, &object))
+            .or_insert(position);
         let name = match object.names.as_slice() {
             [name] if !name.is_empty() => Ok(nfc(name)),
             [] => Err("no <name>"),
@@ -111,6 +113,17 @@ pub fn parse(source: &[u8]) -> Result<Annotation, (RejectReason, String)> {
         return Err((RejectReason::AnnotationNoObject, detail));
     }
     Ok(Annotation { objects })
+}
+
+/// An object's bytes but for its `<index>`, which is the writer's and not the annotator's.
+fn without_index(source: &[u8], object: &voc::VocObject) -> Vec<u8> {
+    let (mut kept, mut at) = (Vec::with_capacity(object.span.len()), object.span.start);
+    for stale in &object.stale {
+        kept.extend_from_slice(&source[at..stale.start]);
+        at = stale.end;
+    }
+    kept.extend_from_slice(&source[at..object.span.end]);
+    kept
 }
 
 /// The `<index>` of each object of an annotation that [`with_indices`] wrote, in the order of the file.

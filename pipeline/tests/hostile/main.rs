@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Inputs of each sort, by default.
-const EACH: usize = 5_000;
+const EACH: usize = 5_500;
 
 /// What was seen of all inputs of a sort.
 #[derive(Debug, Default)]

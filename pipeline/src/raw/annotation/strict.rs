@@ -103,7 +103,7 @@ pub fn is_plain_declaration(content: &str) -> bool {
         value.is_some_and(|v| v.eq_ignore_ascii_case("utf-8"))
     };
     // The quotes of one value may be of either kind, but not of both.
-    content.matches('\'').count() % 2 == 0
+    content.matches('\'').count().is_multiple_of(2)
         && match words.as_slice() {
             ["xml", "version=\"1.0\""] => true,
             ["xml", "version=\"1.0\"", word] => encoding(word),
