@@ -28,15 +28,15 @@ build: setup ## build the four programs in release mode
 demo: build ## everything on generated data: tree, dataset, training, evaluation, report (at most 8 minutes)
 	scripts/demo.sh $(BIN) $(DEMO) runs/demo
 
-dataset: build ## RAW=…/LogoDet-3K [DATASET=…]: build, check and describe the dataset
+dataset: build ## RAW=…/LogoDet-3K [DATASET=… PLAN=…]: build, check and describe the dataset
 	@[ -n "$(RAW)" ] || { echo "make dataset needs RAW=<folder that holds LogoDet-3K>" >&2; exit 2; }
-	$(BIN)/logodex-data build --raw "$(RAW)" --out "$(DATASET)" --config $(BUILD)
+	$(BIN)/logodex-data build --raw "$(RAW)" --out "$(DATASET)" --config $(BUILD) $(if $(PLAN),--plan "$(PLAN)")
 	$(BIN)/logodex-data check "$(DATASET)"
 	$(BIN)/logodex-data stats "$(DATASET)" --out runs/dataset
 
-audit: build ## RAW=…: the consolidation plan alone, for reading, in plan.json
+audit: build ## RAW=… [OVERRIDES=…]: the clean-up as a page to look at and to answer on, in runs/audit
 	@[ -n "$(RAW)" ] || { echo "make audit needs RAW=<folder that holds LogoDet-3K>" >&2; exit 2; }
-	$(BIN)/logodex-data plan --raw "$(RAW)" --out plan.json
+	$(BIN)/logodex-data audit --raw "$(RAW)" --out runs/audit --config $(BUILD) $(if $(OVERRIDES),--overrides "$(OVERRIDES)")
 
 splits: build ## [SEED=42 SPLIT=default]: draw a brand-wise split
 	$(BIN)/logodex-data split --dataset "$(DATASET)" --name $(SPLIT) --seed $(SEED)

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::audit::{self, AuditOptions};
 use crate::build::{self, BuildOptions};
 use crate::read::export::{self, ExportOptions, Form, Link};
 use crate::read::{check, stats, why};
@@ -38,6 +39,24 @@ enum Command {
         /// The configuration of the build, for its [consolidate] table
         #[arg(long, value_name = "FILE.toml")]
         config: Option<PathBuf>,
+    },
+    /// Show what the rules decide as a page to look at and to answer on: audit.html, audit.json, audit.md, plan.json
+    #[command(
+        after_help = "Example:\n  logodex-data audit --raw /data/LogoDet-3K --out runs/audit --config pipeline/configs/logodet3k.toml"
+    )]
+    Audit {
+        /// The raw tree: the folder that holds LogoDet-3K, or LogoDet-3K itself; never written
+        #[arg(long, value_name = "DIR")]
+        raw: PathBuf,
+        /// The directory to write; an earlier plan.json of another content is kept under another name
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// The configuration of the build, for its [consolidate] table
+        #[arg(long, value_name = "FILE.toml")]
+        config: Option<PathBuf>,
+        /// The answers given so far, as the page hands them back
+        #[arg(long, value_name = "FILE.toml")]
+        overrides: Option<PathBuf>,
     },
     /// Make the dataset directory: shards, indexed annotations, lookups, catalog, manifest
     #[command(
@@ -165,6 +184,17 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             let overrides = config::overrides(overrides.as_deref())?;
             plan::plan(&raw, &out, &config, &overrides)
         }
+        Command::Audit {
+            raw,
+            out,
+            config,
+            overrides,
+        } => audit::audit(&AuditOptions {
+            config: (config::build_config(config.as_deref())?, config),
+            overrides: (config::overrides(overrides.as_deref())?, overrides),
+            raw,
+            out,
+        }),
         Command::Build {
             raw,
             out,

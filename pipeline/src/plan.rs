@@ -44,14 +44,7 @@ pub fn plan(
             out.display()
         )));
     }
-    if let (Ok(raw), Ok(folder)) = (raw.canonicalize(), folder.canonicalize())
-        && folder.starts_with(&raw)
-    {
-        return Err(usage(format!(
-            "{} lies in the raw tree, which is never written",
-            out.display()
-        )));
-    }
+    refuse_to_write_into(raw, folder, out)?;
     let scan = scan(raw)?;
     let plan = consolidate::propose(&scan, &config.consolidate, overrides)?;
     std::fs::write(out, json_bytes(&plan)?)
@@ -65,4 +58,24 @@ pub fn plan(
         .map_or(String::new(), |l| format!("\n{l}"));
     let text = summary::summarize(&plan);
     Ok(format!("{}{passed_over}{refused}", text.trim_end()))
+}
+
+/// Refuses to write `out`, which is in `folder` or `folder` itself, into the raw tree.
+///
+/// # Errors
+/// Usage: it lies there.
+pub fn refuse_to_write_into(raw: &Path, folder: &Path, out: &Path) -> anyhow::Result<()> {
+    // What is not there yet lies where its nearest ancestor does.
+    let mut there = folder.ancestors().filter(|f| !f.as_os_str().is_empty());
+    let folder = there.find_map(|f| f.canonicalize().ok());
+    let folder = folder.or_else(|| std::env::current_dir().ok());
+    if let (Ok(raw), Some(folder)) = (raw.canonicalize(), folder)
+        && folder.starts_with(&raw)
+    {
+        return Err(usage(format!(
+            "{} lies in the raw tree, which is never written",
+            out.display()
+        )));
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@
 //! are generated from these types ([`json_schemas`]) and a test fails when they are stale, and so is
 //! the XSD of the annotations ([`voc::annotation_xsd`]).
 
+pub mod audit;
 pub mod dataset;
 pub mod device;
 pub mod evaluation;
@@ -41,6 +42,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "brand_row" => dataset::BrandRow,
         "consolidation" => plan::ConsolidationPlan,
         "overrides" => plan::Overrides,
+        "audit" => audit::Audit,
         "dataset_stats" => stats::DatasetStats,
         "split" => split::Split,
         "split_row" => split::SplitRow,

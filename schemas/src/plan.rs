@@ -285,6 +285,9 @@ pub struct Overrides {
     pub rename: Vec<RenameOverride>,
     /// Leave a folder or an image out.
     pub drop: Vec<DropOverride>,
+    /// What the audit asked and a person found right as it is. Changes nothing, and is not asked again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<AcceptOverride>,
 }
 
 /// Joins folders.
@@ -333,6 +336,16 @@ pub struct RenameOverride {
 pub struct DropOverride {
     /// A folder `<Category>/<brand>` or an image `<Category>/<brand>/<n>.jpg`.
     pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Says that a finding of the audit needs no change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptOverride {
+    /// The finding's kind and subjects, as [`crate::audit::Finding::id`] has them.
+    pub finding: String,
     /// Why.
     pub reason: String,
 }

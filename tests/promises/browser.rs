@@ -1,4 +1,5 @@
-//! The report in a browser, where one is found: `tests/python/browse_report.py` turns its map in headless Chromium.
+//! Our pages in a browser, where one is found: `tests/python/browse_report.py` turns the report's map in headless Chromium,
+//! `browse_audit.py` decides on findings with the keyboard.
 
 use std::path::{Path, PathBuf};
 
@@ -28,4 +29,22 @@ pub fn browse(report: &Path) {
     };
     let said = check("browse_report", &[report, &chromium]);
     assert!(said.contains("points"), "{said}");
+}
+
+/// Three families are decided on by keyboard: kept apart, renamed, dropped; the page's `overrides.toml` goes to `saved`.
+/// False where there is no browser.
+pub fn audit(page: &Path, saved: &Path, [apart, renamed, dropped]: [&str; 3]) -> bool {
+    let Some(chromium) = chromium() else {
+        println!(
+            "not decided in a browser: no Chromium found; install one or set LOGODEX_CHROMIUM"
+        );
+        return false;
+    };
+    let names = [apart, renamed, dropped].map(Path::new);
+    let said = check(
+        "browse_audit",
+        &[page, &chromium, saved, names[0], names[1], names[2]],
+    );
+    assert!(said.contains("findings"), "{said}");
+    true
 }

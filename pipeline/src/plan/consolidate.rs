@@ -15,10 +15,10 @@ use copies::PixelHash;
 use logodex_program::failure::usage;
 use near_images::{Thumbnailer, thumbnail};
 
-mod brands;
+pub(crate) mod brands;
 pub mod copies;
 mod evidence;
-pub(super) mod foreign;
+pub(crate) mod foreign;
 mod naming;
 mod near_images;
 mod near_names;

@@ -14,8 +14,26 @@ const NAMED: usize = 10;
 /// # Errors
 /// [`Failure::PlanDiffers`], saying what differs.
 pub fn compare(reviewed: &ConsolidationPlan, now: &ConsolidationPlan) -> anyhow::Result<()> {
-    if reviewed == now {
+    let mut differences = differences(reviewed, now);
+    if differences.is_empty() {
         return Ok(());
+    }
+    let more = differences.len().saturating_sub(NAMED);
+    differences.truncate(NAMED);
+    if more > 0 {
+        differences.push(format!("and {more} more"));
+    }
+    Err(Failure::PlanDiffers(format!(
+        "the plan of today is not the reviewed one: {}; review a new plan (logodex-data plan), nothing was built",
+        differences.join("; ")
+    ))
+    .into())
+}
+
+/// What differs between an earlier plan and today's, a phrase each; nothing if they are equal.
+pub fn differences(reviewed: &ConsolidationPlan, now: &ConsolidationPlan) -> Vec<String> {
+    if reviewed == now {
+        return Vec::new();
     }
     let mut differences = Vec::new();
     if reviewed.raw_blake3 != now.raw_blake3 {
@@ -64,16 +82,7 @@ pub fn compare(reviewed: &ConsolidationPlan, now: &ConsolidationPlan) -> anyhow:
     if differences.is_empty() {
         differences.push("the order of its entries was changed".to_owned());
     }
-    let more = differences.len().saturating_sub(NAMED);
-    differences.truncate(NAMED);
-    if more > 0 {
-        differences.push(format!("and {more} more"));
-    }
-    Err(Failure::PlanDiffers(format!(
-        "the plan of today is not the reviewed one: {}; review a new plan (logodex-data plan), nothing was built",
-        differences.join("; ")
-    ))
-    .into())
+    differences
 }
 
 #[cfg(test)]

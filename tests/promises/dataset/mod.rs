@@ -1,5 +1,6 @@
 //! Of datasets: built whole, the same everywhere, and honest about what was wrong.
 
+mod audit;
 mod bad_input;
 mod determinism;
 pub mod export;

@@ -1,0 +1,134 @@
+//! Shows a person what the rules decide about a raw tree: a page to look at and to answer on, and the plan that it is of.
+//!
+//! [`findings`] asks the questions, the riskiest first, each with its evidence; [`page`] draws them. The page hands back
+//! an `overrides.toml`, which `plan`, `build` and a later audit obey.
+
+mod families;
+mod finding;
+mod findings;
+mod gallery;
+mod markdown;
+mod names;
+mod oddities;
+mod page;
+mod shared_pictures;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use logodex_schemas::dataset::BuildConfig;
+use logodex_schemas::plan::{ConsolidationPlan, Overrides};
+
+use crate::config;
+use crate::plan::{consolidate, refuse_to_write_into, review, summary};
+use crate::raw::scan::scan;
+use crate::serialise::json_bytes;
+use logodex_program::durable::write_whole;
+
+/// What `logodex-data audit` is asked for.
+#[derive(Debug)]
+pub struct AuditOptions {
+    /// The raw tree.
+    pub raw: PathBuf,
+    /// The directory to write.
+    pub out: PathBuf,
+    /// The configuration of the build, and where it was read.
+    pub config: (BuildConfig, Option<PathBuf>),
+    /// The answers there are, and where they were read.
+    pub overrides: (Overrides, Option<PathBuf>),
+}
+
+/// Writes `audit.html`, `audit.json`, `audit.md` and `plan.json`; returns a summary and the commands that follow, to print.
+///
+/// An earlier `plan.json` of another content is kept under another name.
+///
+/// # Errors
+/// Usage: an `out` in the raw tree, nothing to scan, overrides that cannot be applied. Otherwise the disk.
+pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
+    let (raw, out) = (&options.raw, &options.out);
+    refuse_to_write_into(raw, out, out)?;
+    let (rules, overrides) = (&options.config.0.consolidate, &options.overrides.0);
+    let scan = scan(raw)?;
+    let plan = consolidate::propose(&scan, rules, overrides)?;
+    std::fs::create_dir_all(out)
+        .with_context(|| format!("{}: cannot make the directory", out.display()))?;
+    let plan_path = out.join("plan.json");
+    let earlier = config::reviewed_plan(&plan_path).ok();
+    let changed = earlier.map(|earlier| review::differences(&earlier, &plan));
+    let (audit, gallery) = findings::find(&scan, &plan, changed)?;
+    let sheets = gallery.sheets()?;
+
+    let kept = keep_earlier(&plan_path, &plan)?;
+    write_whole(&plan_path, &json_bytes(&plan)?)?;
+    write_whole(&out.join("audit.json"), &json_bytes(&audit)?)?;
+    write_whole(&out.join("audit.md"), markdown::text(&audit).as_bytes())?;
+    write_whole(
+        &out.join("audit.html"),
+        page::html(&audit, &sheets)?.as_bytes(),
+    )?;
+    let mut said = summary::summarize(&plan).trim_end().to_owned();
+    if let Some(kept) = kept {
+        said += &format!("\nthe plan that was there is kept: {}", kept.display());
+    }
+    let open = audit.findings.iter().filter(|f| !f.answered).count();
+    said += &format!(
+        "\n{open} findings to decide on, {} answers in force\n",
+        answers(overrides)
+    );
+    Ok(said + &what_follows(options))
+}
+
+fn answers(overrides: &Overrides) -> usize {
+    let Overrides {
+        merge,
+        keep_apart,
+        rename,
+        drop,
+        accept,
+    } = overrides;
+    merge.len() + keep_apart.len() + rename.len() + drop.len() + accept.len()
+}
+
+/// Renames a plan that would be overwritten by another: a person may have reviewed it.
+fn keep_earlier(path: &Path, plan: &ConsolidationPlan) -> anyhow::Result<Option<PathBuf>> {
+    let Ok(earlier) = std::fs::read(path) else {
+        return Ok(None);
+    };
+    if earlier == json_bytes(plan)? {
+        return Ok(None);
+    }
+    let hash = blake3::hash(&earlier).to_hex();
+    let kept = path.with_file_name(format!("plan-{}.json", &hash[..8]));
+    std::fs::rename(path, &kept)
+        .with_context(|| format!("cannot rename {} to {}", path.display(), kept.display()))?;
+    Ok(Some(kept))
+}
+
+fn what_follows(options: &AuditOptions) -> String {
+    let quoted = |path: &Path| {
+        let text = path.display().to_string();
+        let plain = |c: char| c.is_alphanumeric() || "/._-+=".contains(c);
+        match text.chars().all(plain) {
+            true => text,
+            false => format!("'{}'", text.replace('\'', "'\\''")),
+        }
+    };
+    let program = std::env::args_os()
+        .next()
+        .map_or_else(|| "logodex-data".into(), PathBuf::from);
+    let config = options.config.1.as_deref();
+    let config = config.map_or(String::new(), |path| format!(" --config {}", quoted(path)));
+    let answers = options.out.join("overrides.toml");
+    let answers = options.overrides.1.as_deref().unwrap_or(&answers);
+    let (program, raw) = (quoted(&program), quoted(&options.raw));
+    let (out, plan) = (quoted(&options.out), quoted(&options.out.join("plan.json")));
+    format!(
+        "
+Open {page}, decide, and save what it hands back as {answers}. Then:
+  {program} audit --raw {raw} --out {out}{config} --overrides {answers}
+  {program} build --raw {raw} --out DATASET{config} --plan {plan}
+  {program} check DATASET",
+        page = quoted(&options.out.join("audit.html")),
+        answers = quoted(answers),
+    )
+}

@@ -1,0 +1,100 @@
+//! Asks every question about a tree and its plan, and puts the riskiest first.
+
+use logodex_schemas::audit::{Audit, AuditBrand, Finding, FindingKind, Verdict, audit_header};
+use logodex_schemas::plan::ConsolidationPlan;
+
+use super::finding::Tree;
+use super::gallery::Gallery;
+use super::{families, names, oddities, shared_pictures};
+use crate::plan::placement::{Fate, Placement, place_images};
+use crate::raw::scan::Scan;
+
+/// The audit of a tree under a plan, and the pictures that it shows. `changed` is what differs from an earlier plan.
+///
+/// # Errors
+/// A plan of another tree.
+pub fn find<'a>(
+    scan: &'a Scan,
+    plan: &ConsolidationPlan,
+    changed: Option<Vec<String>>,
+) -> anyhow::Result<(Audit, Gallery<'a>)> {
+    let placement = place_images(scan, &plan.groups, &plan.overrides)?;
+    let tree = Tree::new(scan, &placement);
+    let mut gallery = Gallery::new(scan);
+    let mut findings = families::findings(&tree, &plan.groups, &mut gallery);
+    findings.extend(names::findings(&tree, plan, &mut gallery));
+    findings.extend(shared_pictures::findings(&tree, plan, &mut gallery));
+    findings.extend(oddities::findings(&tree, &mut gallery));
+    let accepted: Vec<&str> = plan
+        .overrides
+        .accept
+        .iter()
+        .map(|a| a.finding.as_str())
+        .collect();
+    for found in &mut findings {
+        found.answered = accepted.contains(&found.id.as_str());
+    }
+    findings.sort_by(|a, b| {
+        let order = |f: &Finding| (rank(f), std::cmp::Reverse(f.weight));
+        order(a).cmp(&order(b)).then_with(|| a.id.cmp(&b.id))
+    });
+    gallery.in_order_of(&mut findings);
+    let mut refused = std::collections::BTreeMap::new();
+    for reject in &scan.rejects {
+        *refused.entry(reject.reason).or_default() += 1;
+    }
+    let audit = Audit {
+        header: audit_header(),
+        raw_blake3: plan.raw_blake3.clone(),
+        summary: plan.summary.clone(),
+        refused,
+        overrides: plan.overrides.clone(),
+        pictures: gallery.pictures(),
+        findings,
+        brands: brands(&placement),
+        changed,
+        rejects: scan.rejects.clone(),
+    };
+    Ok((audit, gallery))
+}
+
+/// The harm of doing nothing if the rules are wrong: wrong labels first, then leaks between folds, then noise.
+fn rank(found: &Finding) -> u32 {
+    match (found.kind, found.verdict) {
+        (FindingKind::Family, Some(Verdict::Disjoint)) => 0,
+        (FindingKind::MislabelledFolder, _) => 1,
+        (FindingKind::SharedPicture, _) => 2,
+        (FindingKind::Family, Some(Verdict::Conflict)) => 3,
+        (FindingKind::NearPicture, _) => 4,
+        (FindingKind::Family, Some(Verdict::Partial)) => 5,
+        (FindingKind::NearName, _) => 6,
+        (FindingKind::ForeignName, _) => 7,
+        (FindingKind::OddBoxes, _) => 8,
+        (FindingKind::OddPictures, _) => 9,
+        (FindingKind::Family, _) => 10,
+        (FindingKind::OwnCopies, _) => 11,
+    }
+}
+
+fn brands(placement: &Placement) -> Vec<AuditBrand> {
+    let mut brands: Vec<AuditBrand> = placement
+        .brands
+        .iter()
+        .map(|brand| AuditBrand {
+            category: brand.category.clone(),
+            brand: brand.name.clone(),
+            folders: Vec::new(),
+            images: 0,
+        })
+        .collect();
+    for ((_, folder), &index) in &placement.folders {
+        brands[index as usize].folders.push(folder.clone());
+    }
+    for fate in &placement.fates {
+        if let Fate::Kept(index, _) = fate {
+            brands[*index as usize].images += 1;
+        }
+    }
+    brands.sort_by(|a, b| (&a.category, &a.brand).cmp(&(&b.category, &b.brand)));
+    brands
+}

@@ -1,0 +1,152 @@
+//! Findings about boxes and pictures that are unlike others: tiny boxes, boxes as large as the picture, refused objects;
+//! pictures that are small, of an odd shape, or hold next to nothing.
+
+use std::collections::BTreeMap;
+
+use logodex_schemas::audit::{Finding, FindingKind};
+
+use super::families::SHOWN;
+use super::finding::{Tree, finding};
+use super::gallery::Gallery;
+use crate::plan::placement::Fate;
+
+/// A box of fewer pixels a side than this is tiny: after resizing a picture to 224 pixels nothing of it is left.
+const TINY_PX: u32 = 12;
+/// A box that covers this part of its picture is the picture.
+const WHOLE: f64 = 0.98;
+/// A picture whose shorter side has fewer pixels than this is small.
+const SMALL_PX: u32 = 64;
+/// A picture this many times as long as it is wide, or as wide as it is long, has an odd shape.
+const LONG: f64 = 5.0;
+/// A picture of fewer bytes per pixel than this is a flat colour or nearly so.
+const FLAT: f64 = 0.015;
+
+/// One finding of each kind for every folder that has such boxes or pictures.
+pub fn findings(tree: &Tree<'_>, gallery: &mut Gallery<'_>) -> Vec<Finding> {
+    let mut refused: BTreeMap<&str, u64> = BTreeMap::new();
+    for reject in tree.scan.rejects.iter().filter(|r| r.object.is_some()) {
+        *refused.entry(reject.path.as_str()).or_default() += 1;
+    }
+    let mut found = Vec::new();
+    for (category, folder) in tree.folders() {
+        let samples: Vec<usize> = tree
+            .folder(category, folder)
+            .filter(|&i| matches!(tree.placement.fates[i], Fate::Kept(..)))
+            .collect();
+        let boxes = tally(&samples, |i| odd_boxes(tree, &refused, i));
+        found.extend(of_folder(
+            tree,
+            FindingKind::OddBoxes,
+            category,
+            folder,
+            boxes,
+            gallery,
+        ));
+        let pictures = tally(&samples, |i| odd_picture(tree, i));
+        found.extend(of_folder(
+            tree,
+            FindingKind::OddPictures,
+            category,
+            folder,
+            pictures,
+            gallery,
+        ));
+    }
+    found
+}
+
+/// What is odd, how often, and in which samples.
+type Tally = (BTreeMap<&'static str, u64>, Vec<usize>);
+
+fn tally(samples: &[usize], odd: impl Fn(usize) -> Vec<(&'static str, u64)>) -> Tally {
+    let mut tally = Tally::default();
+    for &i in samples {
+        let odd = odd(i);
+        if !odd.is_empty() {
+            tally.1.push(i);
+        }
+        for (what, n) in odd {
+            *tally.0.entry(what).or_default() += n;
+        }
+    }
+    tally
+}
+
+fn of_folder(
+    tree: &Tree<'_>,
+    kind: FindingKind,
+    category: &str,
+    folder: &str,
+    (odd, samples): Tally,
+    gallery: &mut Gallery<'_>,
+) -> Option<Finding> {
+    if samples.is_empty() {
+        return None;
+    }
+    let brand = tree
+        .brand(category, folder)
+        .map_or(folder, |b| b.name.as_str());
+    let mut found = finding(kind, brand, vec![format!("{category}/{folder}")]);
+    let parts: Vec<String> = odd.iter().map(|(what, n)| format!("{n} {what}")).collect();
+    found.says = format!(
+        "{} pictures with oddities: {}.",
+        samples.len(),
+        parts.join(", ")
+    );
+    if samples.len() == 1 {
+        found.says = format!("One picture with oddities: {}.", parts.join(", "));
+    }
+    found.otherwise = match kind {
+        FindingKind::OddBoxes => "Refused objects make no rows; all others do.".to_owned(),
+        _ => "The pictures are kept.".to_owned(),
+    };
+    found.weight = samples.len() as u64;
+    found.alone_total = samples.len() as u64;
+    found.alone = samples
+        .into_iter()
+        .take(SHOWN)
+        .map(|i| gallery.place(i))
+        .collect();
+    Some(found)
+}
+
+fn odd_boxes(tree: &Tree<'_>, refused: &BTreeMap<&str, u64>, i: usize) -> Vec<(&'static str, u64)> {
+    let sample = &tree.scan.samples[i];
+    let (mut tiny, mut whole) = (0, 0);
+    for [x0, y0, x1, y1] in tree.boxes(i) {
+        let covered = f64::from(x1 - x0) * f64::from(y1 - y0);
+        let all = f64::from(sample.seen.width) * f64::from(sample.seen.height);
+        tiny += u64::from((x1 - x0).min(y1 - y0) < TINY_PX);
+        whole += u64::from(covered >= WHOLE * all);
+    }
+    let refused = refused
+        .get(sample.annotation.as_str())
+        .copied()
+        .unwrap_or(0);
+    let counts = [
+        ("tiny boxes", tiny),
+        ("boxes of the whole picture", whole),
+        ("objects refused", refused),
+    ];
+    counts.into_iter().filter(|(_, n)| *n > 0).collect()
+}
+
+fn odd_picture(tree: &Tree<'_>, i: usize) -> Vec<(&'static str, u64)> {
+    let sample = &tree.scan.samples[i];
+    let (width, height) = (f64::from(sample.seen.width), f64::from(sample.seen.height));
+    let odd = [
+        ("small", width.min(height) < f64::from(SMALL_PX)),
+        (
+            "of an odd shape",
+            width.max(height) >= LONG * width.min(height),
+        ),
+        (
+            "nearly flat",
+            (sample.image_bytes as f64) < FLAT * width * height,
+        ),
+    ];
+    odd.into_iter()
+        .filter(|(_, is)| *is)
+        .map(|(what, _)| (what, 1))
+        .collect()
+}

@@ -1,0 +1,222 @@
+//! The audit of a clean-up: what a person is to see and to decide before a dataset is built.
+//!
+//! A [`Finding`] is one question with its evidence. A person's answers are [`crate::plan::Overrides`].
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{Reject, RejectReason};
+use crate::header::Header;
+use crate::plan::{Effect, GroupRule, Member, Overlap, Overrides, PlanSummary, Sameness};
+
+/// The header of `audit.json`.
+pub fn audit_header() -> Header {
+    Header::new("logodex-audit", 1)
+}
+
+/// `audit.json`: what the rules did to a raw tree, and what only a person can decide.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Audit {
+    /// Kind and version.
+    #[serde(flatten)]
+    pub header: Header,
+    /// The tree that was audited, as [`crate::plan::ConsolidationPlan::raw_blake3`].
+    pub raw_blake3: String,
+    /// The effect of the plan in numbers.
+    pub summary: PlanSummary,
+    /// Files and objects refused, by reason.
+    pub refused: BTreeMap<RejectReason, u64>,
+    /// The answers that the plan obeys already.
+    pub overrides: Overrides,
+    /// What needs a person, the riskiest first.
+    pub findings: Vec<Finding>,
+    /// Every picture that a finding shows; findings name them by position.
+    pub pictures: Vec<Picture>,
+    /// Every brand after consolidation, sorted by category and name.
+    pub brands: Vec<AuditBrand>,
+    /// What differs from the plan that lay in the directory before; none where there was none.
+    pub changed: Option<Vec<String>>,
+    /// Every file and object refused.
+    pub rejects: Vec<Reject>,
+}
+
+/// A brand as the plan has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditBrand {
+    /// Category.
+    pub category: String,
+    /// Its name.
+    pub brand: String,
+    /// Its folders.
+    pub folders: Vec<String>,
+    /// Images kept.
+    pub images: u64,
+}
+
+/// What a finding is about. The order is that of the risk of doing nothing.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// Folders that become one brand.
+    Family,
+    /// A folder in which no object names the folder.
+    MislabelledFolder,
+    /// One file in several brands.
+    SharedPicture,
+    /// Pictures of different brands that look the same.
+    NearPicture,
+    /// Two brands with nearly the same name.
+    NearName,
+    /// A folder some of whose objects name another brand.
+    ForeignName,
+    /// A folder with boxes that are tiny or take the whole picture, or with objects that were refused.
+    OddBoxes,
+    /// A folder with pictures of an odd size or shape, or with few bytes for their size.
+    OddPictures,
+    /// A folder that holds copies of its own pictures.
+    OwnCopies,
+}
+
+/// What the pictures of a family's folders say of it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// No picture is in two of the folders, nor does one look like one of another folder: joined by their names alone.
+    Disjoint,
+    /// Folders hold the same pictures, and the annotations of some disagree about boxes.
+    Conflict,
+    /// Folders share some of their pictures and have others of their own.
+    Partial,
+    /// At least 95 % of the pictures of every folder but the first are in another one.
+    Copy,
+}
+
+/// One question, with its evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// Names the finding as long as its kind and its subjects stay the same.
+    pub id: String,
+    /// What it is about.
+    pub kind: FindingKind,
+    /// What the pictures say, for a family.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verdict: Option<Verdict>,
+    /// How much is wrong if the rules are, images: what orders findings of one kind.
+    pub weight: u64,
+    /// Category of the first subject.
+    pub category: String,
+    /// Brand that the first subject belongs to.
+    pub brand: String,
+    /// Folders or images that an answer is about, relative to the folder of the categories.
+    pub subjects: Vec<String>,
+    /// What was found, a sentence.
+    pub says: String,
+    /// What happens if nobody answers, a sentence.
+    pub otherwise: String,
+    /// Why the folders are one brand, for a family.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<GroupRule>,
+    /// The folders, and what their annotations say.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub members: Vec<Member>,
+    /// Shared images per pair of members.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub overlap: Vec<Overlap>,
+    /// What the group does, in numbers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub effect: Option<Effect>,
+    /// What keeping the folders apart would add: brands and kept images.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub apart: Option<Apart>,
+    /// What the objects are named, most frequent first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub names: Vec<NameCount>,
+    /// The other brand that it is about, `<Category>/<brand>`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub other: Option<String>,
+    /// Pictures that are the same or look the same, side by side.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub pairs: Vec<PicturePair>,
+    /// How many pairs there are; `pairs` shows the first.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub pairs_total: u64,
+    /// Pictures that no other folder has, or that the finding is about.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub alone: Vec<u32>,
+    /// How many of those there are.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub alone_total: u64,
+    /// Whether the overrides answer it already.
+    pub answered: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// What keeping the folders of a family apart adds to a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Apart {
+    /// Brands.
+    pub brands: u64,
+    /// Images kept that are dropped as copies of another folder's.
+    pub kept: u64,
+}
+
+/// How often objects bear a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NameCount {
+    /// The `<name>`.
+    pub name: String,
+    /// Objects.
+    pub objects: u64,
+    /// The brand of that name, `<Category>/<brand>`, if it is another one of the tree.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub brand: Option<String>,
+}
+
+/// Two pictures to be compared, positions in [`Audit::pictures`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PicturePair {
+    /// The picture kept, or the first.
+    pub a: u32,
+    /// The copy dropped, or the second.
+    pub b: u32,
+    /// In what they are the same; none if they only look it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub same: Option<Sameness>,
+    /// Whether the one's annotation has another box than the other's.
+    pub differ: bool,
+}
+
+/// A picture of the raw tree and what its annotation says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Picture {
+    /// Relative to the folder of the categories.
+    pub image: String,
+    /// Width, pixels.
+    pub width: u32,
+    /// Height, pixels.
+    pub height: u32,
+    /// Position on the contact sheets; none where the page has no room for it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tile: Option<u32>,
+    /// Its objects that could be read.
+    pub objects: Vec<PictureObject>,
+}
+
+/// An object of an annotation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PictureObject {
+    /// Its `<name>`.
+    pub name: String,
+    /// `[xmin, ymin, xmax, ymax]`, pixels of the picture.
+    pub bbox: [f64; 4],
+}
