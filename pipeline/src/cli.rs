@@ -140,8 +140,8 @@ logodex-data why data/logodet3k alpinestars-2"
         /// The raw tree that the dataset was built from, for folders and coco; never written
         #[arg(long, value_name = "DIR")]
         raw: Option<PathBuf>,
-        /// How raw images get there; a linked image is the raw file itself, so never edit one in place
-        #[arg(long, value_name = "HOW", default_value = "hard")]
+        /// How raw images get there
+        #[arg(long, value_name = "HOW", default_value = "copy")]
         link: Link,
         /// Say what would be exported, and write nothing
         #[arg(long)]

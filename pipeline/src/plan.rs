@@ -19,6 +19,7 @@ use anyhow::Context;
 use logodex_schemas::dataset::BuildConfig;
 use logodex_schemas::plan::Overrides;
 
+use crate::build::output::inspect::lies_in_raw;
 use crate::raw::scan::scan;
 use crate::serialise::json_bytes;
 use logodex_program::failure::usage;
@@ -44,9 +45,7 @@ pub fn plan(
             out.display()
         )));
     }
-    if let (Ok(raw), Ok(folder)) = (raw.canonicalize(), folder.canonicalize())
-        && folder.starts_with(&raw)
-    {
+    if lies_in_raw(folder, raw) {
         return Err(usage(format!(
             "{} lies in the raw tree, which is never written",
             out.display()

@@ -19,6 +19,19 @@ pub struct Annotation {
     pub objects: Vec<Object>,
 }
 
+impl Annotation {
+    /// Makes of every box that lies outside an image of this size a defect of its object.
+    pub fn refuse_outside(&mut self, width: u32, height: u32) {
+        for object in &mut self.objects {
+            if let Ok(bbox) = &object.bbox
+                && let Err(defect) = bbox.clip(width, height)
+            {
+                object.bbox = Err(defect);
+            }
+        }
+    }
+}
+
 /// An annotated logo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
