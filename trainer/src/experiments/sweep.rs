@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use logodex_dataset::Dataset;
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
+use logodex_program::output::{print, say};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::data::batch::images_per_epoch;
@@ -103,16 +104,21 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
     }
     drop(dataset);
     if args.dry_run {
-        print!("{}", listing(&tasks));
+        print(listing(&tasks));
         return Ok(());
     }
-    eprint!("{}", listing(&tasks));
+    say(listing(&tasks));
 
     // A signal goes to the run as well, which finishes its step and writes a checkpoint: that is waited for.
     let interrupts = Interrupts::listen();
     let mut outcomes = Vec::new();
     for (number, task) in tasks.iter().enumerate() {
-        eprintln!("\n[{} of {}] {}", number + 1, tasks.len(), task.run.name);
+        say(format_args!(
+            "\n[{} of {}] {}\n",
+            number + 1,
+            tasks.len(),
+            task.run.name
+        ));
         outcomes.push(perform(task, args)?);
         if interrupts.received().is_some() {
             bail!(STOPPED);
@@ -136,7 +142,7 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
         &args.out.join("sweep.csv"),
         &table::csv(&lines, &differences)?,
     )?;
-    print!("{}", table::terminal(&lines, &differences));
+    print(table::terminal(&lines, &differences));
 
     let failed: Vec<String> = lines
         .iter()
