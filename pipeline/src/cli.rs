@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use logodex_program::threads;
 
 use crate::build::{self, BuildOptions};
 use crate::read::export::{self, ExportOptions, Form, Link};
@@ -57,7 +58,7 @@ enum Command {
         /// Every key may be left out
         #[arg(long, value_name = "FILE.toml")]
         config: Option<PathBuf>,
-        /// Threads; 0 is one per core. The dataset does not depend on it
+        /// Threads; 0 is one per core, and far more than there are cores are not used. The dataset does not depend on it
         #[arg(long, value_name = "N", default_value_t = 0)]
         threads: usize,
         /// Say what would be built, and write nothing
@@ -181,7 +182,7 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
                 dry_run,
             };
             let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
+                .num_threads(threads::bounded(threads))
                 .build()?;
             pool.install(|| build::build(&options))
         }

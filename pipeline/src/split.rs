@@ -157,7 +157,7 @@ fn table(split: &Split) -> String {
     lines.push(line("images", &split.images));
     if split.duplicates_across_folds > 0 {
         lines.push(format!(
-            "{} pairs of images that are the same or look the same lie in two folds",
+            "{} groups of images that are the same or look the same lie in several folds, or could",
             split.duplicates_across_folds
         ));
     }
