@@ -108,7 +108,10 @@ impl Questions {
                     )),
                 }
             }
-            let without = asked.open_set.iter().filter(|drawn| drawn.val.is_none());
+            let without = asked
+                .open_set
+                .iter()
+                .filter(|drawn| drawn.transfer.is_none());
             let without: Vec<String> = without.map(|drawn| drawn.shots.to_string()).collect();
             if !without.is_empty() {
                 notices.push(format!(

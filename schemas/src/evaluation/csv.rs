@@ -35,7 +35,8 @@ pub struct EvaluationRow {
     /// What the rows show: `image` or `object`.
     pub region: Region,
     /// `all`, `few_images`, `small_boxes`, `many_boxes`, `text_like` or `category: NAME`: which episodes or queries are
-    /// averaged. What they are compared with is the same.
+    /// averaged. What they are compared with is the same. `retrieval` and `retrieval_query_gallery` have all of them,
+    /// `paper` those that its support brand decides (`few_images` and categories), the others `all` alone.
     pub slice: String,
     /// Brands that have a value, over which the bootstrap is drawn.
     pub brands: u32,
