@@ -28,9 +28,9 @@ build: setup ## build the four programs in release mode
 demo: build ## everything on generated data: tree, dataset, training, evaluation, report (at most 8 minutes)
 	scripts/demo.sh $(BIN) $(DEMO) runs/demo
 
-dataset: build ## RAW=…/LogoDet-3K [DATASET=… PLAN=…]: build, check and describe the dataset
+dataset: build ## RAW=…/LogoDet-3K [DATASET=… PLAN=… OVERRIDES=…]: build, check and describe the dataset
 	@[ -n "$(RAW)" ] || { echo "make dataset needs RAW=<folder that holds LogoDet-3K>" >&2; exit 2; }
-	$(BIN)/logodex-data build --raw "$(RAW)" --out "$(DATASET)" --config $(BUILD) $(if $(PLAN),--plan "$(PLAN)")
+	$(BIN)/logodex-data build --raw "$(RAW)" --out "$(DATASET)" --config $(BUILD) $(if $(PLAN),--plan "$(PLAN)") $(if $(OVERRIDES),--overrides "$(OVERRIDES)")
 	$(BIN)/logodex-data check "$(DATASET)"
 	$(BIN)/logodex-data stats "$(DATASET)" --out runs/dataset
 

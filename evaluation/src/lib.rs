@@ -5,6 +5,9 @@
 //! [`write`](mod@write) leaves it all on disk. [`report`] gathers what several evaluations left, [`learning_curves`] show
 //! a training, and [`plot`] draws. [`command`] is what people type.
 
+// Only `logodex_program::output` prints: it knows what to do when nobody reads.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod command;
 pub mod embeddings;
 pub mod evaluate;

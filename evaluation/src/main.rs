@@ -8,6 +8,7 @@ use logodex_evaluation::command::evaluate::{EvaluateArgs, evaluate_files};
 use logodex_evaluation::command::floors::floors_command;
 use logodex_evaluation::command::options::Options;
 use logodex_evaluation::command::report::ReportArgs;
+use logodex_program::output;
 use logodex_program::progress::subscribe;
 
 /// Judges embeddings of logos on brands that no model was trained on, whatever tool they come from.
@@ -47,15 +48,11 @@ enum Command {
 const REGION: &str = "What the rows show: image, object or both, each judged by itself [default: whatever the dataset holds, whole images first]";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    subscribe("info");
-    match cli.command.run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(logodex_program::exit_code(&error))
-        }
-    }
+    let work = |cli: Cli| {
+        subscribe("info");
+        cli.command.run()
+    };
+    output::run(work, logodex_program::exit_code)
 }
 
 impl Command {

@@ -19,11 +19,13 @@ use anyhow::Context;
 use logodex_schemas::dataset::BuildConfig;
 use logodex_schemas::plan::{ConsolidationPlan, Overrides};
 
+use crate::build::output::lies_in_raw;
 use crate::config;
-use crate::plan::{consolidate, refuse_to_write_into, review, summary};
+use crate::plan::{consolidate, review, summary};
 use crate::raw::scan::scan;
 use crate::serialise::json_bytes;
 use logodex_program::durable::write_whole;
+use logodex_program::failure::usage;
 
 /// What `logodex-data audit` is asked for.
 #[derive(Debug)]
@@ -46,7 +48,12 @@ pub struct AuditOptions {
 /// Usage: an `out` in the raw tree, nothing to scan, overrides that cannot be applied. Otherwise the disk.
 pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     let (raw, out) = (&options.raw, &options.out);
-    refuse_to_write_into(raw, out, out)?;
+    if lies_in_raw(out, raw) {
+        return Err(usage(format!(
+            "{} lies in the raw tree, which is never written",
+            out.display()
+        )));
+    }
     let (rules, overrides) = (&options.config.0.consolidate, &options.overrides.0);
     let scan = scan(raw)?;
     let plan = consolidate::propose(&scan, rules, overrides)?;

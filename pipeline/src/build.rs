@@ -15,16 +15,17 @@ use logodex_schemas::dataset::{BuildConfig, Counts, Encoding, Manifest, Reject, 
 use logodex_schemas::plan::{ConsolidationPlan, Overrides};
 
 use crate::plan::apply::apply;
-use crate::plan::catalog::{Brand, Catalog};
+use crate::plan::catalog::{Brand, Catalog, Sample};
 use crate::plan::consolidate::propose;
 use crate::plan::review;
 use crate::plan::sharding::{ShardInputs, shard_specs};
 use crate::raw::name::file_key;
 use crate::raw::reject::describe;
-use crate::raw::scan::scan;
+use crate::raw::scan::{Scan, scan};
 use crate::serialise::{csv_bytes, json_bytes, jsonl_bytes};
 use crate::split;
 use crate::version::created_by;
+use built::Built;
 use logodex_pixels::decode;
 use logodex_pixels::{encode, resize};
 use logodex_program::failure::{Failure, usage};
@@ -40,7 +41,6 @@ mod freshness;
 pub mod output;
 pub mod parquet;
 pub mod render;
-pub mod rendered;
 pub mod shard_file;
 mod summary;
 mod tables;
@@ -55,6 +55,8 @@ pub struct BuildOptions {
     pub out: PathBuf,
     /// A reviewed plan, whose overrides and rules then hold.
     pub plan: Option<ConsolidationPlan>,
+    /// A person's word; with a reviewed plan it must be the plan's.
+    pub overrides: Option<Overrides>,
     /// The configuration, valid.
     pub config: BuildConfig,
     /// Say what would be built, and write nothing.
@@ -73,6 +75,7 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
         raw,
         out,
         plan: reviewed,
+        overrides,
         ..
     } = options;
     inspect(out, raw)?;
@@ -80,48 +83,68 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     if let Some(reviewed) = reviewed {
         config.consolidate = reviewed.rules.clone();
     }
-    let made_from = freshness::built_from(raw, &config, reviewed.as_ref())?;
+    let made_from = freshness::built_from(raw, &config, reviewed.as_ref(), overrides.as_ref())?;
     if let Some(up_to_date) = freshness::up_to_date(out, &made_from)? {
-        return Ok(up_to_date);
+        return Ok([vec![up_to_date], split::redraw(out)?].concat().join("\n"));
     }
-    let scan = scan(raw)?;
-    let plan = match reviewed {
-        None => propose(&scan, &config.consolidate, &Overrides::default())?,
-        Some(reviewed) => {
-            let plan = propose(&scan, &config.consolidate, &reviewed.overrides)?;
-            review::compare(reviewed, &plan)?;
-            plan
-        }
-    };
-    let catalog = apply(&scan, &plan)?;
+    of_scan(options, &config, &made_from, &scan(raw)?)
+}
+
+/// As [`build`], of a tree that is scanned.
+fn of_scan(
+    options: &BuildOptions,
+    config: &BuildConfig,
+    made_from: &freshness::BuiltFrom,
+    scan: &Scan,
+) -> anyhow::Result<String> {
+    let BuildOptions {
+        out,
+        plan: reviewed,
+        ..
+    } = options;
+    let none = Overrides::default();
+    let word = options.overrides.as_ref();
+    let word = word.or(reviewed.as_ref().map(|plan| &plan.overrides));
+    let plan = propose(scan, &config.consolidate, word.unwrap_or(&none))?;
+    if let Some(reviewed) = reviewed {
+        review::compare(reviewed, &plan)?;
+    }
+    let mut catalog = apply(scan, &plan)?;
     refuse_unsafe_names(&catalog)?;
-    let inputs = ShardInputs::new(&scan, &catalog, &config);
-    let encoding = inputs.encoding;
-    let specs = shard_specs(inputs);
-    if options.dry_run {
-        return Ok(summary::of_dry_run(&plan, inputs, &specs));
-    }
-    if scan.rejects.len() as u64 > config.max_rejects {
-        return Err(refuse(out, &scan.rejects, &config, catalog.samples.len())?);
-    }
-
-    let output = Output::claim(out)?;
-    let built = write_shards(inputs, &specs, &output)?;
-    let mut rejects = [scan.rejects.as_slice(), &built.rejects].concat();
+    let mut rejects = scan.rejects.clone();
+    let (mut output, encoding, shards, built) = loop {
+        let inputs = ShardInputs::new(scan, &catalog, config);
+        let specs = shard_specs(inputs);
+        if options.dry_run {
+            return Ok(summary::of_dry_run(&plan, inputs, &specs));
+        }
+        if rejects.len() as u64 > config.max_rejects || specs.is_empty() {
+            rejects.sort();
+            return Err(refuse(out, &rejects, config, catalog.samples.len())?);
+        }
+        let output = Output::claim(out)?;
+        freshness::note(out, made_from, None)?;
+        let written = write_shards(inputs, &specs, &output)?;
+        if written.refused.is_empty() {
+            let built = Built::new(inputs, &specs, &written);
+            break (output, inputs.encoding, written.shards, built);
+        }
+        // What is planned anew has other numbers; shards before the first refused image are used again.
+        let refused: BTreeMap<usize, Reject> = written.refused.into_iter().collect();
+        let mut position = 0..;
+        let kept = |_: &Sample| position.next().is_none_or(|i| !refused.contains_key(&i));
+        catalog.samples.retain(kept);
+        rejects.extend(refused.into_values());
+    };
     rejects.sort();
-    if rejects.len() as u64 > config.max_rejects || built.rows.is_empty() {
-        drop(output);
-        return Err(refuse(out, &rejects, &config, built.rows.len())?);
-    }
 
-    let (annotations, paths) =
-        annotations::write_annotations(&scan, &catalog, &built.images, &output)?;
-    let brands = tables::brand_rows(&scan, &catalog, &built);
+    let (annotations, paths) = annotations::write_annotations(scan, &catalog, &output)?;
+    let brands = tables::brand_rows(scan, &catalog, &built);
     let mut files = BTreeMap::new();
     for (name, bytes) in [
         (
             "boxes.csv",
-            csv_bytes(&tables::box_rows(&scan, &catalog, &built))?,
+            csv_bytes(&tables::box_rows(scan, &catalog, &built))?,
         ),
         ("brand_to_index.csv", tables::brand_to_index_csv(&catalog)?),
         ("brands.csv", csv_bytes(&brands)?),
@@ -149,25 +172,26 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
                 .map(|b| &b.category)
                 .collect::<BTreeSet<_>>()
                 .len() as u64,
-            images: built.images.len() as u64,
+            images: catalog.samples.len() as u64,
             objects: brands.iter().map(|brand| brand.n_objects).sum(),
             rows: built.rows.len() as u64,
             dropped_copies: plan.summary.dropped,
             rejects: rejects.len() as u64,
         },
-        config,
-        shards: built.shards.iter().map(|s| s.entry.clone()).collect(),
+        config: config.clone(),
+        shards: built.shards.clone(),
         files,
         annotations,
         seal: String::new(),
     };
-    let manifest_blake3 = output.publish(&manifest, &built.shards, &paths)?;
-    freshness::note(out, made_from, manifest_blake3)?;
-    let mut text = summary::of_build(out, &scan, &plan, &manifest, &rejects, &built);
+    let manifest_blake3 = output.publish(&manifest, &shards, &paths)?;
+    let mut text = summary::of_build(out, scan, &plan, &manifest, &rejects, &built);
     for line in split::redraw(out)? {
         text.push('\n');
         text.push_str(&line);
     }
+    // Last: whoever finds it finds nothing left to do.
+    freshness::note(out, made_from, Some(manifest_blake3))?;
     Ok(text)
 }
 
@@ -231,3 +255,6 @@ fn refuse(
         ))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use logodex_program::threads;
 
 use crate::audit::{self, AuditOptions};
 use crate::build::{self, BuildOptions};
@@ -73,10 +74,13 @@ enum Command {
         /// A reviewed plan: the build stops if today's plan is another
         #[arg(long, value_name = "PLAN.json")]
         plan: Option<PathBuf>,
+        /// A person's word, which wins over every rule; with --plan, the build stops if the plan was reviewed with another
+        #[arg(long, value_name = "FILE.toml")]
+        overrides: Option<PathBuf>,
         /// Every key may be left out
         #[arg(long, value_name = "FILE.toml")]
         config: Option<PathBuf>,
-        /// Threads; 0 is one per core. The dataset does not depend on it
+        /// Threads; 0 is one per core, and far more than there are cores are not used. The dataset does not depend on it
         #[arg(long, value_name = "N", default_value_t = 0)]
         threads: usize,
         /// Say what would be built, and write nothing
@@ -159,8 +163,8 @@ logodex-data why data/logodet3k alpinestars-2"
         /// The raw tree that the dataset was built from, for folders and coco; never written
         #[arg(long, value_name = "DIR")]
         raw: Option<PathBuf>,
-        /// How raw images get there; a linked image is the raw file itself, so never edit one in place
-        #[arg(long, value_name = "HOW", default_value = "hard")]
+        /// How raw images get there
+        #[arg(long, value_name = "HOW", default_value = "copy")]
         link: Link,
         /// Say what would be exported, and write nothing
         #[arg(long)]
@@ -199,6 +203,7 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             raw,
             out,
             plan,
+            overrides,
             config,
             threads,
             dry_run,
@@ -206,12 +211,13 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             let options = BuildOptions {
                 config: config::build_config(config.as_deref())?,
                 plan: plan.as_deref().map(config::reviewed_plan).transpose()?,
+                overrides: overrides.as_deref().map(|path| config::overrides(Some(path))).transpose()?,
                 raw,
                 out,
                 dry_run,
             };
             let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
+                .num_threads(threads::bounded(threads))
                 .build()?;
             pool.install(|| build::build(&options))
         }

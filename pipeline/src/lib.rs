@@ -10,6 +10,9 @@
 //!
 //! [`cli`] is what can be typed, [`config`] what can be configured.
 
+// Only `logodex_program::output` prints: it knows what to do when nobody reads.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod audit;
 pub mod build;
 pub mod cli;

@@ -19,6 +19,7 @@ use anyhow::Context;
 use logodex_schemas::dataset::BuildConfig;
 use logodex_schemas::plan::Overrides;
 
+use crate::build::output::inspect::lies_in_raw;
 use crate::raw::scan::scan;
 use crate::serialise::json_bytes;
 use logodex_program::failure::usage;
@@ -44,7 +45,12 @@ pub fn plan(
             out.display()
         )));
     }
-    refuse_to_write_into(raw, folder, out)?;
+    if lies_in_raw(folder, raw) {
+        return Err(usage(format!(
+            "{} lies in the raw tree, which is never written",
+            out.display()
+        )));
+    }
     let scan = scan(raw)?;
     let plan = consolidate::propose(&scan, &config.consolidate, overrides)?;
     std::fs::write(out, json_bytes(&plan)?)
@@ -58,24 +64,4 @@ pub fn plan(
         .map_or(String::new(), |l| format!("\n{l}"));
     let text = summary::summarize(&plan);
     Ok(format!("{}{passed_over}{refused}", text.trim_end()))
-}
-
-/// Refuses to write `out`, which is in `folder` or `folder` itself, into the raw tree.
-///
-/// # Errors
-/// Usage: it lies there.
-pub fn refuse_to_write_into(raw: &Path, folder: &Path, out: &Path) -> anyhow::Result<()> {
-    // What is not there yet lies where its nearest ancestor does.
-    let mut there = folder.ancestors().filter(|f| !f.as_os_str().is_empty());
-    let folder = there.find_map(|f| f.canonicalize().ok());
-    let folder = folder.or_else(|| std::env::current_dir().ok());
-    if let (Ok(raw), Some(folder)) = (raw.canonicalize(), folder)
-        && folder.starts_with(&raw)
-    {
-        return Err(usage(format!(
-            "{} lies in the raw tree, which is never written",
-            out.display()
-        )));
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod annotation;
+pub mod budget;
 pub mod content;
 pub mod format;
 pub mod listing;

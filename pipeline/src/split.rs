@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use logodex_dataset::Tables;
+use logodex_dataset::{Tables, read_manifest};
 use logodex_schemas::header::seal;
 use logodex_schemas::split::{Fold, Split, split_header};
 
@@ -36,8 +36,8 @@ pub fn split(dataset: &Path, options: &SplitOptions) -> anyhow::Result<String> {
     draw_and_write(dataset, options, false)
 }
 
-/// Draws every split of a dataset again, as its own file says it was drawn, after the dataset was brought up to date.
-/// Returns a line per split, to print.
+/// Draws every split of a dataset that was drawn for another state of it again, as its own file says it was drawn. Returns a
+/// line per split, to print; for one that is as it should be, none, so that it may be called at any time.
 ///
 /// # Errors
 /// A folder that cannot be listed. A split that cannot be drawn again is a line, and its files stay as they were.
@@ -57,11 +57,17 @@ pub fn redraw(dataset: &Path) -> anyhow::Result<Vec<String>> {
         }
     }
     records.sort();
-    let again = |path: &Path| -> anyhow::Result<String> {
+    let (_, manifest_blake3) = read_manifest(dataset)?;
+    let again = |path: &Path| -> anyhow::Result<Option<String>> {
         let json = std::fs::read(path)?;
         let record: Split = split_header()
             .parse(&json)
             .map_err(|error| anyhow::anyhow!("{error}"))?;
+        let csv = std::fs::read(path.with_extension("csv")).unwrap_or_default();
+        let csv_blake3 = blake3::hash(&csv).to_hex();
+        if record.manifest_blake3 == manifest_blake3 && record.csv_blake3 == csv_blake3.as_str() {
+            return Ok(None);
+        }
         let options = SplitOptions {
             name: record.name,
             seed: record.seed,
@@ -70,17 +76,17 @@ pub fn redraw(dataset: &Path) -> anyhow::Result<Vec<String>> {
             allow_duplicates: record.duplicates_across_folds > 0,
         };
         draw_and_write(dataset, &options, true)?;
-        Ok(format!(
+        Ok(Some(format!(
             "split {} was drawn again with seed {}",
             options.name, options.seed
-        ))
+        )))
     };
-    let lines = records.iter().map(|path| {
+    let lines = records.iter().filter_map(|path| {
         again(path).unwrap_or_else(|error| {
-            format!(
+            Some(format!(
                 "{}: not drawn again, and of no use now: {error:#}",
                 path.display()
-            )
+            ))
         })
     });
     Ok(lines.collect())
@@ -151,7 +157,7 @@ fn table(split: &Split) -> String {
     lines.push(line("images", &split.images));
     if split.duplicates_across_folds > 0 {
         lines.push(format!(
-            "{} pairs of images that are the same or look the same lie in two folds",
+            "{} groups of images that are the same or look the same lie in several folds, or could",
             split.duplicates_across_folds
         ));
     }

@@ -1,7 +1,9 @@
-//! What every program of ours does alike: exit codes, files that survive a kill, logs and bars.
+//! What every program of ours does alike: exit codes, files that survive a kill, what it prints, logs and bars.
 
 pub mod durable;
 pub mod failure;
+pub mod output;
 pub mod progress;
+pub mod threads;
 
 pub use failure::{Failure, corrupt, exit_code, usage};

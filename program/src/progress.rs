@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
+use crate::output::Listener;
+
 /// Without a terminal, a line at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Speed and time left are told of this long.
@@ -22,7 +24,7 @@ pub fn subscribe(on_terminal: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(Listener::default);
     // A second subscriber in one process (as in tests) is no error.
     let _ = match terminal {
         true => builder.without_time().with_target(false).try_init(),

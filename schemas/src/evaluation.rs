@@ -15,7 +15,7 @@ pub use csv::{
 
 /// The header of `evaluation.json`.
 pub fn evaluation_header() -> Header {
-    Header::new("logodex-evaluation", 3)
+    Header::new("logodex-evaluation", 4)
 }
 
 /// `evaluation.json`.
@@ -141,20 +141,24 @@ pub struct Threshold {
     pub shots: u32,
     /// Where it was chosen.
     pub kind: ThresholdKind,
-    /// The first threshold with the highest pooled F1.
+    /// The lowest threshold with the highest pooled F1: under `paper` of 0, 0.01, …, 2, under `paper_cosine` of all,
+    /// halfway between the farthest distance accepted and the next.
     pub tau: f64,
     /// Pooled F1 at 0, 0.01, …, 2.
     pub f1: Vec<f64>,
 }
 
 /// The lowest similarity to an enrolled brand that is accepted, so that of the unknown probes of validation brands no
-/// more than `far` are.
+/// more than `far` are. It holds for a gallery of `enrolled` brands: over more of them strangers' best similarities are
+/// higher.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenSetThreshold {
     /// What the rows show.
     pub region: Region,
     /// Supports per brand.
     pub shots: u32,
+    /// Brands enrolled in each draw, of validation brands to set it and of test brands to try it.
+    pub enrolled: u32,
     /// The false-accept rate aimed at: 0.1, 0.01 or 0.001.
     pub far: f64,
     /// The threshold on the cosine similarity.

@@ -11,7 +11,7 @@ use crate::header::Header;
 
 /// The header of `consolidation.json` and of a plan under review.
 pub fn plan_header() -> Header {
-    Header::new("logodex-plan", 2)
+    Header::new("logodex-plan", 3)
 }
 
 /// What consolidation does to a raw tree.
@@ -31,11 +31,12 @@ pub struct ConsolidationPlan {
     pub summary: PlanSummary,
     /// Every brand that is more than its one folder as it stands, sorted by category and brand.
     pub groups: Vec<Group>,
-    /// Exact copies that lie in different brands: kept, and listed, because a person must decide.
-    pub copies_across_brands: Vec<CrossBrandCopy>,
+    /// Exact copies that lie in different brands, a group per file: kept, and listed, because a person must decide.
+    pub copies_across_brands: Vec<CrossBrandCopies>,
     /// Kept images of different brands that look the same though their bytes differ, sorted by path: kept, and listed.
     pub near_images: Vec<NearImage>,
-    /// Images that resemble more images of other brands than are compared: for these `near_images` may lack pairs.
+    /// Images that resemble more images of other brands than are compared: for these `near_images` may lack pairs, so
+    /// that no split is drawn unless duplicates are allowed.
     pub crowded_images: Vec<String>,
     /// Different brands with nearly the same name, the most suspicious first: never joined, and listed.
     pub near_names: Vec<NearName>,
@@ -192,16 +193,16 @@ pub struct RenamedImage {
     pub stem: String,
 }
 
-/// Two brands that hold the same picture.
+/// One file that several brands hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct CrossBrandCopy {
-    /// First image, relative to the folder of the categories.
-    pub a: String,
-    /// Second image.
-    pub b: String,
+pub struct CrossBrandCopies {
+    /// The group's id: BLAKE3 of the file.
+    pub id: String,
+    /// The image kept in each of the brands, relative to the folder of the categories, in byte order.
+    pub images: Vec<String>,
 }
 
-/// Two images of different brands that look the same: their perceptual hashes differ in at most 3 of 64 bits, and a
+/// Two images of different brands that look the same: their perceptual hashes differ in at most 4 of 64 bits, and a
 /// second look at 32 × 32 pixels confirms it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NearImage {

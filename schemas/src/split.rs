@@ -74,7 +74,8 @@ pub struct Split {
     pub images: BTreeMap<Fold, u64>,
     /// Brands per category and fold.
     pub categories: BTreeMap<String, BTreeMap<Fold, u64>>,
-    /// Pairs of images that are the same or look the same and lie in two folds: 0 unless they were allowed.
+    /// Groups of images that are the same or look the same and lie in several folds, and images that were not compared
+    /// with all that they resemble: 0 unless they were allowed.
     pub duplicates_across_folds: u64,
     /// BLAKE3 of this file with this value replaced by zeros: see [`crate::header::seal`].
     pub seal: String,

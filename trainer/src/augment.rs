@@ -53,6 +53,19 @@ pub fn to_bytes(input: &Tensor) -> Tensor {
     bytes.to_kind(Kind::Uint8).contiguous()
 }
 
+/// For tests: everything often, and the crop too.
+#[cfg(test)]
+fn busy() -> logodex_schemas::train::AugmentConfig {
+    logodex_schemas::train::AugmentConfig {
+        crop_scale: Some(0.3),
+        perspective_p: 0.5,
+        flip_p: 0.5,
+        grayscale_p: 0.3,
+        hue: 0.5,
+        ..Default::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use logodex_schemas::train::AugmentConfig;
@@ -64,18 +77,6 @@ mod tests {
 
     fn draw(config: &AugmentConfig, seed: u64, epoch: u64, keys: &[u64]) -> AugmentParams {
         super::draw(config, SIDE, seed, epoch, keys)
-    }
-
-    /// Everything often, and the crop too.
-    fn busy() -> AugmentConfig {
-        AugmentConfig {
-            crop_scale: Some(0.3),
-            perspective_p: 0.5,
-            flip_p: 0.5,
-            grayscale_p: 0.3,
-            hue: 0.5,
-            ..AugmentConfig::default()
-        }
     }
 
     fn noise(n: i64) -> Tensor {

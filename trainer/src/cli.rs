@@ -1,11 +1,11 @@
 //! The command line of `logodex-train`, and which error means which exit code.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use logodex_evaluation::command::report::ReportArgs;
+use logodex_program::output::print;
 use logodex_schemas::split::Fold;
 
 use crate::config::explain;
@@ -156,7 +156,8 @@ impl Cli {
                     Some(path) => explain::check(&path)?,
                     None => explain::explain(explain.flatten().as_deref())?,
                 };
-                print_or_leave(&text)
+                print(text);
+                Ok(())
             }
             Command::Sweep(args) => sweep_command(&args),
             Command::Curve(args) => learning_per_image_command(&args),
@@ -165,14 +166,6 @@ impl Cli {
             Command::Selfcheck(args) => selfcheck(&args),
             Command::Bench(args) => bench(&args),
         }
-    }
-}
-
-/// Prints a long text; a reader that closes the pipe (`| head`) has read enough.
-fn print_or_leave(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        printed => Ok(printed?),
     }
 }
 

@@ -5,6 +5,9 @@
 //! ([`train`]) as [`config`] asks, keeps what comes of it ([`run`], [`monitor`]), and compares runs ([`experiments`])
 //! and devices ([`device`]).
 
+// Only `logodex_program::output` prints: it knows what to do when nobody reads.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod augment;
 pub mod cli;
 pub mod config;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use logodex_dataset::{Dataset, Split};
 use logodex_program::Failure;
+use logodex_program::output::print;
 use logodex_schemas::dataset::Region;
 
 use crate::command::options::{Options, regions};
@@ -90,11 +91,8 @@ pub fn evaluate_with(
     })?;
     args.options.write(&opened, &mut outcome)?;
     let rows = &outcome.evaluation.rows;
-    print!("{}", table(rows, std::slice::from_ref(&model)));
-    print!(
-        "{}",
-        protocols_table(rows, &[&model, RANDOM, COLOUR_HISTOGRAM])
-    );
+    print(table(rows, std::slice::from_ref(&model)));
+    print(protocols_table(rows, &[&model, RANDOM, COLOUR_HISTOGRAM]));
     args.options.print_footer(&outcome);
     Ok(())
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use logodex_dataset::Dataset;
 use logodex_program::Failure;
+use logodex_program::output::print;
 use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
 
@@ -42,8 +43,8 @@ pub fn floors_command(options: &Options) -> Result<()> {
     })?;
     options.write(&opened, &mut outcome)?;
     let rows = &outcome.evaluation.rows;
-    print!("{}", table(rows, &[]));
-    print!("{}", protocols_table(rows, &[COLOUR_HISTOGRAM, RANDOM]));
+    print(table(rows, &[]));
+    print(protocols_table(rows, &[COLOUR_HISTOGRAM, RANDOM]));
     options.print_footer(&outcome);
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use logodex_dataset::{Dataset, Split};
+use logodex_program::output::print;
 use logodex_schemas::dataset::{BoxRow, Region};
 
 use crate::command::tsne_brands::tsne_brands;
@@ -132,13 +133,13 @@ impl Options {
     /// The line below the tables: over what they are, and where all of it lies.
     pub(crate) fn print_footer(&self, outcome: &Outcome) {
         let evaluation = &outcome.evaluation;
-        println!(
-            "{} test brands, {} rows, {} episodes per number of shots; 95 % intervals by bootstrap over brands; {}",
+        print(format_args!(
+            "{} test brands, {} rows, {} episodes per number of shots; 95 % intervals by bootstrap over brands; {}\n",
             evaluation.test_brands,
             evaluation.test_rows,
             evaluation.episodes,
             self.out.join("evaluation.csv").display()
-        );
+        ));
     }
 }
 

@@ -71,12 +71,24 @@ impl Resamples {
         &self,
         statistics: impl Fn(&[u32]) -> [Option<f64>; N] + Sync,
     ) -> [Option<Estimate>; N] {
-        let values = statistics(&vec![1; self.brands]);
-        let drawn: Vec<[Option<f64>; N]> = self.weights.par_iter().map(|w| statistics(w)).collect();
+        self.estimates_with(self, |weights, _| statistics(weights))
+    }
+
+    /// As [`Self::estimates`], of statistics that hang on a second set of brands as well: both are resampled, each by
+    /// itself, and the interval is as wide as the smaller of the two makes it.
+    pub fn estimates_with<const N: usize>(
+        &self,
+        second: &Self,
+        statistics: impl Fn(&[u32], &[u32]) -> [Option<f64>; N] + Sync,
+    ) -> [Option<Estimate>; N] {
+        let values = statistics(&vec![1; self.brands], &vec![1; second.brands]);
+        let pairs = self.weights.par_iter().zip(&second.weights);
+        let drawn: Vec<[Option<f64>; N]> = pairs.map(|(a, b)| statistics(a, b)).collect();
+        let fewest = self.brands.min(second.brands);
         std::array::from_fn(|i| {
             let replicates: Vec<f64> = drawn.iter().map(|v| v[i].unwrap_or(f64::NAN)).collect();
             values[i].map(|mean| Estimate {
-                interval: interval(mean, &replicates, self.brands),
+                interval: interval(mean, &replicates, fewest),
                 replicates,
                 brands: self.brands,
             })

@@ -7,6 +7,7 @@ use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{ALL, EvaluationRow};
 
 use crate::intervals::bootstrap::{ByBrand, Estimate, Resamples};
+use logodex_schemas::random::derive;
 
 /// Brands below which a slice has no interval worth the name, and so no line: of five brands it covers the truth in 92
 /// studies of 100, of eight in 93 and more.
@@ -35,6 +36,12 @@ impl Bootstrap {
         let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         let draw = || Arc::new(Resamples::draw(self.seed, brands, self.resamples));
         Arc::clone(drawn.entry(brands).or_insert_with(draw))
+    }
+
+    /// The resamples of so many validation brands, drawn apart from those of the test brands.
+    pub fn of_validation(&self, brands: usize) -> Resamples {
+        let seed = derive(self.seed, "validation bootstrap", &[]);
+        Resamples::draw(seed, brands, self.resamples)
     }
 }
 

@@ -125,7 +125,7 @@ impl Draw {
 
     /// At each of the thresholds `taus` (accepted from there on): FAR, then DIR, then FAR less the rate of [`FARS`] that
     /// was aimed at.
-    pub fn at(&self, taus: &[f64; 3], weights: &[u32]) -> Option<[f64; 9]> {
+    pub fn at(&self, taus: &[f64; FARS.len()], weights: &[u32]) -> Option<[f64; 9]> {
         let (known, unknown) = self.totals(weights)?;
         let mut all = [0.0; 9];
         for (i, tau) in taus.iter().enumerate() {
@@ -156,18 +156,37 @@ pub fn mean<const N: usize>(
     })
 }
 
-/// The lowest threshold that accepts no more than the share `far` of the unknown probes of all draws together. Probes
-/// of one score are accepted together or not at all.
-pub fn threshold(draws: &[Draw], far: f64) -> f64 {
-    let mut unknown: Vec<f64> = draws
-        .iter()
-        .flat_map(|draw| draw.probes.iter().filter(|p| !p.known).map(|p| p.score))
-        .collect();
-    unknown.sort_by(|a, b| b.total_cmp(a));
-    let n = unknown.len() as f64;
-    // The first that may not be accepted.
-    let allowed = (0..unknown.len()).find(|i| (i + 1) as f64 / n > far);
-    allowed.map_or(-1.0, |first| unknown[first].next_up())
+/// The unknown probes of all draws together, highest score first: what a threshold for a false-accept rate is read off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Strangers {
+    probes: Vec<Probe>,
+}
+
+impl Strangers {
+    /// Those of `draws`.
+    pub fn of(draws: &[Draw]) -> Self {
+        let unknown = draws.iter().flat_map(|d| &d.probes).filter(|p| !p.known);
+        Self {
+            probes: Draw::new(unknown.copied().collect()).probes,
+        }
+    }
+
+    /// For each rate of [`FARS`] the lowest threshold that accepts no larger share of them, each counted as often as
+    /// `weights` says of its brand. Probes of one score are accepted together or not at all. None where none counts.
+    pub fn thresholds(&self, weights: &[u32]) -> Option<[f64; FARS.len()]> {
+        let weight = |probe: &Probe| u64::from(weights[probe.brand as usize]);
+        let all: u64 = self.probes.iter().map(weight).sum();
+        let threshold = |(far, _): (f64, &str)| {
+            let mut accepted = 0;
+            // The first that may not be accepted.
+            let first = self.probes.iter().find(|probe| {
+                accepted += weight(probe);
+                accepted as f64 / all as f64 > far
+            });
+            first.map_or(-1.0, |probe| probe.score.next_up())
+        };
+        (all > 0).then(|| FARS.map(threshold))
+    }
 }
 
 /// (FAR, mean TAR, mean DIR) over the draws at FAR 0, 0.001, 0.002, 0.005, 0.01, 0.02, … 1: as [`Draw::curve`] takes
@@ -296,16 +315,25 @@ mod tests {
                 )
             })
             .collect();
-        for (far, _) in FARS {
-            let tau = threshold(&draws, far);
-            let share = |tau: f64| {
-                let unknown = draws.iter().flat_map(|d| &d.probes).filter(|p| !p.known);
-                let (accepted, all) =
-                    unknown.fold((0, 0), |(a, n), p| (a + i32::from(p.score >= tau), n + 1));
-                f64::from(accepted) / f64::from(all)
-            };
-            assert!(share(tau) <= far);
-            assert!(share(tau.next_down()) > far, "and could not be lower");
+        // Brands 0 to 3 are known.
+        assert_eq!(
+            Strangers::of(&draws).thresholds(&[1, 1, 1, 1, 0, 0, 0, 0, 0]),
+            None
+        );
+        for weights in [[1; 9], [0, 0, 3, 1, 2, 0, 1, 4, 1]] {
+            let taus = Strangers::of(&draws).thresholds(&weights).unwrap();
+            for ((far, _), tau) in FARS.into_iter().zip(taus) {
+                let share = |tau: f64| {
+                    let unknown = draws.iter().flat_map(|d| &d.probes).filter(|p| !p.known);
+                    let (accepted, all) = unknown.fold((0, 0), |(a, n), p| {
+                        let weight = weights[p.brand as usize];
+                        (a + weight * u32::from(p.score >= tau), n + weight)
+                    });
+                    f64::from(accepted) / f64::from(all)
+                };
+                assert!(share(tau) <= far);
+                assert!(share(tau.next_down()) > far, "and could not be lower");
+            }
         }
     }
 

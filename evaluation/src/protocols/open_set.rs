@@ -1,6 +1,9 @@
 //! Open-set identification: half of the test brands are enrolled with K pictures each, and what is asked about shows
 //! an enrolled brand or a stranger. A probe is accepted when its best similarity to a prototype reaches the threshold,
 //! and then named after that prototype.
+//!
+//! Rates over a threshold are read off galleries of half of the test brands. A threshold that is transferred from
+//! validation brands is set and tried on galleries of one size.
 
 use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{CurveRow, OpenSetThreshold};
@@ -12,7 +15,7 @@ use crate::embeddings::prototypes::prototypes;
 use crate::embeddings::unit_vectors::UnitVectors;
 use crate::intervals::tally::{Asked, Tally};
 use crate::metrics::roc;
-use crate::metrics::roc::{Draw, FARS, Probe};
+use crate::metrics::roc::{Draw, FARS, Probe, Strangers};
 use crate::protocols::episode::{eligible, rows_text, supports};
 use logodex_schemas::random::stream;
 
@@ -26,10 +29,22 @@ const DRAWS: u64 = 10;
 pub struct Galleries {
     /// K.
     pub shots: u32,
-    /// Draws of test brands.
+    /// Draws of test brands, half of them enrolled.
     pub test: Vec<Gallery>,
-    /// Draws of validation brands; none when too few of them have enough pictures.
-    pub val: Option<Vec<Gallery>>,
+    /// What a threshold is transferred by; none when too few validation brands have enough pictures.
+    pub transfer: Option<Transfer>,
+}
+
+/// Galleries of one size in both folds. A probe's score is its best over the gallery, which rises with the number of
+/// brands enrolled: set on a smaller gallery, a threshold would accept more strangers than it was set for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// Brands enrolled in every draw.
+    pub enrolled: usize,
+    /// Draws of validation brands, on which the threshold is set.
+    pub val: Vec<Gallery>,
+    /// Draws of test brands, on which it is tried.
+    pub test: Vec<Gallery>,
 }
 
 /// The enrolled brands of one draw, as places in [`FoldIndex::brands`], with their supports.
@@ -37,19 +52,31 @@ pub type Gallery = Vec<(usize, Vec<usize>)>;
 
 /// The draws for each K of `shots`. None where fewer than two brands could be enrolled or fewer than two stay unknown.
 pub fn draw(seed: u64, shots: u32, test: &FoldIndex, val: Option<&FoldIndex>) -> Option<Galleries> {
+    let half = half(test, shots)?;
+    let draw = |name, fold, enrolled| draws(seed, name, (fold, shots), enrolled);
+    let transfer = val.and_then(|val| {
+        let enrolled = half.min(self::half(val, shots)?);
+        Some(Transfer {
+            enrolled,
+            val: draw("open-set val draws", val, enrolled),
+            test: draw("open-set transfer draws", test, enrolled),
+        })
+    });
     Some(Galleries {
         shots,
-        test: draws(seed, "open-set draws", test, shots)?,
-        val: val.and_then(|val| draws(seed, "open-set val draws", val, shots)),
+        test: draw("open-set draws", test, half),
+        transfer,
     })
 }
 
-fn draws(seed: u64, name: &str, fold: &FoldIndex, shots: u32) -> Option<Vec<Gallery>> {
+/// How many brands are enrolled where half of them are, or all that have the pictures for it.
+fn half(fold: &FoldIndex, shots: u32) -> Option<usize> {
+    let enrolled = eligible(fold, shots).len().min(fold.brands.len() / 2);
+    (enrolled >= 2 && fold.brands.len() >= enrolled + 2).then_some(enrolled)
+}
+
+fn draws(seed: u64, name: &str, (fold, shots): (&FoldIndex, u32), enrolled: usize) -> Vec<Gallery> {
     let brands = eligible(fold, shots);
-    let enrolled = brands.len().min(fold.brands.len() / 2);
-    if enrolled < 2 || fold.brands.len() < enrolled + 2 {
-        return None;
-    }
     let draw = |draw| {
         let mut rng = stream(seed, name, &[shots.into(), draw]);
         let mut brands = brands.clone();
@@ -60,7 +87,7 @@ fn draws(seed: u64, name: &str, fold: &FoldIndex, shots: u32) -> Option<Vec<Gall
             .map(|brand| (brand, supports(&fold.brands[brand], shots, &mut rng)))
             .collect()
     };
-    Some((0..DRAWS).map(draw).collect())
+    (0..DRAWS).map(draw).collect()
 }
 
 /// The probes of a draw: every row whose source image is no support. Known: of an enrolled brand.
@@ -103,7 +130,7 @@ pub fn probes(fold: &FoldIndex, vectors: &UnitVectors, gallery: &Gallery) -> Dra
 /// Adds the metrics of a model and returns its thresholds and curves.
 ///
 /// Every metric is the mean over the draws. In a resample each brand's probes count as often as the brand was drawn;
-/// who is enrolled stays.
+/// who is enrolled stays. Where a threshold is transferred, validation brands are resampled, too, and it is set anew.
 pub fn judge(
     tally: &mut Tally,
     (fold, vectors): (&FoldIndex, &UnitVectors),
@@ -122,20 +149,27 @@ pub fn judge(
         tally.push(asked, metric, estimate);
     }
     let mut thresholds = Vec::new();
-    if let Some(((fold, vectors), galleries)) = val.zip(drawn.val.as_ref()) {
-        let val_draws = all(fold, vectors, galleries);
-        let taus = FARS.map(|(far, _)| roc::threshold(&val_draws, far));
-        let estimates = resamples.estimates(|w| roc::mean(&draws, |draw| draw.at(&taus, w)));
+    if let Some(((val_fold, val_vectors), transfer)) = val.zip(drawn.transfer.as_ref()) {
+        let strangers = Strangers::of(&all(val_fold, val_vectors, &transfer.val));
+        let draws = all(fold, vectors, &transfer.test);
+        let val_brands = val_fold.brands.len();
+        let val_resamples = tally.bootstrap.of_validation(val_brands);
+        let estimates = resamples.estimates_with(&val_resamples, |weights, val_weights| {
+            let taus = strangers.thresholds(val_weights);
+            roc::mean(&draws, |draw| draw.at(&taus?, weights))
+        });
         let names = ["far_at_val", "dir_at_val", "far_error_at_val"];
         for (i, estimate) in estimates.into_iter().enumerate() {
             let (_, far) = FARS[i % FARS.len()];
             let name = names[i / FARS.len()];
             tally.push(asked, &format!("{name}_{far}"), estimate);
         }
-        for ((far, _), similarity) in FARS.into_iter().zip(taus) {
+        let taus = strangers.thresholds(&vec![1; val_brands]);
+        for ((far, _), similarity) in FARS.into_iter().zip(taus.into_iter().flatten()) {
             thresholds.push(OpenSetThreshold {
                 region: tally.region,
                 shots: drawn.shots,
+                enrolled: transfer.enrolled as u32,
                 far,
                 similarity,
             });
@@ -156,18 +190,21 @@ pub fn judge(
     (thresholds, curves.collect())
 }
 
-/// `episodes/<region>/open_set_<K>.csv`: a line per draw and enrolled brand; every row of another source image than the
-/// supports' is a probe.
+/// `episodes/<region>/open_set_<K>.csv`: a line per draw and enrolled brand; every row of the fold of another source
+/// image than the supports' is a probe. `test` and `transfer` are of test brands, `val_threshold` of validation brands.
 pub fn list(
     region: Region,
     test: &FoldIndex,
     val: Option<&FoldIndex>,
     drawn: &Galleries,
 ) -> (String, Vec<u8>) {
-    let mut text = String::from("fold,draw,brand,supports\n");
-    let val = val.zip(drawn.val.as_ref());
-    let sets = [("test", Some((test, &drawn.test))), ("val", val)];
-    for (set, (fold, draws)) in sets.into_iter().filter_map(|(name, d)| Some((name, d?))) {
+    let mut text = String::from("used_for,draw,brand,supports\n");
+    let mut sets = vec![("test", test, &drawn.test)];
+    if let Some((val, transfer)) = val.zip(drawn.transfer.as_ref()) {
+        sets.push(("val_threshold", val, &transfer.val));
+        sets.push(("transfer", test, &transfer.test));
+    }
+    for (set, fold, draws) in sets {
         for (number, gallery) in draws.iter().enumerate() {
             for (brand, supports) in gallery {
                 let index = fold.brands[*brand].index;

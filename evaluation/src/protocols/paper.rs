@@ -17,7 +17,7 @@ use crate::metrics::scatter::Scatter;
 use crate::protocols::episode::{self, Episode, EpisodeSettings};
 use crate::protocols::score::{self, Scores};
 use crate::protocols::slices::Slice;
-use crate::protocols::threshold;
+use crate::protocols::threshold::{self, Candidates};
 use crate::settings::Settings;
 
 /// The protocol whose threshold comes from validation brands.
@@ -130,15 +130,8 @@ pub fn judge(
                 (PAPER_COSINE, ThresholdKind::Transferred),
                 (PAPER_COSINE_ORACLE, ThresholdKind::Oracle),
             ];
-            judge_round(
-                tally,
-                fold,
-                round,
-                &scores.by_cosine(),
-                names,
-                &[],
-                &mut answers,
-            );
+            let scores = scores.by_cosine();
+            judge_round(tally, fold, round, &scores, names, slices, &mut answers);
         }
     }
     answers
@@ -173,11 +166,16 @@ fn judge_round(
     answers: &mut Answers,
 ) {
     let (region, shots) = (tally.region, round.shots);
+    let candidates = match names[0].0 {
+        PAPER => Candidates::Grid,
+        _ => Candidates::Distances,
+    };
     for (protocol, kind) in names {
-        let chosen = match kind {
-            ThresholdKind::Transferred => scores.val.as_ref().map(|val| threshold::choose(val)),
-            ThresholdKind::Oracle => Some(threshold::choose(&scores.oracle)),
+        let chosen_on = match kind {
+            ThresholdKind::Transferred => scores.val.as_deref(),
+            ThresholdKind::Oracle => Some(&*scores.oracle),
         };
+        let chosen = chosen_on.map(|episodes| threshold::choose(episodes, candidates));
         // Ranks need no threshold: any serves where there is none.
         let tau = chosen.as_ref().map_or(0.0, |chosen| chosen.tau);
         let episodes = score::judge(
@@ -261,10 +259,7 @@ fn judge_slice(
 /// Precision over recall of all queries together, at recall 0.01, 0.02, … 1: the precision of the highest threshold
 /// that reaches the recall. Equal distances are accepted together.
 fn precision_recall(tally: &Tally, shots: u32, episodes: &[Scores]) -> Vec<CurveRow> {
-    let mut pooled: Vec<(f64, bool)> = episodes
-        .iter()
-        .flat_map(|e| e.distances.iter().copied().zip(e.positive.iter().copied()))
-        .collect();
+    let mut pooled: Vec<(f64, bool)> = episodes.iter().flat_map(Scores::labelled).collect();
     pooled.sort_by(|a, b| a.0.total_cmp(&b.0));
     let positives = pooled.iter().filter(|(_, positive)| *positive).count();
     let mut rows = Vec::new();

@@ -25,6 +25,12 @@ pub struct Scores {
 }
 
 impl Scores {
+    /// Each query's distance and whether it is a positive.
+    pub fn labelled(&self) -> impl Iterator<Item = (f64, bool)> {
+        let distances = self.distances.iter().copied();
+        distances.zip(self.positive.iter().copied())
+    }
+
     /// The same queries by 1 − cosine similarity, 0 to 2: what protocol `paper_cosine` thresholds. Below 1e-12 it is 0:
     /// equal directions are at no distance, whatever their last bits.
     pub fn by_cosine(&self) -> Self {

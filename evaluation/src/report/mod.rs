@@ -28,6 +28,7 @@ use figures::Figures;
 use forms::{csv, html, latex, markdown};
 use load::load;
 use logodex_program::durable::write_whole;
+use logodex_program::output::print;
 use text::findings::findings;
 use text::tables;
 
@@ -67,7 +68,7 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
 
     let names: Vec<String> = inputs.models.iter().map(|m| m.name.clone()).collect();
     let rows: Vec<EvaluationRow> = rows.into_iter().cloned().collect();
-    print!("{}", terminal::table(&rows, &names));
+    print(terminal::table(&rows, &names));
     Ok(())
 }
 

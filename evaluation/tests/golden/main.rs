@@ -14,7 +14,8 @@ use logodex_evaluation::metrics::roc::{Draw, Probe};
 use logodex_evaluation::metrics::scatter::Scatter;
 use logodex_evaluation::metrics::{ranking, roc};
 use logodex_evaluation::protocols::episode::{Episode, Query};
-use logodex_evaluation::protocols::{score, threshold};
+use logodex_evaluation::protocols::score;
+use logodex_evaluation::protocols::threshold::{self, Candidates};
 use logodex_schemas::dataset::Region;
 use serde::Deserialize;
 
@@ -155,7 +156,8 @@ fn thresholds_and_their_curves_agree_with_scikit_learn() {
             .iter()
             .map(|asked| fixture.episode(asked))
             .collect();
-        let chosen = threshold::choose(&score::score(&fixture.vectors, &episodes));
+        let chosen =
+            threshold::choose(&score::score(&fixture.vectors, &episodes), Candidates::Grid);
         assert_eq!(chosen.tau, round.tau);
         assert_eq!(chosen.f1.len(), round.f1_curve.len());
         for (found, expected) in chosen.f1.iter().zip(&round.f1_curve) {

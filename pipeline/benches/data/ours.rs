@@ -9,8 +9,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use image::ImageDecoder;
 use image::codecs::jpeg::JpegDecoder;
 use logodex_dataset::Dataset;
-use logodex_pipeline::build::render::render;
-use logodex_pipeline::build::rendered::RenderedImage;
+use logodex_pipeline::build::render::{RenderedImage, render};
 use logodex_pipeline::build::shard_file::{self, ShardRows};
 use logodex_pipeline::plan::apply::apply;
 use logodex_pipeline::plan::catalog::Catalog;
@@ -45,7 +44,7 @@ pub fn render_and_write(
     let specs = shard_specs(inputs);
     for (i, spec) in specs.iter().take(shards).enumerate() {
         let rendered = render(inputs, spec, std::mem::take(buffer), &|| {})?;
-        let rows = rendered.outcome.images.iter();
+        let rows = rendered.images.iter();
         let crc32: Vec<u32> = rows
             .flat_map(|image: &RenderedImage| image.rows.iter().map(|row| row.crc32))
             .collect();

@@ -17,7 +17,9 @@ pub fn findings(
 ) -> Vec<Finding> {
     let copies = plan.copies_across_brands.iter();
     let copies: Vec<(usize, usize)> = copies
-        .filter_map(|c| Some((tree.sample(&c.a)?, tree.sample(&c.b)?)))
+        .flat_map(|group| group.images.iter().map(move |other| (&group.images[0], other)))
+        .filter_map(|(a, b)| Some((tree.sample(a)?, tree.sample(b)?)))
+        .filter(|(a, b)| a != b)
         .collect();
     let near = plan.near_images.iter();
     let near: Vec<(usize, usize)> = near

@@ -11,6 +11,7 @@ use super::output::Output;
 use crate::plan::catalog::{Brand, Catalog};
 use crate::raw::annotation;
 use crate::raw::content::read_unchanged;
+use crate::raw::pair::Kind;
 use crate::raw::scan::Scan;
 use logodex_program::progress::StageProgress;
 
@@ -27,15 +28,11 @@ pub fn annotation_path(brand: &Brand, stem: &str) -> String {
 pub fn write_annotations(
     scan: &Scan,
     catalog: &Catalog,
-    images: &[usize],
     output: &Output,
 ) -> anyhow::Result<(AnnotationsEntry, BTreeSet<String>)> {
     let stage = output.stage();
     let has_some = output.dir().join("annotations").exists();
-    let brands: BTreeSet<u32> = images
-        .iter()
-        .map(|&image| catalog.samples[image].brand)
-        .collect();
+    let brands: BTreeSet<u32> = catalog.samples.iter().map(|sample| sample.brand).collect();
     for brand in brands {
         let Brand { category, name } = &catalog.brands[brand as usize];
         let folder = Path::new("annotations").join(category).join(name);
@@ -49,12 +46,13 @@ pub fn write_annotations(
         }
     }
     let progress = StageProgress::new("annotate");
-    let mut written: Vec<(String, u64, blake3::Hash)> = images
+    let mut written: Vec<(String, u64, blake3::Hash)> = catalog
+        .samples
         .par_iter()
-        .map(|&image| {
-            let sample = &catalog.samples[image];
+        .map(|sample| {
             let raw = &scan.samples[sample.raw];
-            let source = read_unchanged(&scan.root, &raw.annotation, raw.annotation_blake3)?;
+            let (path, blake3) = (&raw.annotation, raw.annotation_blake3);
+            let source = read_unchanged(&scan.root, path, Kind::Annotation, blake3)?;
             let indexed = annotation::with_indices(&source, &sample.object_indices)
                 .with_context(|| raw.annotation.clone())?;
             let path = annotation_path(&catalog.brands[sample.brand as usize], &sample.stem);
@@ -64,7 +62,7 @@ pub fn write_annotations(
                 std::fs::write(&target, &indexed)
                     .with_context(|| format!("cannot write {}", target.display()))?;
             }
-            progress.step(images.len() as u64);
+            progress.step(catalog.samples.len() as u64);
             Ok((path, indexed.len() as u64, blake3::hash(&indexed)))
         })
         .collect::<anyhow::Result<_>>()?;

@@ -1,88 +1,136 @@
-//! Numbers the rows and images of shards as they come, and keeps what the tables are made of.
+//! Lists the rows that shards hold, and numbers them as planned.
 
-use logodex_schemas::dataset::{CatalogRow, Reject};
+use logodex_schemas::dataset::{CatalogRow, ShardEntry};
 
 use super::annotations::annotation_path;
 use super::output::journal::Finished;
-use super::rendered::Outcome;
+use super::render::{Refused, RenderedImage};
 use super::shard_file::ShardRows;
-use crate::plan::catalog::Catalog;
-use crate::raw::scan::Scan;
+use crate::plan::sharding::{ShardInputs, ShardSpec, rows, small_objects};
+
+/// What became of the shards.
+#[derive(Debug)]
+pub struct Written {
+    /// A shard for each spec, in their order, where nothing was refused.
+    pub shards: Vec<Finished>,
+    /// How many of them an earlier build had finished.
+    pub reused: usize,
+    /// Images that the decoder refused. If there are any, the shards are to be planned again without them.
+    pub refused: Vec<Refused>,
+}
 
 /// What the shards hold, and what is known of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Built {
     /// The shards, in order.
-    pub shards: Vec<Finished>,
+    pub shards: Vec<ShardEntry>,
     /// How many of them an earlier build had finished.
     pub reused: usize,
     /// A line per row.
     pub rows: Vec<CatalogRow>,
-    /// The catalog's samples that were decoded: those that are kept.
-    pub images: Vec<usize>,
-    /// Images and objects refused while decoding.
-    pub rejects: Vec<Reject>,
     /// Objects too small to make a row.
     pub small_objects: u64,
 }
 
-impl Built {
-    /// The number of the next source image that has a row.
-    pub fn next_image(&self) -> u64 {
-        self.rows.last().map_or(0, |row| row.image + 1)
-    }
+/// The path of a shard relative to the dataset.
+pub fn shard_path(number: usize) -> String {
+    format!("shards/{number:05}.safetensors")
+}
 
-    /// Gives a rendered shard its row and image numbers and its catalog rows: all that depends on the shards before it.
-    pub fn number(
-        &mut self,
-        shard: u32,
-        scan: &Scan,
-        catalog: &Catalog,
-        outcome: &Outcome,
-    ) -> ShardRows {
-        let mut rows = ShardRows::default();
-        for image in &outcome.images {
-            let sample = &catalog.samples[image.sample];
-            let raw = &scan.samples[sample.raw];
-            let brand = &catalog.brands[sample.brand as usize];
-            let number = self.next_image();
-            for row in &image.rows {
-                let name = raw.parsed.objects.get(row.object.unwrap_or(0) as usize);
-                let row_number = self.rows.len() as u64;
-                self.rows.push(CatalogRow {
-                    row: row_number,
-                    brand_index: sample.brand,
-                    category: brand.category.clone(),
-                    brand: brand.name.clone(),
-                    image: number,
-                    object: row.object,
-                    raw_image: raw.image.clone(),
-                    raw_annotation: raw.annotation.clone(),
-                    annotation: annotation_path(brand, &sample.stem),
-                    name: name
-                        .map(|object| object.name.clone())
-                        .filter(|n| !n.is_empty()),
-                    width: image.width,
-                    height: image.height,
-                    source_format: image.format,
-                    x: row.crop.x,
-                    y: row.crop.y,
-                    region_width: row.crop.width,
-                    region_height: row.crop.height,
-                    blake3: raw.image_blake3.to_hex().to_string(),
-                    shard,
-                    position: rows.row.len() as u32,
-                });
-                rows.crc32.push(row.crc32);
-                rows.brand.push(i64::from(sample.brand));
-                rows.row.push(row_number as i64);
-                rows.image.push(number as i64);
-                rows.object.push(row.object.map_or(-1, i64::from));
-            }
-            self.images.push(image.sample);
+impl Built {
+    /// Lists what was written: a shard for each of `specs`.
+    pub fn new(inputs: ShardInputs<'_>, specs: &[ShardSpec], written: &Written) -> Self {
+        let mut rows = Vec::new();
+        let mut shards = Vec::with_capacity(specs.len());
+        for (number, (spec, shard)) in specs.iter().zip(&written.shards).enumerate() {
+            catalog_rows(inputs, number as u32, spec, &shard.images, &mut rows);
+            let Finished { bytes, blake3, .. } = shard;
+            shards.push(ShardEntry {
+                path: shard_path(number),
+                first_row: spec.first_row,
+                n_rows: spec.rows.len() as u64,
+                bytes: *bytes,
+                blake3: blake3.clone(),
+            });
         }
-        self.rejects.extend(outcome.rejects.iter().cloned());
-        self.small_objects += outcome.small_objects;
-        rows
+        Self {
+            shards,
+            reused: written.reused,
+            rows,
+            small_objects: small_objects(inputs),
+        }
+    }
+}
+
+/// The numbers of a rendered shard's rows; their bytes are left out.
+pub fn shard_rows(
+    inputs: ShardInputs<'_>,
+    spec: &ShardSpec,
+    images: &[RenderedImage],
+) -> ShardRows {
+    let mut columns = ShardRows::default();
+    let mut row_number = spec.first_row as i64;
+    for (number, (part, image)) in
+        (spec.first_image as i64..).zip(spec.parts(inputs).iter().zip(images))
+    {
+        let brand = i64::from(inputs.catalog.samples[part.sample].brand);
+        let objects = rows(inputs.raw(part.sample), inputs.config).skip(part.rows.start);
+        for (row, object) in image.rows.iter().zip(objects) {
+            columns.crc32.push(row.crc32);
+            columns.brand.push(brand);
+            columns.row.push(row_number);
+            columns.image.push(number);
+            columns
+                .object
+                .push(object.map_or(-1, |(position, _)| i64::from(position)));
+            row_number += 1;
+        }
+    }
+    columns
+}
+
+/// Appends the catalog's rows of a shard.
+fn catalog_rows(
+    inputs: ShardInputs<'_>,
+    shard: u32,
+    spec: &ShardSpec,
+    images: &[RenderedImage],
+    catalog: &mut Vec<CatalogRow>,
+) {
+    let mut position = 0;
+    for (number, (part, image)) in (spec.first_image..).zip(spec.parts(inputs).iter().zip(images)) {
+        let sample = &inputs.catalog.samples[part.sample];
+        let raw = inputs.raw(part.sample);
+        let brand = &inputs.catalog.brands[sample.brand as usize];
+        let objects = rows(raw, inputs.config).skip(part.rows.start);
+        for (row, object) in image.rows.iter().zip(objects) {
+            let object = object.map(|(position, _)| position);
+            let named = raw.parsed.objects.get(object.unwrap_or(0) as usize);
+            catalog.push(CatalogRow {
+                row: spec.first_row + u64::from(position),
+                brand_index: sample.brand,
+                category: brand.category.clone(),
+                brand: brand.name.clone(),
+                image: number,
+                object,
+                raw_image: raw.image.clone(),
+                raw_annotation: raw.annotation.clone(),
+                annotation: annotation_path(brand, &sample.stem),
+                name: named
+                    .map(|object| object.name.clone())
+                    .filter(|n| !n.is_empty()),
+                width: raw.seen.width,
+                height: raw.seen.height,
+                source_format: image.format,
+                x: row.crop.x,
+                y: row.crop.y,
+                region_width: row.crop.width,
+                region_height: row.crop.height,
+                blake3: raw.image_blake3.to_hex().to_string(),
+                shard,
+                position,
+            });
+            position += 1;
+        }
     }
 }

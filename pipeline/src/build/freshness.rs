@@ -1,14 +1,13 @@
-//! Says whether there is anything to do. A dataset is up to date when the tree it was built from lists the same files with the same
-//! lengths, times and inodes, and configuration, plan and program are the same. Nothing is read for it but directories,
-//! and so it takes seconds where a build takes minutes. Content decides everywhere else.
+//! Says whether there is anything to do. A dataset is up to date when the tree it was built from lists the same files with
+//! the same lengths, times of modification and inodes, and configuration, plan and program are the same. Nothing is read for
+//! it but directories, and so it takes seconds where a build takes minutes. Content decides everywhere else.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
 use logodex_dataset::read_manifest;
 use logodex_schemas::dataset::BuildConfig;
-use logodex_schemas::plan::ConsolidationPlan;
+use logodex_schemas::plan::{ConsolidationPlan, Overrides};
 use serde::{Deserialize, Serialize};
 
 use super::output::inspect::is_dataset;
@@ -29,7 +28,7 @@ const TICK: Duration = Duration::from_secs(2);
 pub struct BuiltFrom {
     /// The raw tree's folder of categories, absolute.
     raw: String,
-    /// Hash of the list of its files: paths, lengths, times, inodes.
+    /// Hash of the list of its files: paths, lengths, times of modification, inodes.
     files: String,
     /// Whether all of them are old enough for their times to be trusted.
     settled: bool,
@@ -44,7 +43,8 @@ pub struct BuiltFrom {
 #[derive(Serialize, Deserialize)]
 struct State {
     listed: BuiltFrom,
-    manifest_blake3: String,
+    /// The dataset that came of it, once all is done: splits, too.
+    manifest_blake3: Option<String>,
 }
 
 /// Says what a build would be made from.
@@ -55,16 +55,21 @@ pub fn built_from(
     raw: &Path,
     config: &BuildConfig,
     plan: Option<&ConsolidationPlan>,
+    overrides: Option<&Overrides>,
 ) -> anyhow::Result<BuiltFrom> {
     let now = SystemTime::now();
     let tree = fingerprint(raw).map_err(|error| usage(error.to_string()))?;
-    let plan = plan.map(json_bytes).transpose()?;
+    let decided = [
+        plan.map(json_bytes).transpose()?,
+        overrides.map(json_bytes).transpose()?,
+    ];
+    let decided: Vec<Vec<u8>> = decided.into_iter().flatten().collect();
     Ok(BuiltFrom {
         raw: tree.root.to_string_lossy().into_owned(),
         files: tree.hash.to_hex().to_string(),
         settled: tree.newest + TICK < now,
         config: config.clone(),
-        plan: plan.map(|json| blake3::hash(&json).to_hex().to_string()),
+        plan: (!decided.is_empty()).then(|| blake3::hash(&decided.concat()).to_hex().to_string()),
         created_by: created_by(),
     })
 }
@@ -119,7 +124,8 @@ pub fn up_to_date(out: &Path, listed: &BuiltFrom) -> anyhow::Result<Option<Strin
         .iter()
         .all(|(path, file)| of_length(path, file.bytes));
     let shards = manifest.shards.iter().all(|s| of_length(&s.path, s.bytes));
-    if before != *listed || !listed.settled || manifest_blake3 != blake3 || !files || !shards {
+    if before != *listed || !listed.settled || manifest_blake3 != Some(blake3) || !files || !shards
+    {
         return Ok(None);
     }
     Ok(Some(format!(
@@ -131,15 +137,15 @@ pub fn up_to_date(out: &Path, listed: &BuiltFrom) -> anyhow::Result<Option<Strin
     )))
 }
 
-/// Remembers what the dataset at `out` was built from.
+/// Remembers what the dataset at `out` is being built from, or, with its manifest's BLAKE3, was built from.
 ///
 /// # Errors
 /// What the file system reports.
-pub fn note(out: &Path, listed: BuiltFrom, manifest_blake3: String) -> anyhow::Result<()> {
+pub fn note(out: &Path, listed: &BuiltFrom, manifest_blake3: Option<String>) -> anyhow::Result<()> {
     let state = State {
-        listed,
+        listed: listed.clone(),
         manifest_blake3,
     };
     let path = out.join(WORK).join(STATE);
-    write_whole(&path, &json_bytes(&state)?).context("the dataset itself is complete")
+    write_whole(&path, &json_bytes(&state)?)
 }

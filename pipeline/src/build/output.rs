@@ -3,22 +3,24 @@
 //!
 //! All is prepared in the hidden folder `.build` and moved into place at the end, the manifest last, by rename. A shard
 //! that is finished is noted in `.build/shards.jsonl` with the key of all that went into it, so that the next build of
-//! the same directory, after a kill or after a change of the raw tree, writes only shards whose key is new. `.build` is no
-//! part of the dataset and may be deleted at any time.
+//! the same directory, after a kill or after a change of the raw tree, writes only shards whose key is new. Nothing that
+//! lies there is believed unread: a line has its checksum, and a shard is the one whose bytes have the noted hash, under
+//! whatever name. `.build` is no part of the dataset and may be deleted at any time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use logodex_dataset::{MANIFEST, read_manifest};
-use logodex_schemas::dataset::{FileEntry, Manifest, ShardEntry};
+use logodex_dataset::MANIFEST;
+use logodex_schemas::dataset::{FileEntry, Manifest};
 use logodex_schemas::header::seal;
+use rayon::prelude::*;
 
 use files::{move_files, remove_if_there, remove_others};
 use inspect::{inspect_content, is_dataset, lock};
-use journal::{Finished, Journal, read_journal};
+use journal::{Finished, Journal, journal_of, read_journal};
 use paths::{ANNOTATIONS, FILES, JOURNAL, LOCK, SHARDS, STAGE, WORK};
 
 pub mod files;
@@ -33,16 +35,14 @@ pub struct Output {
     dir: PathBuf,
     made: bool,
     published: bool,
-    /// The shards of the dataset that is there already, by path.
-    present: BTreeMap<String, ShardEntry>,
-    /// What earlier builds finished, by path, the latest last.
-    finished: BTreeMap<String, Vec<Finished>>,
+    /// What earlier builds finished and where its file lies, by key.
+    finished: HashMap<String, (Finished, PathBuf)>,
     /// Holds the lock for as long as it is open.
     _lock: File,
 }
 
 impl Output {
-    /// Makes the directory if need be, locks it, and learns what earlier builds finished.
+    /// Makes the directory if need be, locks it, and learns what earlier builds finished: their shards are read for it.
     ///
     /// # Errors
     /// As [`inspect`](inspect::inspect), or what the file system reports.
@@ -62,22 +62,19 @@ impl Output {
         lock(&held, "build", out)?;
         // Another build may have finished between the first look and the lock.
         inspect_content(out)?;
-        let present = match is_dataset(out) {
-            true => read_manifest(out)?.0.shards,
-            false => Vec::new(),
-        };
-        let output = Self {
+        let mut output = Self {
             dir: out.to_owned(),
             made,
             published: false,
-            present: present.into_iter().map(|s| (s.path.clone(), s)).collect(),
-            finished: read_journal(&work.join(JOURNAL)),
+            finished: HashMap::new(),
             _lock: held,
         };
         output
             .clear_stage()
             .and_then(|()| std::fs::create_dir_all(output.stage().join(SHARDS)))
             .with_context(|| format!("cannot write {}", work.display()))?;
+        let folders = [output.stage().join(SHARDS), output.dir.join(SHARDS)];
+        output.finished = with_files(read_journal(&work.join(JOURNAL)), &folders);
         Ok(output)
     }
 
@@ -99,34 +96,9 @@ impl Output {
         Journal::open(self.dir.join(WORK).join(JOURNAL))
     }
 
-    /// A finished shard of this path and key, if its file is there and as it was. What a published dataset lists is
-    /// believed by its length (`check` reads the rest); what an unfinished build left is read.
-    pub fn reuse(&self, path: &str, key: &str) -> Option<Finished> {
-        let candidates = self.finished.get(path)?.iter().rev();
-        candidates
-            .filter(|found| found.key == key)
-            .find_map(|found| {
-                let entry = &found.entry;
-                let of_length = |file: &Path| {
-                    file.metadata()
-                        .is_ok_and(|found| found.is_file() && found.len() == entry.bytes)
-                };
-                let whole = |file: &Path| {
-                    let mut hasher = blake3::Hasher::new();
-                    of_length(file)
-                        && File::open(file)
-                            .and_then(|file| hasher.update_reader(file).map(|_| ()))
-                            .is_ok()
-                        && hasher.finalize().to_hex().as_str() == entry.blake3
-                };
-                let in_place = self.dir.join(path);
-                let there = whole(&self.stage().join(path))
-                    || match self.present.get(path) {
-                        Some(listed) => listed.blake3 == entry.blake3 && of_length(&in_place),
-                        None => whole(&in_place),
-                    };
-                there.then(|| found.clone())
-            })
+    /// The finished shard of this key, if there is one.
+    pub fn reuse(&self, key: &str) -> Option<Finished> {
+        self.finished.get(key).map(|found| found.0.clone())
     }
 
     /// Removes what a killed build prepared, but for its shards.
@@ -159,14 +131,14 @@ impl Output {
         })
     }
 
-    /// Makes the directory a dataset: one sync for all small files, everything into its place, then the manifest, by
-    /// rename. From the first move to the last a dataset that was there is none; a kill in between is mended by the next
-    /// build. `finished` are its shards, `annotations` the paths of all its annotations. Returns the manifest's BLAKE3.
+    /// Makes the directory a dataset: everything into its place, synced, then the manifest, by rename. From the first move
+    /// to the last a dataset that was there is none; a kill in between is mended by the next build. `finished` are its
+    /// shards in their order, `annotations` the paths of all its annotations. Returns the manifest's BLAKE3.
     ///
     /// # Errors
     /// What the file system reports; the next build goes on from there.
     pub fn publish(
-        mut self,
+        &mut self,
         manifest: &Manifest,
         finished: &[Finished],
         annotations: &BTreeSet<String>,
@@ -174,25 +146,21 @@ impl Output {
         let json = seal(manifest)?;
         let (work, stage, target) = (self.dir.join(WORK), self.stage(), self.dir.join(MANIFEST));
         let shards: BTreeSet<String> = manifest.shards.iter().map(|s| s.path.clone()).collect();
-        let mut journal = Vec::new();
-        for line in finished {
-            serde_json::to_writer(&mut journal, line)?;
-            journal.push(b'\n');
-        }
+        let journal = journal_of(finished)?;
         let published = (|| -> std::io::Result<()> {
             let dir = File::open(&self.dir)?;
             std::fs::write(stage.join(MANIFEST), &json)?;
             rustix::fs::syncfs(&dir)?;
             remove_if_there(&target)?;
-            for folder in [SHARDS, ANNOTATIONS] {
-                move_files(&stage.join(folder), &self.dir.join(folder))?;
-            }
+            self.place_shards(manifest, finished)?;
+            move_files(&stage.join(ANNOTATIONS), &self.dir.join(ANNOTATIONS))?;
             remove_others(&self.dir, SHARDS, &shards)?;
             remove_others(&self.dir, ANNOTATIONS, annotations)?;
             for name in FILES {
                 std::fs::rename(stage.join(name), self.dir.join(name))?;
             }
-            dir.sync_all()?;
+            // Every move, in every folder, comes before the manifest.
+            rustix::fs::syncfs(&dir)?;
             std::fs::rename(stage.join(MANIFEST), &target)?;
             self.published = true;
             dir.sync_all()?;
@@ -203,6 +171,62 @@ impl Output {
         published.with_context(|| format!("cannot publish {}", self.dir.display()))?;
         Ok(blake3::hash(&json).to_hex().to_string())
     }
+
+    /// Moves the shards to their paths. What lies in another's place steps aside first, so that none is overwritten that
+    /// is still to be moved.
+    fn place_shards(&self, manifest: &Manifest, finished: &[Finished]) -> std::io::Result<()> {
+        let stage = self.stage();
+        let mut moves = Vec::new();
+        for (entry, shard) in manifest.shards.iter().zip(finished) {
+            let (staged, place) = (
+                stage.join(SHARDS).join(Finished::staged(&shard.key)),
+                self.dir.join(&entry.path),
+            );
+            match self.finished.get(&shard.key) {
+                Some((_, found)) if *found == place => continue,
+                Some((_, found)) if *found != staged => std::fs::rename(found, &staged)?,
+                _ => {}
+            }
+            moves.push((staged, place));
+        }
+        std::fs::create_dir_all(self.dir.join(SHARDS))?;
+        for (from, to) in moves {
+            std::fs::rename(from, to)?;
+        }
+        Ok(())
+    }
+}
+
+/// The shards of a journal of which there is a file in one of these folders, by key: each of a length that some shard has is
+/// read, and goes by the hash of its bytes.
+fn with_files(journal: Vec<Finished>, folders: &[PathBuf]) -> HashMap<String, (Finished, PathBuf)> {
+    let lengths: HashSet<u64> = journal.iter().map(|shard| shard.bytes).collect();
+    let entries = folders.iter().filter_map(|f| std::fs::read_dir(f).ok());
+    let entries: Vec<PathBuf> = entries.flatten().flatten().map(|e| e.path()).collect();
+    let hashed = entries.into_par_iter().filter_map(|path| {
+        let file = File::open(&path).ok()?;
+        let found = file.metadata().ok()?;
+        if !found.is_file() || !lengths.contains(&found.len()) {
+            return None;
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(file).ok()?;
+        Some((hasher.finalize().to_hex().to_string(), path))
+    });
+    // Two shards may have the same bytes: each file is one shard's.
+    let mut files: HashMap<String, Vec<PathBuf>> = HashMap::new();
+    for (blake3, path) in hashed.collect::<Vec<_>>() {
+        files.entry(blake3).or_default().push(path);
+    }
+    let mut finished = HashMap::new();
+    for shard in journal.into_iter().rev() {
+        if !finished.contains_key(&shard.key)
+            && let Some(path) = files.get_mut(&shard.blake3).and_then(Vec::pop)
+        {
+            finished.insert(shard.key.clone(), (shard, path));
+        }
+    }
+    finished
 }
 
 impl Drop for Output {

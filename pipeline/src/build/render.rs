@@ -1,29 +1,52 @@
-//! Renders shards: each on its own, one decode per image, every row straight into its place, what cannot be decoded
-//! compacted away. So a shard depends on nothing but its own images.
+//! Renders shards: each on its own, one decode per image, every row straight into its place.
 
 use anyhow::Context;
-use logodex_schemas::dataset::{self, BuildConfig, Encoding, Reject};
+use logodex_schemas::dataset::{self, Encoding, Reject, SourceFormat};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::rendered::{Outcome, RenderedImage, RenderedRow};
-use crate::plan::sharding::{ShardInputs, ShardSpec, row_bytes, slots};
+use crate::plan::sharding::{Part, ShardInputs, ShardSpec, row_bytes, rows};
 use crate::raw::content::read_unchanged;
 use crate::raw::format::{reject_reason, source_format};
-use crate::raw::scan::RawSample;
+use crate::raw::pair::Kind;
 use logodex_pixels::decode::{DecodeError, with_picture};
 use logodex_pixels::resize::{Crop, resize_into, shown};
 use logodex_pixels::{Fit, Picture, encode};
 
+/// A row as rendered: what it shows, and the checksum of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenderedRow {
+    /// The source pixels shown.
+    pub crop: Crop,
+    /// CRC-32 of the row's stored bytes.
+    pub crc32: u32,
+}
+
+/// An image's rows in a shard: what the journal notes of it, enough to list them a second time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenderedImage {
+    /// What the file is.
+    pub format: SourceFormat,
+    /// Its rows, as planned.
+    pub rows: Vec<RenderedRow>,
+}
+
 /// A shard as rendered, not yet numbered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rendered {
     /// The rows as stored, one after the other.
     pub stored: Vec<u8>,
     /// JPEG rows: where each begins, and where the last ends.
     pub offsets: Vec<u64>,
-    /// All else.
-    pub outcome: Outcome,
+    /// Its images, as [`ShardSpec::parts`] lists them.
+    pub images: Vec<RenderedImage>,
+    /// What was refused. If there is anything, the rest is no shard.
+    pub refused: Vec<Refused>,
 }
+
+/// An image that the scan took for whole and the decoder refuses: its position in the catalog, and why. None is known; a
+/// build that finds one begins anew without it, because every number after it was planned with it.
+pub type Refused = (usize, Reject);
 
 /// Renders a shard into `buffer`, which is reused whatever it holds. Runs on the current rayon pool; the result does
 /// not depend on its size. `progress` is called once per image.
@@ -42,7 +65,6 @@ pub fn render(
     }
 }
 
-/// Every row straight into its place; what was refused is compacted away.
 fn render_raw(
     inputs: ShardInputs<'_>,
     spec: &ShardSpec,
@@ -51,48 +73,33 @@ fn render_raw(
 ) -> anyhow::Result<Rendered> {
     let config = inputs.config;
     let row = row_bytes(config.side);
-    buffer.resize(spec.slots * row, 0);
-    let slots = |i: usize| slots(inputs.raw(i), config.region);
+    buffer.resize(spec.rows.len() * row, 0);
     let mut places = Vec::with_capacity(spec.samples.len());
     let mut rest = buffer.as_mut_slice();
-    for i in spec.samples.clone() {
-        let (place, after) = rest.split_at_mut(slots(i) * row);
-        places.push((i, place));
+    for part in spec.parts(inputs) {
+        let (place, after) = rest.split_at_mut(part.rows.len() * row);
+        places.push((part, place));
         rest = after;
     }
-    let outcomes: Vec<Outcome> = places
+    let images = places
         .into_par_iter()
-        .map(|(i, place)| {
+        .map(|(part, place)| {
             let mut rows = place.chunks_exact_mut(row);
-            let outcome = render_sample(inputs, i, &mut |picture, crop| {
-                // A sample has at most as many rows as slots.
+            let image = render_image(inputs, &part, &mut |picture, crop| {
                 let out = rows.next().context("a row without a place")?;
                 resize_into(picture, crop, fit(config.fit), config.side, out)?;
                 Ok(crc32fast::hash(out))
             });
             progress();
-            outcome
+            image
         })
         .collect::<anyhow::Result<_>>()?;
-
-    let (mut filled, mut slot) = (0, 0);
-    for (i, outcome) in spec.samples.clone().zip(&outcomes) {
-        let n = outcome
-            .images
-            .iter()
-            .map(|image| image.rows.len())
-            .sum::<usize>();
-        if filled != slot {
-            buffer.copy_within(slot * row..(slot + n) * row, filled * row);
-        }
-        filled += n;
-        slot += slots(i);
-    }
-    buffer.truncate(filled * row);
+    let (images, refused) = told_apart(images);
     Ok(Rendered {
         stored: buffer,
         offsets: Vec::new(),
-        outcome: joined(outcomes),
+        images,
+        refused,
     })
 }
 
@@ -104,15 +111,14 @@ fn render_jpeg(
     progress: &(dyn Fn() + Sync),
 ) -> anyhow::Result<Rendered> {
     let config = inputs.config;
-    let rendered: Vec<(Vec<Vec<u8>>, Outcome)> = spec
-        .samples
-        .clone()
+    let rendered: Vec<(Vec<Vec<u8>>, Result<RenderedImage, Refused>)> = spec
+        .parts(inputs)
         .into_par_iter()
         .map_init(
             || vec![0; row_bytes(config.side)],
-            |pixels, i| {
+            |pixels, part| {
                 let mut jpegs = Vec::new();
-                let outcome = render_sample(inputs, i, &mut |picture, crop| {
+                let image = render_image(inputs, &part, &mut |picture, crop| {
                     resize_into(picture, crop, fit(config.fit), config.side, pixels)?;
                     let jpeg = encode(pixels, config.side, config.jpeg_quality)?;
                     let crc32 = crc32fast::hash(&jpeg);
@@ -120,107 +126,86 @@ fn render_jpeg(
                     Ok(crc32)
                 })?;
                 progress();
-                Ok((jpegs, outcome))
+                Ok((jpegs, image))
             },
         )
         .collect::<anyhow::Result<_>>()?;
     buffer.clear();
     let mut offsets = vec![0];
-    let (jpegs, outcomes): (Vec<_>, Vec<_>) = rendered.into_iter().unzip();
+    let (jpegs, images): (Vec<_>, Vec<_>) = rendered.into_iter().unzip();
     for jpeg in jpegs.into_iter().flatten() {
         buffer.extend_from_slice(&jpeg);
         offsets.push(buffer.len() as u64);
     }
+    let (images, refused) = told_apart(images);
     Ok(Rendered {
         stored: buffer,
         offsets,
-        outcome: joined(outcomes),
+        images,
+        refused,
     })
 }
 
-fn joined(outcomes: Vec<Outcome>) -> Outcome {
-    let mut all = Outcome::default();
-    for outcome in outcomes {
-        all.images.extend(outcome.images);
-        all.rejects.extend(outcome.rejects);
-        all.small_objects += outcome.small_objects;
-    }
-    all
+fn told_apart(images: Vec<Result<RenderedImage, Refused>>) -> (Vec<RenderedImage>, Vec<Refused>) {
+    let mut refused = Vec::new();
+    let rendered = images.into_iter();
+    let rendered = rendered.filter_map(|image| image.map_err(|one| refused.push(one)).ok());
+    (rendered.collect(), refused)
 }
 
 /// Decodes one image and hands each of its rows to `put`, which stores it and returns its checksum.
-fn render_sample(
+fn render_image(
     inputs: ShardInputs<'_>,
-    index: usize,
+    part: &Part,
     put: &mut dyn FnMut(&Picture, Crop) -> anyhow::Result<u32>,
-) -> anyhow::Result<Outcome> {
-    let (config, sample) = (inputs.config, inputs.raw(index));
-    let bytes = read_unchanged(&inputs.scan.root, &sample.image, sample.image_blake3)?;
-    let mut outcome = Outcome::default();
+) -> anyhow::Result<Result<RenderedImage, Refused>> {
+    let (config, sample) = (inputs.config, inputs.raw(part.sample));
+    let root = &inputs.scan.root;
+    let bytes = read_unchanged(root, &sample.image, Kind::Image, sample.image_blake3)?;
+    let seen = (sample.seen.width, sample.seen.height);
     let rendered = with_picture(&bytes, |picture| {
-        let mut rows = Vec::new();
-        for (object, crop) in crops(sample, config, picture, &mut outcome) {
+        if (picture.width, picture.height) != seen {
+            return Ok(None);
+        }
+        let (skip, n) = (part.rows.start, part.rows.len());
+        let mut done = Vec::with_capacity(n);
+        for object in rows(sample, config).skip(skip).take(n) {
+            let crop = match object {
+                None => Crop::whole(picture),
+                Some((_, bbox)) => Crop::with_context(bbox, config.context, picture),
+            };
             let crc32 = put(picture, crop)
                 .with_context(|| format!("cannot fit {} to {} px", sample.image, config.side))?;
             let crop = shown(crop, fit(config.fit));
-            rows.push(RenderedRow {
-                object,
-                crop,
-                crc32,
-            });
+            done.push(RenderedRow { crop, crc32 });
         }
-        anyhow::Ok(RenderedImage {
-            sample: index,
-            width: picture.width,
-            height: picture.height,
+        anyhow::Ok(Some(RenderedImage {
             format: source_format(picture.format),
-            rows,
-        })
+            rows: done,
+        }))
     });
-    match rendered {
-        Ok(image) => outcome.images.push(image?),
-        Err(DecodeError { reason, detail }) => outcome.rejects.push(Reject {
+    let refused = |reason, detail| {
+        let reject = Reject {
             path: sample.image.clone(),
             object: None,
             reason: reject_reason(reason),
             detail,
-        }),
+        };
+        Ok(Err((part.sample, reject)))
+    };
+    match rendered {
+        Ok(image) => match image? {
+            Some(image) => Ok(Ok(image)),
+            None => refused(
+                logodex_pixels::Refused::Broken,
+                format!(
+                    "decoded to another size than the {} × {} of its header",
+                    seen.0, seen.1
+                ),
+            ),
+        },
+        Err(DecodeError { reason, detail }) => refused(reason, detail),
     }
-    Ok(outcome)
-}
-
-/// The crops of an image's rows. Boxes outside the image are listed, whatever the region.
-fn crops(
-    sample: &RawSample,
-    config: &BuildConfig,
-    picture: &Picture,
-    outcome: &mut Outcome,
-) -> Vec<(Option<u32>, Crop)> {
-    let mut crops = Vec::new();
-    if config.region.images() {
-        crops.push((None, Crop::whole(picture)));
-    }
-    for (position, object) in (0u32..).zip(&sample.parsed.objects) {
-        // The scan has listed the boxes that are wrong in themselves; only the picture tells whether one lies in it.
-        let Ok(bbox) = &object.bbox else { continue };
-        match bbox.clip(picture.width, picture.height) {
-            Err(defect) => outcome.rejects.push(Reject {
-                path: sample.annotation.clone(),
-                object: Some(position),
-                reason: defect.reason,
-                detail: defect.detail,
-            }),
-            Ok(_) if !config.region.objects() => {}
-            Ok([x0, y0, x1, y1]) if (x1 - x0).min(y1 - y0) < config.min_object_px => {
-                outcome.small_objects += 1;
-            }
-            Ok(bbox) => crops.push((
-                Some(position),
-                Crop::with_context(bbox, config.context, picture),
-            )),
-        }
-    }
-    crops
 }
 
 /// How a region becomes a square: the configuration's word in the resizer's.

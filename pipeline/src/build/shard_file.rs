@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use logodex_dataset::shard::{Stored, header};
-use logodex_schemas::dataset::ShardEntry;
+use logodex_schemas::dataset::FileEntry;
 
 /// Bytes hashed and written at once.
 const PIECE: usize = 256 << 10;
@@ -34,7 +34,7 @@ pub struct ShardRows {
 ///
 /// # Errors
 /// What the file system reports.
-pub fn write(folder: &Path, path: &str, rows: &ShardRows, side: u32) -> anyhow::Result<ShardEntry> {
+pub fn write(folder: &Path, path: &str, rows: &ShardRows, side: u32) -> anyhow::Result<FileEntry> {
     let n = rows.row.len() as u64;
     let padded = rows.stored.len().next_multiple_of(8);
     let (stored, padding) = match rows.offsets.len() {
@@ -75,10 +75,7 @@ pub fn write(folder: &Path, path: &str, rows: &ShardRows, side: u32) -> anyhow::
         let _ = std::fs::remove_file(&temporary);
     }
     written.with_context(|| format!("cannot write {}", target.display()))?;
-    Ok(ShardEntry {
-        path: path.to_owned(),
-        first_row: rows.row.first().map_or(0, |&row| row as u64),
-        n_rows: n,
+    Ok(FileEntry {
         bytes: layout.end as u64,
         blake3: hasher.finalize().to_hex().to_string(),
     })
@@ -136,10 +133,7 @@ mod tests {
                 let rows = rows(n, side, encoding);
                 let entry = write(dir.path(), "0.safetensors", &rows, side as u32).unwrap();
                 let bytes = std::fs::read(dir.path().join("0.safetensors")).unwrap();
-                assert_eq!(
-                    (entry.bytes, entry.n_rows, entry.first_row),
-                    (bytes.len() as u64, n as u64, 100)
-                );
+                assert_eq!(entry.bytes, bytes.len() as u64);
                 assert_eq!(entry.blake3, blake3::hash(&bytes).to_hex().to_string());
                 let layout = read_layout(&bytes, n as u64, side as u32, encoding).unwrap();
 

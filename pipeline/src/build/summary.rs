@@ -24,8 +24,8 @@ pub fn of_dry_run(
         config,
         encoding,
     } = inputs;
-    let slots: usize = specs.iter().map(|shard| shard.slots).sum();
-    let raw_mib = (slots * row_bytes(config.side)) >> 20;
+    let rows: usize = specs.iter().map(|shard| shard.rows.len()).sum();
+    let raw_mib = (rows * row_bytes(config.side)) >> 20;
     let size = match encoding {
         Encoding::Jpeg => format!("of JPEG, about a tenth of {raw_mib} MiB"),
         _ => format!("of about {raw_mib} MiB"),
@@ -34,7 +34,7 @@ pub fn of_dry_run(
         .passed_over_line()
         .map_or(String::new(), |l| format!("\n{l}"));
     format!(
-        "{}{passed_over}\nwould build {} brands, {} images, at most {slots} rows in {} shards {size}; {} files refused so far",
+        "{}{passed_over}\nwould build {} brands, {} images, {rows} rows in {} shards {size}; {} files refused so far",
         summarize(plan).trim_end(),
         catalog.brands.len(),
         catalog.samples.len(),

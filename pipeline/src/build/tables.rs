@@ -27,8 +27,7 @@ pub fn brand_rows(scan: &Scan, catalog: &Catalog, built: &Built) -> Vec<BrandRow
     for row in &built.rows {
         brands[row.brand_index as usize].n_rows += 1;
     }
-    for &image in &built.images {
-        let sample = &catalog.samples[image];
+    for sample in &catalog.samples {
         let brand = &mut brands[sample.brand as usize];
         brand.n_images += 1;
         brand.n_objects += scan.samples[sample.raw].parsed.objects.len() as u64;
@@ -43,10 +42,10 @@ pub fn brand_rows(scan: &Scan, catalog: &Catalog, built: &Built) -> Vec<BrandRow
 
 /// The lines of `boxes.csv`. A row whose image has no usable box has a box of 0 × 0.
 pub fn box_rows(scan: &Scan, catalog: &Catalog, built: &Built) -> Vec<BoxRow> {
-    let sources: HashMap<&str, &Annotation> = built
-        .images
+    let sources: HashMap<&str, &Annotation> = catalog
+        .samples
         .iter()
-        .map(|&image| &scan.samples[catalog.samples[image].raw])
+        .map(|sample| &scan.samples[sample.raw])
         .map(|raw| (raw.image.as_str(), &raw.parsed))
         .collect();
     built

@@ -1,120 +1,136 @@
-//! Renders, numbers and writes the shards, or uses again what an earlier build finished.
+//! Renders and writes the shards, or uses again what an earlier build finished.
 
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
 
-use super::built::Built;
+use anyhow::Context;
+
+use super::built::{Written, shard_path, shard_rows};
 use super::output::Output;
 use super::output::journal::Finished;
-use super::render;
-use super::rendered::Outcome;
+use super::output::paths::SHARDS;
+use super::render::{self, Refused, RenderedImage};
 use super::shard_file::{self, ShardRows};
 use crate::plan::sharding::{ShardInputs, ShardSpec};
 use logodex_pixels::decode;
 use logodex_pixels::{encode, resize};
 use logodex_program::progress::StageProgress;
+use writers::{beside, writers_for};
+
+mod writers;
 
 /// A shard that is rendered.
 struct Unwritten {
-    path: String,
+    /// Its place among the specs.
+    number: usize,
     key: String,
-    first_sample: usize,
-    outcome: Outcome,
+    rows: ShardRows,
+    images: Vec<RenderedImage>,
 }
 
-/// Renders and writes the shards: while one is written, the next is rendered, so that two are in memory. What an earlier
-/// build finished from the same content is used again.
+/// Renders and writes the shards, several at once: while some are written, the next is rendered. What an earlier build
+/// finished from the same content is used again.
+///
+/// # Errors
+/// An image that changed since the scan, or what the file system reports.
 pub fn write_shards(
     inputs: ShardInputs<'_>,
     specs: &[ShardSpec],
     output: &Output,
-) -> anyhow::Result<Built> {
-    let ShardInputs {
-        scan,
-        catalog,
-        config,
-        ..
-    } = inputs;
+) -> anyhow::Result<Written> {
+    let (scan, config) = (inputs.scan, inputs.config);
     let progress = StageProgress::new("decode");
-    let total = catalog.samples.len() as u64;
-    let stage = output.stage();
-    let mut journal = output.journal()?;
-    let mut built = Built::default();
-    std::thread::scope(|scope| {
-        let (to_writer, shards) = mpsc::sync_channel::<(ShardRows, Unwritten)>(0);
-        let (give_back, buffers) = mpsc::channel::<Vec<u8>>();
-        let writer = scope.spawn(move || {
-            let mut written = Vec::new();
-            for (mut rows, shard) in shards {
-                let finished = Finished {
-                    entry: shard_file::write(&stage, &shard.path, &rows, config.side)?,
-                    key: shard.key,
-                    first_sample: shard.first_sample,
-                    outcome: shard.outcome,
-                };
-                journal.note(&finished)?;
-                written.push(finished);
-                // The renderer may have ended already; then nobody needs the buffer.
-                let _ = give_back.send(std::mem::take(&mut rows.stored));
+    let total = inputs.catalog.samples.len() as u64;
+    let found: Vec<(String, Option<Finished>)> = specs
+        .iter()
+        .map(|spec| {
+            let key = shard_key(inputs, spec);
+            let found = output.reuse(&key);
+            if found.is_some() {
+                spec.samples.clone().for_each(|_| progress.step(total));
             }
-            anyhow::Ok(written)
-        });
-        let mut refused = scan.rejects.len() as u64;
-        let mut reused = Vec::new();
-        let mut next = 0;
-        for spec in specs {
-            let path = shard_path(next);
-            let key = shard_key(inputs, spec, &built);
-            let first_sample = spec.samples.start;
-            if let Some(mut found) = output.reuse(&path, &key) {
-                for image in &mut found.outcome.images {
-                    image.sample = image.sample - found.first_sample + first_sample;
-                }
-                found.first_sample = first_sample;
-                built.number(next, scan, catalog, &found.outcome);
-                refused += found.outcome.rejects.len() as u64;
-                for _ in spec.samples.clone() {
-                    progress.step(total);
-                }
-                reused.push(found);
-                next += 1;
-                continue;
-            }
-            let buffer = buffers.try_recv().unwrap_or_default();
-            let rendered = render::render(inputs, spec, buffer, &|| progress.step(total))?;
-            refused += rendered.outcome.rejects.len() as u64;
-            // An over-full list ends in an error, which names them all: decode on, write no more.
-            let doomed = refused > config.max_rejects;
-            let mut rows = built.number(next, scan, catalog, &rendered.outcome);
-            if rows.row.is_empty() || doomed {
-                continue;
-            }
-            rows.stored = rendered.stored;
-            rows.offsets = rendered.offsets;
-            let unwritten = Unwritten {
-                path,
-                key,
-                first_sample,
-                outcome: rendered.outcome,
-            };
-            if to_writer.send((rows, unwritten)).is_err() {
-                break; // The writer failed, and says why below.
-            }
-            next += 1;
+            (key, found)
+        })
+        .collect();
+    let reused = found.iter().filter(|shard| shard.1.is_some()).count();
+    let staged = output.stage().join(SHARDS);
+    let journal = Mutex::new(output.journal()?);
+    let (mut shards, mut to_render) = (Vec::new(), Vec::new());
+    for (number, (key, found)) in found.into_iter().enumerate() {
+        if found.is_none() {
+            to_render.push((number, key));
         }
-        drop(to_writer);
-        built.reused = reused.len();
-        built.shards = reused;
-        built.shards.extend(match writer.join() {
-            Ok(written) => written?,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        built.shards.sort_by(|a, b| a.entry.path.cmp(&b.entry.path));
-        Ok(built)
+        shards.push(Mutex::new(found));
+    }
+    let buffers: Mutex<Vec<Vec<u8>>> = Mutex::default();
+    let mut refused: Vec<Refused> = Vec::new();
+
+    let write = |unwritten: Unwritten| {
+        let Unwritten {
+            number,
+            key,
+            mut rows,
+            images,
+        } = unwritten;
+        let file = shard_file::write(&staged, &Finished::staged(&key), &rows, config.side);
+        let file =
+            file.with_context(|| output.dir().join(shard_path(number)).display().to_string())?;
+        let finished = Finished {
+            key,
+            bytes: file.bytes,
+            blake3: file.blake3,
+            images,
+        };
+        locked(&journal).note(&finished)?;
+        *locked(&shards[number]) = Some(finished);
+        locked(&buffers).push(std::mem::take(&mut rows.stored));
+        Ok(())
+    };
+    beside(
+        writers_for(rayon::current_num_threads()),
+        write,
+        |hand_over| {
+            for (number, key) in to_render {
+                let spec = &specs[number];
+                let buffer = locked(&buffers).pop().unwrap_or_default();
+                let rendered = render::render(inputs, spec, buffer, &|| progress.step(total))?;
+                refused.extend(rendered.refused);
+                // An over-full list ends in an error, which names them all: decode on, write no more.
+                let doomed = (scan.rejects.len() + refused.len()) as u64 > config.max_rejects;
+                if doomed || rendered.images.len() < spec.parts(inputs).len() {
+                    continue;
+                }
+                let mut rows = shard_rows(inputs, spec, &rendered.images);
+                rows.stored = rendered.stored;
+                rows.offsets = rendered.offsets;
+                let unwritten = Unwritten {
+                    number,
+                    key,
+                    rows,
+                    images: rendered.images,
+                };
+                if !hand_over(unwritten) {
+                    break; // A writer failed, and says why.
+                }
+            }
+            Ok(())
+        },
+    )?;
+    let shards = shards
+        .into_iter()
+        .filter_map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner));
+    Ok(Written {
+        shards: shards.collect(),
+        reused,
+        refused,
     })
 }
 
+fn locked<T>(value: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Hash of all that a shard's bytes and rows depend on.
-fn shard_key(inputs: ShardInputs<'_>, spec: &ShardSpec, before: &Built) -> String {
+fn shard_key(inputs: ShardInputs<'_>, spec: &ShardSpec) -> String {
     let config = inputs.config;
     let made_as = serde_json::json!([
         config.side,
@@ -127,10 +143,11 @@ fn shard_key(inputs: ShardInputs<'_>, spec: &ShardSpec, before: &Built) -> Strin
         decode::decoder_version(),
         encode::encoder_version(),
         resize::resizer_version(),
-        before.rows.len(),
-        before.next_image(),
+        spec.rows,
+        spec.first_row,
+        spec.first_image,
     ]);
-    let mut hasher = blake3::Hasher::new_derive_key("logodex shard 2");
+    let mut hasher = blake3::Hasher::new_derive_key("logodex shard 3");
     hasher.update(made_as.to_string().as_bytes());
     for sample in &inputs.catalog.samples[spec.samples.clone()] {
         let raw = &inputs.scan.samples[sample.raw];
@@ -141,9 +158,4 @@ fn shard_key(inputs: ShardInputs<'_>, spec: &ShardSpec, before: &Built) -> Strin
         hasher.update(b"\n");
     }
     hasher.finalize().to_hex().to_string()
-}
-
-/// The path of a shard relative to the dataset.
-fn shard_path(number: u32) -> String {
-    format!("shards/{number:05}.safetensors")
 }

@@ -79,6 +79,9 @@ pub fn differences(reviewed: &ConsolidationPlan, now: &ConsolidationPlan) -> Vec
     if reviewed.foreign_names != now.foreign_names {
         differences.push("foreign_names differ".to_owned());
     }
+    if reviewed.overrides != now.overrides {
+        differences.push("the overrides differ".to_owned());
+    }
     if differences.is_empty() {
         differences.push("the order of its entries was changed".to_owned());
     }

@@ -1,9 +1,9 @@
-//! Cuts the catalog into shards: which images go into which, and how many rows each may come to have. Nothing is decoded
-//! for it: a row is counted for every image and every usable box, as the configuration asks.
+//! Cuts the catalog into shards, and knows of each what it will hold, to the row: the scan has seen how large every image
+//! is, so that nothing is decoded for it.
 
 use std::ops::Range;
 
-use logodex_schemas::dataset::{BuildConfig, Encoding, Region};
+use logodex_schemas::dataset::{BuildConfig, Encoding};
 
 use super::catalog::Catalog;
 use crate::raw::scan::{RawSample, Scan};
@@ -43,8 +43,42 @@ impl<'a> ShardInputs<'a> {
 pub struct ShardSpec {
     /// Samples of the catalog.
     pub samples: Range<usize>,
-    /// Rows, if nothing is refused.
-    pub slots: usize,
+    /// Which of their rows, counted from the first row of the first sample. All of them, unless the shard holds a part of
+    /// one image that has more rows than a shard.
+    pub rows: Range<usize>,
+    /// The dataset's number of its first row.
+    pub first_row: u64,
+    /// The dataset's number of its first row's image.
+    pub first_image: u64,
+}
+
+/// A sample's rows in a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The sample's position in the catalog.
+    pub sample: usize,
+    /// Which of its rows: at least one.
+    pub rows: Range<usize>,
+}
+
+impl ShardSpec {
+    /// What of each sample is in the shard; samples without rows are left out.
+    pub fn parts(&self, inputs: ShardInputs<'_>) -> Vec<Part> {
+        let mut first = 0;
+        let mut parts = Vec::with_capacity(self.samples.len());
+        for sample in self.samples.clone() {
+            let n = rows(inputs.raw(sample), inputs.config).count();
+            let (begin, end) = (self.rows.start.max(first), self.rows.end.min(first + n));
+            if begin < end {
+                parts.push(Part {
+                    sample,
+                    rows: begin - first..end - first,
+                });
+            }
+            first += n;
+        }
+        parts
+    }
 }
 
 /// Bytes of one row.
@@ -52,11 +86,45 @@ pub fn row_bytes(side: u32) -> usize {
     side as usize * side as usize * 3
 }
 
-/// Rows that a sample makes if nothing is refused.
-pub fn slots(sample: &RawSample, region: Region) -> usize {
-    let objects = sample.parsed.objects.iter();
-    let objects = || objects.filter(|object| object.bbox.is_ok()).count();
-    usize::from(region.images()) + if region.objects() { objects() } else { 0 }
+/// An object's position in its annotation and its box within the image, `[x0, y0, x1, y1)`.
+pub type BoxInImage = (u32, [u32; 4]);
+
+/// The boxes of a sample's objects that can be used, clipped to its image.
+fn boxes(sample: &RawSample) -> impl Iterator<Item = BoxInImage> {
+    let size = (sample.seen.width, sample.seen.height);
+    let objects = (0u32..).zip(&sample.parsed.objects);
+    objects.filter_map(move |(position, object)| {
+        let bbox = object.bbox.as_ref().ok()?.clip(size.0, size.1).ok()?;
+        Some((position, bbox))
+    })
+}
+
+fn is_small([x0, y0, x1, y1]: [u32; 4], config: &BuildConfig) -> bool {
+    (x1 - x0).min(y1 - y0) < config.min_object_px
+}
+
+/// The rows that a sample makes, in their order: the object that each shows, none for the whole image.
+pub fn rows<'a>(
+    sample: &'a RawSample,
+    config: &'a BuildConfig,
+) -> impl Iterator<Item = Option<BoxInImage>> + 'a {
+    let whole = config.region.images().then_some(None);
+    let objects = config.region.objects().then(|| boxes(sample));
+    let large = objects
+        .into_iter()
+        .flatten()
+        .filter(|object| !is_small(object.1, config));
+    whole.into_iter().chain(large.map(Some))
+}
+
+/// Objects that are too small to make a row, where objects make rows.
+pub fn small_objects(inputs: ShardInputs<'_>) -> u64 {
+    if !inputs.config.region.objects() {
+        return 0;
+    }
+    let samples = (0..inputs.catalog.samples.len()).map(|i| inputs.raw(i));
+    let small = samples.flat_map(boxes);
+    small.filter(|b| is_small(b.1, inputs.config)).count() as u64
 }
 
 /// JPEG shards hold this many times more rows than raw ones of the same size, about.
@@ -67,10 +135,10 @@ const AUTO_RAW_BYTES: usize = 4 << 30;
 
 /// What `encoding = "auto"` comes to for this catalog.
 fn resolve_encoding(scan: &Scan, catalog: &Catalog, config: &BuildConfig) -> Encoding {
-    let rows = catalog.samples.iter();
-    let rows = rows.map(|sample| slots(&scan.samples[sample.raw], config.region));
+    let samples = catalog.samples.iter();
+    let n = samples.map(|sample| rows(&scan.samples[sample.raw], config).count());
     match config.encoding {
-        Encoding::Auto if rows.sum::<usize>() * row_bytes(config.side) > AUTO_RAW_BYTES => {
+        Encoding::Auto if n.sum::<usize>() * row_bytes(config.side) > AUTO_RAW_BYTES => {
             Encoding::Jpeg
         }
         Encoding::Auto => Encoding::Raw,
@@ -78,27 +146,49 @@ fn resolve_encoding(scan: &Scan, catalog: &Catalog, config: &BuildConfig) -> Enc
     }
 }
 
-/// Cuts the catalog into shards of about `shard_mib`, whole images each, in the order of the catalog.
-pub fn shard_specs(inputs: ShardInputs<'_>) -> Vec<ShardSpec> {
-    let config = inputs.config;
-    let rows = match inputs.encoding {
+/// The most rows of a shard: about `shard_mib`, and at least one.
+fn capacity(config: &BuildConfig, encoding: Encoding) -> usize {
+    let rows = match encoding {
         Encoding::Jpeg => JPEG_RATIO,
         _ => 1,
     };
-    let capacity = rows * ((config.shard_mib as usize) << 20) / row_bytes(config.side);
-    let mut shards: Vec<ShardSpec> = Vec::new();
-    for i in 0..inputs.catalog.samples.len() {
-        let n = slots(inputs.raw(i), config.region);
-        match shards.last_mut() {
-            Some(shard) if shard.slots + n <= capacity => {
-                shard.slots += n;
-                shard.samples.end = i + 1;
-            }
-            _ => shards.push(ShardSpec {
-                samples: i..i + 1,
-                slots: n,
-            }),
+    (rows * ((config.shard_mib as usize) << 20) / row_bytes(config.side)).max(1)
+}
+
+/// Cuts the catalog into shards of at most about `shard_mib`, in the order of the catalog, whole images each. An image
+/// that has more rows than a shard gets shards of its own. No shard is without rows.
+pub fn shard_specs(inputs: ShardInputs<'_>) -> Vec<ShardSpec> {
+    let capacity = capacity(inputs.config, inputs.encoding);
+    let n = inputs.catalog.samples.len();
+    let counts: Vec<usize> = (0..n)
+        .map(|i| rows(inputs.raw(i), inputs.config).count())
+        .collect();
+    let mut shards = Vec::new();
+    let (mut start, mut first_row, mut first_image) = (0, 0, 0);
+    while start < n {
+        let (mut end, mut held) = (start, 0);
+        while end < n && held + counts[end] <= capacity {
+            held += counts[end];
+            end += 1;
         }
+        // Alone, and in parts.
+        if end == start {
+            held = counts[end];
+            end += 1;
+        }
+        for begin in (0..held).step_by(capacity) {
+            let spec = ShardSpec {
+                samples: start..end,
+                rows: begin..held.min(begin + capacity),
+                first_row,
+                first_image,
+            };
+            first_row += spec.rows.len() as u64;
+            shards.push(spec);
+        }
+        let with_rows = counts[start..end].iter().filter(|&&n| n > 0);
+        first_image += with_rows.count() as u64;
+        start = end;
     }
     shards
 }

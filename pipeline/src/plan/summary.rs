@@ -96,7 +96,7 @@ fn write_summary(plan: &ConsolidationPlan, out: &mut String) -> std::fmt::Result
     let across: Vec<String> = plan
         .copies_across_brands
         .iter()
-        .map(|c| format!("{} = {}", c.a, c.b))
+        .map(|c| c.images.join(" = "))
         .collect();
     list(
         out,

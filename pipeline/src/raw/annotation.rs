@@ -1,5 +1,6 @@
 //! The only door to XML: Pascal VOC annotations as LogoDet-3K has them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::name::nfc;
@@ -16,6 +17,19 @@ pub use voc::MAX_BYTES;
 pub struct Annotation {
     /// The objects, in the order of the file.
     pub objects: Vec<Object>,
+}
+
+impl Annotation {
+    /// Makes of every box that lies outside an image of this size a defect of its object.
+    pub fn refuse_outside(&mut self, width: u32, height: u32) {
+        for object in &mut self.objects {
+            if let Ok(bbox) = &object.bbox
+                && let Err(defect) = bbox.clip(width, height)
+            {
+                object.bbox = Err(defect);
+            }
+        }
+    }
 }
 
 /// An annotated logo.
@@ -116,14 +130,17 @@ pub fn parse(source: &[u8]) -> Result<Annotation, (RejectReason, String)> {
 }
 
 /// An object's bytes but for its `<index>`, which is the writer's and not the annotator's.
-fn without_index(source: &[u8], object: &voc::VocObject) -> Vec<u8> {
+fn without_index<'a>(source: &'a [u8], object: &voc::VocObject) -> Cow<'a, [u8]> {
+    if object.stale.is_empty() {
+        return Cow::Borrowed(&source[object.span.clone()]);
+    }
     let (mut kept, mut at) = (Vec::with_capacity(object.span.len()), object.span.start);
     for stale in &object.stale {
         kept.extend_from_slice(&source[at..stale.start]);
         at = stale.end;
     }
     kept.extend_from_slice(&source[at..object.span.end]);
-    kept
+    Cow::Owned(kept)
 }
 
 /// The `<index>` of each object of an annotation that [`with_indices`] wrote, in the order of the file.

@@ -8,6 +8,7 @@ use std::path::Path;
 use logodex_schemas::dataset::RejectReason;
 
 use super::annotation::{self, Annotation};
+use super::budget::{Share, share};
 use super::format::reject_reason;
 use super::pair::Kind;
 use anyhow::Context;
@@ -15,6 +16,9 @@ use logodex_pixels::decode::{DecodeError, Seen};
 
 /// Longer image files are refused unread: the largest of LogoDet-3K has 0.3 MB.
 const MAX_IMAGE_BYTES: u64 = 64 << 20;
+
+/// What an annotation costs while it is parsed, times its length: a record for each object that its bytes can spell.
+const PARSED: u64 = 40;
 
 /// Looks at an image file's bytes, or says why they cannot be used. Called from many threads.
 pub type Look<'a> = &'a (dyn Fn(&[u8]) -> Result<Seen, DecodeError> + Sync);
@@ -34,6 +38,14 @@ pub(super) enum Inside {
     Annotation(Result<Annotation, Refusal>),
 }
 
+/// What a file of this length costs while it is looked into, bytes.
+fn cost(kind: Kind, length: u64) -> u64 {
+    match kind {
+        Kind::Image => length,
+        Kind::Annotation => PARSED * length,
+    }
+}
+
 /// Reads one file, hashes it and looks inside, without holding more of it than such a file can have.
 pub(super) fn read(path: &Path, kind: Kind, look: Look<'_>) -> io::Result<Content> {
     let mut file = File::open(path)?;
@@ -42,8 +54,10 @@ pub(super) fn read(path: &Path, kind: Kind, look: Look<'_>) -> io::Result<Conten
         Kind::Image => MAX_IMAGE_BYTES,
         Kind::Annotation => annotation::MAX_BYTES as u64,
     };
+    let length = file.metadata()?.len().min(limit);
+    let _share = share(cost(kind, length));
     // One byte more than the limit tells that it is exceeded.
-    let mut head = Vec::with_capacity(file.metadata()?.len().min(limit) as usize + 1);
+    let mut head = Vec::with_capacity(length as usize + 1);
     file.by_ref().take(limit + 1).read_to_end(&mut head)?;
     hasher.update(&head);
     hasher.update_reader(file)?;
@@ -76,6 +90,20 @@ pub(super) fn tree_hash(contents: &BTreeMap<String, io::Result<Content>>) -> bla
     hasher.finalize()
 }
 
+/// A file's bytes, and their share of the budget for as long as they are held.
+pub struct FileBytes {
+    bytes: Vec<u8>,
+    _share: Share,
+}
+
+impl std::ops::Deref for FileBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Reads a file of the raw tree and makes sure that it is the one that was scanned.
 ///
 /// # Errors
@@ -83,8 +111,9 @@ pub(super) fn tree_hash(contents: &BTreeMap<String, io::Result<Content>>) -> bla
 pub fn read_unchanged(
     root: &Path,
     relative: &str,
+    kind: Kind,
     blake3: blake3::Hash,
-) -> anyhow::Result<Vec<u8>> {
+) -> anyhow::Result<FileBytes> {
     let path = root.join(relative);
     let changed = || {
         format!(
@@ -92,7 +121,16 @@ pub fn read_unchanged(
             path.display()
         )
     };
-    let bytes = std::fs::read(&path).with_context(changed)?;
-    anyhow::ensure!(blake3::hash(&bytes) == blake3, changed());
-    Ok(bytes)
+    let read = || {
+        let file = File::open(&path)?;
+        let length = file.metadata()?.len().min(MAX_IMAGE_BYTES);
+        let _share = share(cost(kind, length));
+        let mut bytes = Vec::with_capacity(length as usize);
+        // A file that grows is no longer the one that was scanned.
+        file.take(length).read_to_end(&mut bytes)?;
+        io::Result::Ok(FileBytes { bytes, _share })
+    };
+    let found = read().with_context(changed)?;
+    anyhow::ensure!(blake3::hash(&found) == blake3, changed());
+    Ok(found)
 }

@@ -40,7 +40,8 @@ pub enum ScanError {
 pub struct Fingerprint {
     /// The folder that holds the categories, absolute.
     pub root: PathBuf,
-    /// Hash over every image's and annotation's path, length, times of change and inode.
+    /// Hash over every image's and annotation's path, length, time of modification and inode. Not the time at which the inode
+    /// changed: a hard link to a file, as a backup or an export makes them, sets it.
     pub hash: blake3::Hash,
     /// The latest of those times.
     pub newest: SystemTime,
@@ -71,14 +72,10 @@ pub fn fingerprint(raw: &Path) -> Result<Fingerprint, ScanError> {
                 let Ok(found) = path.symlink_metadata() else {
                     continue;
                 };
-                let (modified, changed) = (
-                    (found.mtime(), found.mtime_nsec()),
-                    (found.ctime(), found.ctime_nsec()),
-                );
-                newest = newest.max(modified).max(changed);
-                for number in [modified.0, modified.1, changed.0, changed.1] {
-                    hasher.update(&number.to_le_bytes());
-                }
+                let modified = (found.mtime(), found.mtime_nsec());
+                newest = newest.max(modified);
+                hasher.update(&modified.0.to_le_bytes());
+                hasher.update(&modified.1.to_le_bytes());
                 hasher.update(&found.len().to_le_bytes());
                 hasher.update(&found.ino().to_le_bytes());
             }

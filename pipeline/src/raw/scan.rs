@@ -38,7 +38,7 @@ pub struct RawSample {
     pub image_bytes: u64,
     /// What the image is, seen without keeping its pixels.
     pub seen: Seen,
-    /// What the annotation says.
+    /// What the annotation says; a box outside the image is no box.
     pub parsed: Annotation,
 }
 
@@ -184,7 +184,8 @@ pub fn scan_with(
                     }
                 }
                 (Err(refusal), Ok(_)) => refuse(&image, refusal, &mut rejects),
-                (Ok(seen), Ok(parsed)) => {
+                (Ok(seen), Ok(mut parsed)) => {
+                    parsed.refuse_outside(seen.width, seen.height);
                     reject_boxes(&annotation, &parsed, &mut rejects);
                     samples.push(RawSample {
                         category: category.clone(),

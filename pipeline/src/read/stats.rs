@@ -3,7 +3,7 @@
 
 mod long_tail;
 #[cfg(test)]
-mod made;
+pub(crate) mod made;
 mod numbers;
 mod samples;
 mod svg;

@@ -11,39 +11,53 @@ use logodex_schemas::split::{Fold, SplitRow};
 use crate::read::catalog::{read_catalog, read_plan};
 use logodex_program::failure::usage;
 
-/// At most this many pairs are named.
+/// At most this many groups, and images of unknown company, are named.
 const NAMED: usize = 10;
 
-/// Two pictures of different folds, each with its brand and fold, and whether their bytes are the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leak {
-    /// First image, its brand and its fold.
-    pub a: (String, String, Fold),
-    /// Second image.
-    pub b: (String, String, Fold),
-    /// Whether they are the same file; otherwise they look the same.
-    pub same: bool,
+/// An image with its brand and fold.
+type Place = (String, String, Fold);
+
+/// What lies in several folds, or could.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Leaks {
+    /// Every group of images that are the same or look the same, if need be through others, and lie in several folds: all
+    /// its images that have rows, in byte order, and whether all are one file.
+    pub groups: Vec<(Vec<Place>, bool)>,
+    /// Images that were not compared with all that they resemble: nobody knows whether these lie in another fold.
+    pub unknown: Vec<Place>,
 }
 
-/// Every pair that the plan of a dataset lists and that lies in two folds of these rows.
+impl Leaks {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.groups.len() + self.unknown.len()
+    }
+}
+
+/// Every group that the plan of a dataset lists and that lies in several folds of these rows.
 ///
 /// # Errors
 /// Corrupt: a plan or a catalog that is missing or damaged.
-pub fn leaks(root: &Path, manifest: &Manifest, rows: &[SplitRow]) -> anyhow::Result<Vec<Leak>> {
+pub fn leaks(root: &Path, manifest: &Manifest, rows: &[SplitRow]) -> anyhow::Result<Leaks> {
     let plan = read_plan(root, manifest)?;
-    let mut leaks = across_folds(&plan, rows);
-    if !leaks.is_empty() {
-        // What was refused while decoding, or has no box that is large enough, is in no fold.
-        let catalog = read_catalog(root, manifest)?;
-        let with_rows: HashSet<&str> = catalog.iter().map(|row| row.raw_image.as_str()).collect();
-        let has_rows = |image: &String| with_rows.contains(image.as_str());
-        leaks.retain(|leak| has_rows(&leak.a.0) && has_rows(&leak.b.0));
+    // Nothing more to read where nothing leaks even with the images that have no row.
+    if across_folds(&plan, rows, &|_| true).len() == 0 {
+        return Ok(Leaks::default());
     }
-    Ok(leaks)
+    // What was refused while decoding, or has no box that is large enough, is in no fold; it still ties others together.
+    let catalog = read_catalog(root, manifest)?;
+    let with_rows: HashSet<&str> = catalog.iter().map(|row| row.raw_image.as_str()).collect();
+    Ok(across_folds(&plan, rows, &|image| {
+        with_rows.contains(image)
+    }))
 }
 
 /// The plan's paths are raw ones: a folder means the brand that it was joined into.
-fn across_folds(plan: &ConsolidationPlan, rows: &[SplitRow]) -> Vec<Leak> {
+fn across_folds(
+    plan: &ConsolidationPlan,
+    rows: &[SplitRow],
+    has_rows: &dyn Fn(&str) -> bool,
+) -> Leaks {
     let joined: BTreeMap<(&str, &str), &str> = plan
         .groups
         .iter()
@@ -54,53 +68,128 @@ fn across_folds(plan: &ConsolidationPlan, rows: &[SplitRow]) -> Vec<Leak> {
         .iter()
         .map(|row| ((row.category.as_str(), row.brand.as_str()), row.fold))
         .collect();
-    let place = |image: &String| {
+    let place = |image: &str| {
         let (category, rest) = image.split_once('/')?;
         let (folder, _) = rest.split_once('/')?;
         let brand = joined.get(&(category, folder)).copied().unwrap_or(folder);
         let fold = *folds.get(&(category, brand))?;
-        Some((image.clone(), brand.to_owned(), fold))
+        has_rows(image).then(|| (image.to_owned(), brand.to_owned(), fold))
     };
-    let same = plan.copies_across_brands.iter().map(|c| (&c.a, &c.b, true));
-    let near = plan.near_images.iter().map(|n| (&n.a, &n.b, false));
-    same.chain(near)
-        .filter_map(|(a, b, same)| {
-            let (a, b) = (place(a)?, place(b)?);
-            (a.2 != b.2).then_some(Leak { a, b, same })
-        })
-        .collect()
+    let several = |places: &[Place]| places.windows(2).any(|two| two[0].2 != two[1].2);
+    let groups = groups(plan)
+        .into_iter()
+        .map(|(images, same)| (images.into_iter().filter_map(place).collect(), same))
+        .filter(|(places, _): &(Vec<Place>, bool)| several(places))
+        .collect();
+    let unknown = plan.crowded_images.iter().filter_map(|image| place(image));
+    Leaks {
+        groups,
+        unknown: unknown.collect(),
+    }
 }
 
-/// Refuses a split that leaks.
+/// All images that the plan says are the same or look the same, each with all that it is tied to, directly or through
+/// others, in byte order; and whether they are one file.
+fn groups(plan: &ConsolidationPlan) -> Vec<(Vec<&str>, bool)> {
+    let same = plan.copies_across_brands.iter();
+    let same = same.map(|c| (c.images.iter().map(String::as_str).collect(), true));
+    let near = plan.near_images.iter();
+    let near = near.map(|n| (vec![n.a.as_str(), n.b.as_str()], false));
+    let ties: Vec<(Vec<&str>, bool)> = same.chain(near).collect();
+    let mut images: Vec<&str> = ties.iter().flat_map(|(images, _)| images.clone()).collect();
+    images.sort_unstable();
+    images.dedup();
+    let number = |image: &str| images.partition_point(|other| *other < image);
+    // Each image points at one of smaller number in its group; the first points at itself.
+    let mut to: Vec<usize> = (0..images.len()).collect();
+    let first = |to: &mut Vec<usize>, mut i: usize| {
+        while to[i] != i {
+            to[i] = to[to[i]];
+            i = to[i];
+        }
+        i
+    };
+    let mut one_file = vec![true; images.len()];
+    for (tied, same) in &ties {
+        for pair in tied.windows(2) {
+            let [a, b] = [pair[0], pair[1]].map(|image| first(&mut to, number(image)));
+            to[a.max(b)] = a.min(b);
+        }
+        if let (false, Some(image)) = (same, tied.first()) {
+            one_file[number(image)] = false;
+        }
+    }
+    let mut groups: BTreeMap<usize, (Vec<&str>, bool)> = BTreeMap::new();
+    for (i, image) in images.iter().enumerate() {
+        let group = groups
+            .entry(first(&mut to, i))
+            .or_insert((Vec::new(), true));
+        group.0.push(image);
+        group.1 &= one_file[i];
+    }
+    groups.into_values().collect()
+}
+
+/// Refuses a split that leaks, or could.
 ///
 /// # Errors
-/// Usage, naming the first pairs and what can be done.
-pub fn refuse(leaks: &[Leak]) -> anyhow::Result<()> {
-    if leaks.is_empty() {
-        return Ok(());
+/// Usage, naming the first groups and what can be done.
+pub fn refuse(leaks: &Leaks) -> anyhow::Result<()> {
+    let side = |(image, brand, fold): &Place| format!("{image} ({brand:?}, {})", fold.name());
+    let mut said = Vec::new();
+    if !leaks.groups.is_empty() {
+        let lines = leaks.groups.iter().map(|(places, same)| {
+            // One of each fold shows what is wrong; the plan lists them all.
+            let mut shown: Vec<&Place> = Vec::new();
+            for place in places {
+                if shown.iter().all(|other| other.2 != place.2) {
+                    shown.push(place);
+                }
+            }
+            let sides: Vec<String> = shown.iter().map(|place| side(place)).collect();
+            let sides = sides.join(if *same { " = " } else { " ~ " });
+            match places.len() - shown.len() {
+                0 => sides,
+                more => format!("{sides}, and {more} more of this group"),
+            }
+        });
+        said.push(format!(
+            "{} of images that are the same (=) or look the same (~) would lie in several folds; join their brands with \
+             [[merge]] or leave images out with [[drop]], and build again; or draw another --seed, or accept them with \
+             --allow-duplicates:{}",
+            count(leaks.groups.len(), "group"),
+            list(lines)
+        ));
     }
-    let side = |(image, brand, fold): &(String, String, Fold)| {
-        format!("{image} ({brand:?}, {})", fold.name())
-    };
-    let mut lines: Vec<String> = leaks
-        .iter()
-        .take(NAMED)
-        .map(|leak| {
-            let sign = if leak.same { "=" } else { "~" };
-            format!("\n  {} {sign} {}", side(&leak.a), side(&leak.b))
-        })
-        .collect();
-    if leaks.len() > NAMED {
-        lines.push(format!("\n  ... and {} more", leaks.len() - NAMED));
+    if !leaks.unknown.is_empty() {
+        said.push(format!(
+            "{} more images of other brands than are compared, so that nobody knows whether one of those lies in \
+             another fold; leave them out with [[drop]], and build again; or accept it with --allow-duplicates:{}",
+            match leaks.unknown.len() {
+                1 => "1 image resembles".to_owned(),
+                n => format!("{n} images resemble"),
+            },
+            list(leaks.unknown.iter().map(side))
+        ));
     }
-    Err(usage(format!(
-        "{} pair{} of images that are the same (=) or look the same (~) would lie in two folds; join their brands with \
-         [[merge]] or leave one image out with [[drop]], and build again; or draw another --seed, or accept them with \
-         --allow-duplicates:{}",
-        leaks.len(),
-        if leaks.len() == 1 { "" } else { "s" },
-        lines.concat()
-    )))
+    match said.is_empty() {
+        true => Ok(()),
+        false => Err(usage(said.join("\n"))),
+    }
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The first lines of all, indented, and how many more there are.
+fn list(all: impl ExactSizeIterator<Item = String>) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    let mut lines: Vec<String> = all.take(NAMED).map(|line| format!("\n  {line}")).collect();
+    if more > 0 {
+        lines.push(format!("\n  ... and {more} more"));
+    }
+    lines.concat()
 }
 
 #[cfg(test)]
@@ -111,10 +200,10 @@ mod tests {
     use super::*;
 
     /// A plan that joins a-1 and a-2 into a, and lists one exact and one near pair.
-    fn plan(copies: &[[&str; 2]], near: &[[&str; 2]]) -> ConsolidationPlan {
+    fn plan(copies: &[&[&str]], near: &[[&str; 2]]) -> ConsolidationPlan {
         let copies: Vec<_> = copies
             .iter()
-            .map(|[a, b]| json!({"a": a, "b": b}))
+            .map(|images| json!({"id": "", "images": images}))
             .collect();
         let near: Vec<_> = near
             .iter()
@@ -160,53 +249,87 @@ mod tests {
 
     #[test]
     fn a_folder_counts_as_the_brand_that_it_was_joined_into() {
-        let copies = [
-            ["Food/a-1/1.jpg", "Food/b/1.jpg"],
-            ["Food/a-1/1.jpg", "Food/a-2/1.jpg"],
-            ["Food/a-1/1.jpg", "Food/without rows/1.jpg"],
+        let copies: [&[&str]; 3] = [
+            &["Food/a-1/1.jpg", "Food/b/1.jpg"],
+            &["Food/a-1/2.jpg", "Food/a-2/2.jpg"],
+            &["Food/a-1/4.jpg", "Food/without rows/1.jpg"],
         ];
         let near = [["Food/a-2/3.jpg", "Sports/a/4.jpg"]];
-        let found = across_folds(&plan(&copies, &near), &rows());
-        let shown: Vec<_> = found
-            .iter()
-            .map(|leak| {
-                (
-                    leak.a.0.as_str(),
-                    leak.a.2,
-                    leak.b.1.as_str(),
-                    leak.b.2,
-                    leak.same,
-                )
-            })
-            .collect();
+        let found = across_folds(&plan(&copies, &near), &rows(), &|_| true);
         assert_eq!(
-            shown,
+            shown(&found),
             [
-                ("Food/a-1/1.jpg", Fold::Train, "b", Fold::Test, true),
-                ("Food/a-2/3.jpg", Fold::Train, "a", Fold::Val, false),
+                "Food/a-1/1.jpg a train, Food/b/1.jpg b test; true",
+                "Food/a-2/3.jpg a train, Sports/a/4.jpg a val; false",
             ]
         );
     }
 
     #[test]
-    fn the_first_pairs_are_named_and_the_rest_counted() {
-        refuse(&[]).expect("nothing to refuse");
+    fn what_is_tied_through_others_is_one_group() {
+        // Three brands and one file: the first has no row, the others lie in two folds.
+        let copies: [&[&str]; 1] = [&["Food/a-1/1.jpg", "Food/b/1.jpg", "Sports/a/1.jpg"]];
+        let found = across_folds(&plan(&copies, &[]), &rows(), &|image| {
+            image != "Food/a-1/1.jpg"
+        });
+        assert_eq!(
+            shown(&found),
+            ["Food/b/1.jpg b test, Sports/a/1.jpg a val; true"]
+        );
+        // The same where only looks tie them, through one that has no row.
+        let near = [
+            ["Food/without rows/1.jpg", "Sports/a/2.jpg"],
+            ["Food/b/2.jpg", "Food/without rows/1.jpg"],
+        ];
+        let found = across_folds(&plan(&[], &near), &rows(), &|_| true);
+        assert_eq!(
+            shown(&found),
+            ["Food/b/2.jpg b test, Sports/a/2.jpg a val; false"]
+        );
+    }
+
+    #[test]
+    fn what_was_not_compared_in_full_is_refused() {
+        let mut plan = plan(&[], &[]);
+        plan.crowded_images = vec!["Food/a-1/1.jpg".to_owned(), "Food/b/1.jpg".to_owned()];
+        let found = across_folds(&plan, &rows(), &|image| image != "Food/b/1.jpg");
+        assert_eq!(found.len(), 1);
+        let error = refuse(&found).unwrap_err().to_string();
+        assert!(
+            error.starts_with("1 image resembles") && error.contains("Food/a-1/1.jpg"),
+            "{error}"
+        );
+    }
+
+    fn shown(leaks: &Leaks) -> Vec<String> {
+        let place = |(image, brand, fold): &Place| format!("{image} {brand} {}", fold.name());
+        let groups = leaks.groups.iter().map(|(places, same)| {
+            let places: Vec<String> = places.iter().map(place).collect();
+            format!("{}; {same}", places.join(", "))
+        });
+        groups.collect()
+    }
+
+    #[test]
+    fn the_first_groups_are_named_and_the_rest_counted() {
+        refuse(&Leaks::default()).expect("nothing to refuse");
         let pairs: Vec<[String; 2]> = (0..13)
             .map(|i| [format!("Food/a-1/{i}.jpg"), format!("Food/b/{i}.jpg")])
             .collect();
         let pairs: Vec<[&str; 2]> = pairs
             .iter()
-            .map(|[a, b]| [a.as_str(), b.as_str()])
+            .map(|pair| pair.each_ref().map(String::as_str))
             .collect();
-        let error = refuse(&across_folds(&plan(&pairs, &[]), &rows())).unwrap_err();
+        let pairs: Vec<&[&str]> = pairs.iter().map(|pair| pair.as_slice()).collect();
+        let error = refuse(&across_folds(&plan(&pairs, &[]), &rows(), &|_| true)).unwrap_err();
         assert_eq!(logodex_program::failure::exit_code(&error), 2);
         let text = error.to_string();
-        assert!(text.starts_with("13 pairs"), "{text}");
+        assert!(text.starts_with("13 groups"), "{text}");
         assert!(
-            text.contains("Food/a-1/9.jpg (\"a\", train) = Food/b/9.jpg (\"b\", test)"),
+            text.contains("Food/a-1/6.jpg (\"a\", train) = Food/b/6.jpg (\"b\", test)"),
             "{text}"
         );
-        assert!(!text.contains("Food/b/10.jpg"), "{text}");
+        assert!(!text.contains("Food/b/7.jpg"), "{text}");
         assert!(
             text.contains("and 3 more") && text.contains("--allow-duplicates"),
             "{text}"

@@ -177,10 +177,9 @@ fn what_the_buffer_held_before_is_of_no_account() {
     let render = |buffer| render::render(inputs, &specs[0], buffer, &|| {}).unwrap();
     let (fresh, dirty) = (render(Vec::new()), render(vec![77; 100_000]));
     assert_eq!(fresh.stored, dirty.stored);
-    assert_eq!(fresh.outcome.images, dirty.outcome.images);
+    assert_eq!(fresh.images, dirty.images);
     assert_eq!(fresh.stored.len(), 9 * 8 * 8 * 3);
     for (row, pixels) in fresh
-        .outcome
         .images
         .iter()
         .flat_map(|image| &image.rows)
@@ -189,7 +188,7 @@ fn what_the_buffer_held_before_is_of_no_account() {
         assert_eq!(
             row.crc32,
             crc32fast::hash(pixels),
-            "compacted rows keep their pixels"
+            "each row has its own pixels"
         );
     }
 }

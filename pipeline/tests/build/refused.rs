@@ -45,7 +45,7 @@ fn an_output_that_is_not_ours_to_write() {
     tree.write("home/thesis.tex", "mine");
     let error = tree.fails(2, "build --raw @raw --out @home");
     assert!(error.contains("thesis.tex"), "{error}");
-    let error = tree.fails(2, "build --raw @raw --out @raw/dataset");
+    let error = tree.fails(2, "build --raw @raw --out @raw/LogoDet-3K/dataset");
     assert!(error.contains("never written"), "{error}");
     let error = tree.fails(2, "plan --raw @raw --out @raw/LogoDet-3K/plan.json");
     assert!(error.contains("never written"), "{error}");

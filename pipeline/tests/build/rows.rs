@@ -288,7 +288,7 @@ fn a_dry_run_writes_nothing() {
     let tree = Tree::usual();
     let printed = tree.ok("build --raw @raw --out @dataset --dry-run");
     assert!(
-        printed.contains("9 brands, 45 images, at most 45 rows"),
+        printed.contains("9 brands, 45 images, 45 rows"),
         "{printed}"
     );
     assert!(!tree.path("dataset").exists());

@@ -11,7 +11,7 @@ use logodex_pipeline::build::parquet::read_catalog;
 use logodex_schemas::dataset::CatalogRow;
 use serde_json::Value;
 
-use crate::workspace::{Workspace, contents};
+use crate::workspace::{Workspace, binary, contents};
 
 /// A dataset of every quirk with a split `s`, built once for all tests that only read it.
 pub fn quirky() -> &'static Workspace {
@@ -124,9 +124,19 @@ fn folders_built_again_hold_the_same_images_under_the_same_names() {
     }
     assert_eq!(contents(&workspace.path("folders")).len(), files);
 
-    // Hard links, wherever the file system has them: the same tree, and the very files of the raw one.
-    export("linked", "");
-    assert!(contents(&workspace.path("folders")) == contents(&workspace.path("linked")));
+    // Copies, which leave the raw files as they are, their inodes, too; on request hard links, the very files.
+    let original = raw.join("LogoDet-3K").join(&rows[0].raw_image);
+    let changed = || {
+        let found = std::fs::metadata(&original).unwrap();
+        (found.ctime(), found.ctime_nsec(), found.nlink())
+    };
+    let before = changed();
+    export("copied", "");
+    assert_eq!(changed(), before);
+    export("linked", "--link hard");
+    for out in ["copied", "linked"] {
+        assert!(contents(&workspace.path("folders")) == contents(&workspace.path(out)));
+    }
     let first = &rows[0];
     let half = match folds[&first.brand_index].as_str() {
         "test" => "test",
@@ -137,17 +147,11 @@ fn folders_built_again_hold_the_same_images_under_the_same_names() {
         .replacen("annotations", half, 1)
         .replace(".xml", ".jpg");
     let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
-    let original = inode(&raw.join("LogoDet-3K").join(&first.raw_image));
-    assert_eq!(
-        inode(&workspace.path("linked").join(&place)),
-        original,
-        "a link"
-    );
-    assert_ne!(
-        inode(&workspace.path("folders").join(&place)),
-        original,
-        "a copy"
-    );
+    let at = |out: &str| inode(&workspace.path(out).join(&place));
+    assert_eq!(at("linked"), inode(&original), "a link");
+    for out in ["folders", "copied"] {
+        assert_ne!(at(out), inode(&original), "a copy");
+    }
 }
 
 #[test]
@@ -322,7 +326,11 @@ fn what_cannot_be_exported_leaves_nothing() {
     refused(2, "--to webdataset --out raw", "not empty");
     refused(2, "--to webdataset --out build.toml", "build.toml");
     refused(2, "--to webdataset --out dataset/x", "never written");
-    refused(2, "--to coco --raw raw --out raw/x", "never written");
+    refused(
+        2,
+        "--to coco --raw raw --out raw/LogoDet-3K/x",
+        "never written",
+    );
     refused(2, "--to coco --raw none --out x", "no such folder");
 
     let said = workspace.ok(
@@ -366,4 +374,52 @@ fn what_cannot_be_exported_leaves_nothing() {
     assert_eq!(names(), before);
     assert_eq!(contents(&workspace.path("empty/images")).len(), 12);
     workspace.ok("logodex-data", "check dataset");
+
+    // A symbolic link stands for what it points to; to nothing, it is refused.
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(workspace.path(to), workspace.path(name)).unwrap()
+    };
+    std::fs::create_dir(workspace.path("real")).unwrap();
+    link("real", "link");
+    link("nowhere", "dangling");
+    let before = names();
+    let export = "export dataset --to coco --raw raw --out";
+    let error = workspace.fails(2, "logodex-data", &format!("{export} dangling"));
+    assert!(error.contains("symbolic link"), "{error}");
+    let long = "x".repeat(250);
+    let error = workspace.fails(2, "logodex-data", &format!("{export} {long}"));
+    assert!(error.contains("247 bytes"), "{error}");
+    workspace.ok("logodex-data", &format!("{export} link"));
+    assert_eq!(names(), before);
+    assert!(workspace.path("link").is_symlink());
+    assert_eq!(contents(&workspace.path("real/images")).len(), 12);
+}
+
+#[test]
+fn a_mount_point_is_refused_before_anything_is_written() {
+    let shared = quirky();
+    let workspace = Workspace::new();
+    let script = format!(
+        "mkdir out && unshare -rm bash -c 'mount -t tmpfs none out && \
+         {} export {} --to webdataset --out out; code=$?; ls -A out . >left; mkdir out/x && \
+         {} export {} --to webdataset --out out/x/new >/dev/null || exit 79; exit $code'; code=$?; cat left; exit $code",
+        binary("logodex-data").get_program().display(),
+        shared.path("dataset").display(),
+        binary("logodex-data").get_program().display(),
+        shared.path("dataset").display(),
+    );
+    let output = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(workspace.path(""))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    if error.contains("unshare failed") || error.contains("permission denied") {
+        // No file system can be made here; the unit test of `is_mount_point` stands for it.
+        return;
+    }
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("is a mount point"), "{error}");
+    let left = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(left, ".:\nleft\nout\n\nout:\n", "nothing was written");
 }

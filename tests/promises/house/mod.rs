@@ -2,4 +2,5 @@
 
 mod docs;
 mod import_rules;
+mod output;
 pub mod python_readers;

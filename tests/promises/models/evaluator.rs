@@ -27,7 +27,7 @@ fn the_evaluator_links_no_libtorch() {
 }
 
 #[test]
-fn both_programs_come_to_the_same_bytes_and_a_run_to_those_of_its_embeddings() {
+fn a_run_its_embeddings_and_both_programs_come_to_the_same_bytes_and_floors_alone_to_the_same() {
     let dataset = small_dataset().path("dataset");
     let dataset = format!("--dataset {} --split s", dataset.display());
     let workspace = Workspace::new();
@@ -60,6 +60,14 @@ fn both_programs_come_to_the_same_bytes_and_a_run_to_those_of_its_embeddings() {
         (said, contents(&workspace.path(out)))
     };
     assert!(report("logodex-train", "a") == report("logodex-eval", "b"));
+
+    let said = workspace.ok("logodex-eval", &format!("floors {dataset} --out floors"));
+    for floor in ["random", "colour_histogram", "reject_all"] {
+        assert!(said.contains(floor), "{said}");
+        let alone = lines_of(floor, &workspace.path("floors"));
+        assert!(alone.len() > 8, "{floor}: {alone:?}");
+        assert_eq!(alone, lines_of(floor, &workspace.path("of_run")));
+    }
 }
 
 /// The lines of `evaluation.csv` that begin with a model's name.
@@ -67,27 +75,4 @@ fn lines_of(model: &str, evaluation: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(evaluation.join("evaluation.csv")).expect("evaluation.csv");
     let own = text.lines().filter(|line| line.starts_with(model));
     own.map(str::to_owned).collect()
-}
-
-#[test]
-fn floors_alone_are_those_beside_a_model() {
-    let dataset = small_dataset().path("dataset");
-    let dataset = format!("--dataset {} --split s", dataset.display());
-    let workspace = Workspace::new();
-    workspace.write("untrained.toml", UNTRAINED);
-    workspace.ok(
-        "logodex-train",
-        &format!("fit {dataset} --config untrained.toml --run run"),
-    );
-    workspace.ok(
-        "logodex-train",
-        &format!("evaluate {dataset} --run run --out model"),
-    );
-    let said = workspace.ok("logodex-eval", &format!("floors {dataset} --out floors"));
-    for floor in ["random", "colour_histogram", "reject_all"] {
-        assert!(said.contains(floor), "{said}");
-        let alone = lines_of(floor, &workspace.path("floors"));
-        assert!(alone.len() > 8, "{floor}: {alone:?}");
-        assert_eq!(alone, lines_of(floor, &workspace.path("model")));
-    }
 }

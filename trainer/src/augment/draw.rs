@@ -101,23 +101,12 @@ fn draw_crop(least: f64, side_px: i64, rng: &mut impl Rng) -> Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::augment::busy;
 
     const SIDE: usize = 24;
 
     fn draw(config: &AugmentConfig, seed: u64, epoch: u64, keys: &[u64]) -> AugmentParams {
         super::draw(config, SIDE, seed, epoch, keys)
-    }
-
-    /// Everything often, and the crop too.
-    fn busy() -> AugmentConfig {
-        AugmentConfig {
-            crop_scale: Some(0.3),
-            perspective_p: 0.5,
-            flip_p: 0.5,
-            grayscale_p: 0.3,
-            hue: 0.5,
-            ..AugmentConfig::default()
-        }
     }
 
     #[test]

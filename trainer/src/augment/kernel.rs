@@ -1,17 +1,15 @@
 //! The transforms on a GPU: two kernels of our own, a thread for each pixel, where the tensor operations carry the whole
 //! batch through memory some eighty times.
 
-use std::sync::OnceLock;
-
 use tch::{Device, Kind, Tensor};
 
 use super::mapping::Mapping;
 use super::params::{Adjustment, AugmentParams, ImageParams};
-use crate::torch::kernels::{Argument, Kernels, THREADS};
+use crate::torch::kernels::{Argument, Source, THREADS};
 use crate::torch::memory::upload;
 
-/// The kernels' source; a test runs it on the CPU.
-const SOURCE: &str = include_str!("../../cuda/augment.cu");
+/// The kernels; a test runs them on the CPU.
+static SOURCE: Source = Source::new(include_str!("../../cuda/augment.cu"));
 /// Blocks that sum the luma of a picture.
 const PARTS: u32 = 16;
 /// Numbers of a picture, as `augment.cu` counts them.
@@ -24,7 +22,7 @@ pub fn prepare(images_u8_nhwc: &Tensor, params: &AugmentParams) -> Option<Tensor
     if !device.is_cuda() {
         return None;
     }
-    let kernels = kernels(device)?;
+    let kernels = SOURCE.on(device)?;
     let images = images_u8_nhwc.contiguous();
     let size = images.size();
     let (height, width) = (size[1], size[2]);
@@ -130,32 +128,19 @@ fn append(all: &mut Vec<f32>, image: &ImageParams, width: i64, height: i64) {
     all.extend(steps.iter().map(|(_, factor)| factor));
 }
 
-fn kernels(device: Device) -> Option<&'static Kernels> {
-    static KERNELS: OnceLock<Option<Kernels>> = OnceLock::new();
-    let compiled = KERNELS.get_or_init(|| Kernels::compile_or_warn(SOURCE, device));
-    compiled.as_ref()
-}
-
 #[cfg(test)]
 mod tests {
     use logodex_schemas::train::AugmentConfig;
 
     use super::*;
-    use crate::augment::{draw, pixels};
+    use crate::augment::{busy, draw, pixels};
     use crate::torch::emulated::Emulated;
 
     /// The kernels on the CPU, by a C++ compiler, beside the loops.
     #[test]
     fn the_kernels_compute_what_the_loops_compute() {
         let (n, side) = (64, 24);
-        let config = AugmentConfig {
-            crop_scale: Some(0.3),
-            perspective_p: 0.5,
-            flip_p: 0.5,
-            grayscale_p: 0.3,
-            hue: 0.5,
-            ..AugmentConfig::default()
-        };
+        let config = busy();
         let off = AugmentConfig {
             crop_scale: None,
             perspective_p: 0.0,
@@ -168,7 +153,7 @@ mod tests {
         tch::manual_seed(5);
         let images = Tensor::randint(256, [n, side, side, 3], (Kind::Uint8, Device::Cpu));
         let keys: Vec<u64> = (0..n as u64).collect();
-        let emulated = Emulated::compile(SOURCE);
+        let emulated = Emulated::compile(SOURCE.text);
         for config in [config, off] {
             let params = draw(&config, side as usize, 5, 0, &keys);
             let numbers = Tensor::from_slice(&numbers(&params, side, side));

@@ -9,6 +9,7 @@ use clap::Args;
 use logodex_dataset::{Dataset, Tables};
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
+use logodex_program::output::print;
 use logodex_schemas::train::{SamplerKind, TrainConfig};
 use tch::{Device, Kind, Tensor};
 
@@ -106,7 +107,11 @@ pub fn preview_command(args: &PreviewArgs) -> Result<()> {
         std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     }
     write_whole(&args.out, &png)?;
-    println!("{}: {} batches drawn", args.out.display(), plans.len());
+    print(format_args!(
+        "{}: {} batches drawn\n",
+        args.out.display(),
+        plans.len()
+    ));
     Ok(())
 }
 

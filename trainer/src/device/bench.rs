@@ -12,6 +12,7 @@ use clap::Args;
 use logodex_dataset::Dataset;
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
+use logodex_program::output::{print, say};
 use logodex_schemas::device::{BenchRow, Benchmark, Setup, Source, Who, bench_header};
 use logodex_schemas::train::{Arch, DeviceChoice, Precision, Residency};
 use tch::{Device, Tensor};
@@ -116,15 +117,15 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
             let started = Instant::now();
             timer.window(row)?;
             *cost = started.elapsed().as_secs_f64();
-            eprintln!(
-                "{:.0} of {:.0} s, round {} of {}: {}: {:.0} images/s",
+            say(format_args!(
+                "{:.0} of {:.0} s, round {} of {}: {}: {:.0} images/s\n",
                 began.elapsed().as_secs_f64(),
                 args.minutes * 60.0,
                 round + 1,
                 args.rounds,
                 rows::describe(row),
                 row.images_per_sec.last().unwrap_or(&f64::NAN),
-            );
+            ));
         }
     }
     drop(timer);
@@ -150,7 +151,7 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     let table = markdown::render(&bench);
     write_whole(&args.out.join("bench.json"), &json)?;
     write_whole(&args.out.join("bench.md"), table.as_bytes())?;
-    print!("{table}");
+    print(format_args!("{table}"));
     Ok(())
 }
 

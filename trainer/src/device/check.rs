@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
+use logodex_program::output::print;
 use logodex_schemas::device::{DeviceCheck, Setup, device_check_header};
 use logodex_schemas::train::{Arch, DeviceChoice, Precision, Residency};
 
@@ -76,12 +77,12 @@ pub fn selfcheck(args: &SelfcheckArgs) -> Result<()> {
         .map_err(|e| Failure::Usage(format!("{e:#}")))?
         .device;
     let machine = machine(device);
-    println!(
-        "device {}, {}; {} CPU threads; the reference is the CPU in fp32, NCHW",
+    print(format_args!(
+        "device {}, {}; {} CPU threads; the reference is the CPU in fp32, NCHW\n",
         machine.device,
         machine.gpu.as_deref().unwrap_or(NOT_ON_GPU),
         machine.threads
-    );
+    ));
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
 
     let mut findings = Findings::new(args.tolerance);
@@ -133,8 +134,8 @@ pub fn selfcheck(args: &SelfcheckArgs) -> Result<()> {
             failed.join("; ")
         );
     }
-    println!(
-        "{}: all {} checks passed{}",
+    print(format_args!(
+        "{}: all {} checks passed{}\n",
         path.display(),
         findings.checks.len(),
         if device.is_cuda() {
@@ -142,6 +143,6 @@ pub fn selfcheck(args: &SelfcheckArgs) -> Result<()> {
         } else {
             format!(" ({NOT_ON_GPU})")
         }
-    );
+    ));
     Ok(())
 }

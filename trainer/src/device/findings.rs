@@ -1,5 +1,6 @@
 //! Collects the checks of `selfcheck`, each told as it is judged.
 
+use logodex_program::output::print;
 use logodex_schemas::device::Check;
 
 /// The checks so far.
@@ -44,7 +45,9 @@ impl Findings {
             (Some(least), Some(most)) => format!("{least:.1e} to {most:.1e}"),
         };
         let verdict = if ok { "ok  " } else { "FAIL" };
-        println!("{verdict}  {name:<44} {measured:>9.2e}  {bounds:<20}  {detail}");
+        print(format_args!(
+            "{verdict}  {name:<44} {measured:>9.2e}  {bounds:<20}  {detail}\n"
+        ));
         self.checks.push(Check {
             name: name.to_owned(),
             measured: measured.is_finite().then_some(measured),
@@ -57,7 +60,7 @@ impl Findings {
 
     /// Tells what was left out.
     pub(super) fn note(&mut self, note: String) {
-        println!("note: {note}");
+        print(format_args!("note: {note}\n"));
         self.notes.push(note);
     }
 

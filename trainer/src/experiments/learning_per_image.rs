@@ -16,6 +16,7 @@ use logodex_evaluation::protocols::paper::PAPER;
 use logodex_evaluation::settings::{Protocol, Settings, TsneBrands};
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
+use logodex_program::output::print;
 use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::ALL;
 use logodex_schemas::split::Fold;
@@ -112,7 +113,7 @@ pub fn learning_per_image_command(args: &LearningPerImageArgs) -> Result<()> {
         &args.out.join("learning_per_image.csv"),
         &writer.into_inner()?,
     )?;
-    print!("{}", summary(&curves));
+    print(summary(&curves));
     Ok(())
 }
 

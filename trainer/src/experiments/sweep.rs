@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use logodex_dataset::Dataset;
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
+use logodex_program::output::{print, say};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::data::batch::images_per_epoch;
@@ -105,16 +106,21 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
     }
     drop(dataset);
     if args.dry_run {
-        print!("{}", listing(&tasks));
+        print(listing(&tasks));
         return Ok(());
     }
-    eprint!("{}", listing(&tasks));
+    say(listing(&tasks));
 
     // A signal is handed on to the run, which finishes its step and writes a checkpoint: that is waited for.
     let interrupts = Interrupts::listen();
     let mut outcomes = Vec::new();
     for (number, task) in tasks.iter().enumerate() {
-        eprintln!("\n[{} of {}] {}", number + 1, tasks.len(), task.run.name);
+        say(format_args!(
+            "\n[{} of {}] {}\n",
+            number + 1,
+            tasks.len(),
+            task.run.name
+        ));
         outcomes.push(perform(task, args, &interrupts)?);
         if interrupts.received().is_some() {
             bail!(STOPPED);
@@ -138,7 +144,7 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
         &args.out.join("sweep.csv"),
         &table::csv(&lines, &differences)?,
     )?;
-    print!("{}", table::terminal(&lines, &differences));
+    print(table::terminal(&lines, &differences));
 
     let failed: Vec<String> = lines
         .iter()
@@ -197,7 +203,9 @@ fn perform(task: &Task, args: &SweepArgs, interrupts: &Interrupts) -> Result<Out
         let mut fit = program("fit", args)?;
         fit.arg("--config").arg(config).arg("--run").arg(&task.dir);
         fit.arg("--resume-or-start");
-        let status = wait_for(&mut fit, interrupts).context("cannot start the run")?;
+        // What it prints at its end is in the sweep's table.
+        let status =
+            wait_for(fit.stdout(Stdio::null()), interrupts).context("cannot start the run")?;
         if let Some(why) = failure(status)? {
             return Ok(Outcome::Failed(format!("fit: {why}")));
         }

@@ -1,13 +1,11 @@
 //! What follows a frozen convolution on a GPU, the bias, the way around and the ReLU, in one pass over its output.
 
-use std::sync::OnceLock;
+use tch::{Kind, Tensor};
 
-use tch::{Device, Kind, Tensor};
+use super::kernels::{Argument, Source, THREADS};
 
-use super::kernels::{Argument, Kernels, THREADS};
-
-/// The kernels' source; a test runs it on the CPU.
-const SOURCE: &str = include_str!("../../cuda/bias_relu.cu");
+/// The kernels; a test runs them on the CPU.
+static SOURCE: Source = Source::new(include_str!("../../cuda/bias_relu.cu"));
 
 /// x ← x + bias + around, then, with `relu`, max(x, 0): in fp32, rounded once. `x` `[B, C, H, W]` and `around`, of its kind
 /// and layout, are bf16 or fp32; `bias` is fp32 `[C]`. False, and nothing is done, where there is no kernel for it: on the
@@ -19,7 +17,7 @@ pub(crate) fn bias_relu_(x: &Tensor, bias: &Tensor, around: Option<&Tensor>, rel
         Kind::Float => (c"bias_relu_f32", 4),
         _ => return false,
     };
-    let alike = |other: &&Tensor| {
+    let differs = |other: &&Tensor| {
         (other.kind(), other.device(), other.stride(), other.size())
             != (x.kind(), device, x.stride(), x.size())
     };
@@ -27,11 +25,11 @@ pub(crate) fn bias_relu_(x: &Tensor, bias: &Tensor, around: Option<&Tensor>, rel
         || !is_channels_last(x)
         || x.size()[1] % per_thread != 0
         || bias.kind() != Kind::Float
-        || around.as_ref().is_some_and(alike)
+        || around.as_ref().is_some_and(differs)
     {
         return false;
     }
-    let Some(kernels) = kernels(device) else {
+    let Some(kernels) = SOURCE.on(device) else {
         return false;
     };
     let vectors = x.numel() as i64 / per_thread;
@@ -65,21 +63,17 @@ fn is_channels_last(x: &Tensor) -> bool {
     size.iter().zip(stride.iter().zip(&expected)).all(matters)
 }
 
-fn kernels(device: Device) -> Option<&'static Kernels> {
-    static KERNELS: OnceLock<Option<Kernels>> = OnceLock::new();
-    let compiled = KERNELS.get_or_init(|| Kernels::compile_or_warn(SOURCE, device));
-    compiled.as_ref()
-}
-
 #[cfg(test)]
 mod tests {
+    use tch::Device;
+
     use super::*;
     use crate::torch::emulated::Emulated;
 
     /// The kernel on the CPU, by a C++ compiler, beside libtorch's operations.
     #[test]
     fn the_kernels_compute_what_libtorch_computes() {
-        let emulated = Emulated::compile(SOURCE);
+        let emulated = Emulated::compile(SOURCE.text);
         tch::manual_seed(3);
         for (kind, name, per_thread) in [
             (Kind::Float, c"bias_relu_f32", 4),

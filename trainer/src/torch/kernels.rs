@@ -5,6 +5,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
 use tch::Device;
@@ -17,6 +18,35 @@ unsafe extern "C" {
 
 /// Threads of a block.
 pub const THREADS: u32 = 256;
+
+/// A source file of ours, compiled for the first device that it is needed on.
+pub struct Source {
+    /// CUDA C++.
+    pub text: &'static str,
+    kernels: OnceLock<Option<Kernels>>,
+}
+
+impl Source {
+    /// Not compiled yet.
+    pub const fn new(text: &'static str) -> Self {
+        let kernels = OnceLock::new();
+        Self { text, kernels }
+    }
+
+    /// Its kernels; none where they cannot be had, which is said once, with the reason.
+    pub fn on(&self, device: Device) -> Option<&Kernels> {
+        let compile = || {
+            Kernels::compile(self.text, device)
+                .inspect_err(|e| {
+                    tracing::warn!(
+                        "a CUDA kernel is not used, libtorch's slower operations are: {e:#}"
+                    );
+                })
+                .ok()
+        };
+        self.kernels.get_or_init(compile).as_ref()
+    }
+}
 
 /// A compiled source file, loaded on one device.
 pub struct Kernels {
@@ -46,7 +76,7 @@ impl Kernels {
     ///
     /// # Errors
     /// NVRTC or the driver cannot be opened or refuse; the compiler's log is part of the message.
-    pub fn compile(source: &str, device: Device) -> Result<Self> {
+    fn compile(source: &str, device: Device) -> Result<Self> {
         let Device::Cuda(index) = device else {
             bail!("{device:?} is no CUDA device");
         };
@@ -67,17 +97,6 @@ impl Kernels {
             module,
             driver,
         })
-    }
-
-    /// As [`Self::compile`]; where it fails, says so once and why, and that libtorch's operations will do instead.
-    pub fn compile_or_warn(source: &str, device: Device) -> Option<Self> {
-        Self::compile(source, device)
-            .inspect_err(|e| {
-                tracing::warn!(
-                    "a CUDA kernel is not used, libtorch's slower operations are: {e:#}"
-                );
-            })
-            .ok()
     }
 
     /// Launches a kernel on the stream that libtorch computes on, `grid` blocks of [`THREADS`] threads.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use logodex_dataset::{Dataset, Split};
 use logodex_evaluation::embeddings::set::EmbeddingSet;
 use logodex_program::Failure;
+use logodex_program::output::print;
 use logodex_program::progress::ImageProgress;
 use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
@@ -44,12 +45,12 @@ pub fn embed_command(
         std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     }
     embeddings.write(out)?;
-    println!(
-        "{}: {} embeddings of {} numbers",
+    print(format_args!(
+        "{}: {} embeddings of {} numbers\n",
         out.display(),
         embeddings.row.len(),
         embeddings.dim
-    );
+    ));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use logodex_dataset::{Dataset, Tables};
 use logodex_program::Failure;
+use logodex_program::output::print;
 use logodex_program::progress::ImageProgress;
 use logodex_schemas::train::{Residency, SamplerKind};
 
@@ -90,7 +91,10 @@ pub fn fit(
         let state = &checkpoint.state;
         check_identity(state, &beginning, &config_bytes, run_dir)?;
         if let Some(why) = ended(state, &config) {
-            println!("{}: finished already, {why}", run_dir.display());
+            print(format_args!(
+                "{}: finished already, {why}\n",
+                run_dir.display()
+            ));
             return Ok(());
         }
         let extended = extended_from.map_or_else(String::new, |before| {
@@ -148,10 +152,10 @@ pub fn fit(
             optimizer: learner.training_state(),
         };
         publish(&run.checkpoints(), &contents, keep_every)?;
-        println!(
-            "{}: the network as initialised, not trained",
+        print(format_args!(
+            "{}: the network as initialised, not trained\n",
             run_dir.display()
-        );
+        ));
         return Ok(());
     }
 
@@ -202,7 +206,7 @@ pub fn fit(
         }
         _ => String::new(),
     };
-    println!("{}: {why}{best}", run_dir.display());
+    print(format_args!("{}: {why}{best}\n", run_dir.display()));
     Ok(())
 }
 

@@ -57,7 +57,7 @@ pub fn protocols() -> Vec<(&'static str, &'static str, &'static str, Vec<Shown>)
         (
             PAPER_COSINE,
             "By cosine similarity",
-            "The same episodes, thresholds on 1 − cosine, chosen on validation brands.",
+            "The same episodes, thresholds on 1 − cosine, chosen on validation brands among all distances.",
             cosine.clone(),
         ),
         (
@@ -91,7 +91,7 @@ pub fn protocols() -> Vec<(&'static str, &'static str, &'static str, Vec<Shown>)
         (
             OPEN_SET,
             "Open set",
-            "Half of the test brands are enrolled, the others are strangers. At a false-accept rate (FAR): the threshold is read off the test brands; “from validation”: it is carried over from validation brands, with the rate it then has and how far that lies from its target. Validation has fewer brands to enrol, and the nearest of few is farther: the floor of random embeddings shows how much of the error that alone makes.",
+            "Half of the test brands are enrolled, the others are strangers. At a false-accept rate (FAR): the threshold is read off the test brands; “from validation”: it is carried over from validation brands, with the rate it then has and how far that lies from its target. For that as many brands are enrolled in both, so that random embeddings lie at the target: an error beyond its interval says that the model puts strangers of the test brands nearer than those of validation brands.",
             vec![
                 ("auroc", "AUROC", Better::Higher),
                 ("eer", "EER", Better::Lower),

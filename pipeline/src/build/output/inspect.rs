@@ -10,6 +10,7 @@ use anyhow::Context;
 
 use super::files::MAX_NAME;
 use super::paths::{ANNOTATIONS, FILES, LOCK, SHARDS, SPLITS, WORK};
+use crate::raw::listing::locate;
 use logodex_dataset::{MANIFEST, read_manifest};
 use logodex_program::failure::usage;
 
@@ -19,9 +20,7 @@ use logodex_program::failure::usage;
 /// Usage: `out` lies in `raw`, is a file, holds files that no build of ours left, or is being built. Corrupt: it is a
 /// dataset of another version, or a damaged one.
 pub fn inspect(out: &Path, raw: &Path) -> anyhow::Result<()> {
-    if let (Ok(raw_real), Some(out_real)) = (raw.canonicalize(), real(out))
-        && out_real.starts_with(&raw_real)
-    {
+    if lies_in_raw(out, raw) {
         return Err(usage(format!(
             "{} lies in {}, which is never written; choose another --out",
             out.display(),
@@ -37,10 +36,18 @@ pub fn inspect(out: &Path, raw: &Path) -> anyhow::Result<()> {
         )));
     }
     inspect_content(out)?;
-    match File::open(out.join(WORK).join(LOCK)) {
+    // Open to write, because NFS locks no other file.
+    match File::options().write(true).open(out.join(WORK).join(LOCK)) {
         Ok(held) => lock(&held, "build", out),
         Err(_) => Ok(()),
     }
+}
+
+/// Whether a path, which may not exist yet, lies in the raw tree: in the folder that holds its categories. Beside a
+/// `LogoDet-3K` is not in it.
+pub(crate) fn lies_in_raw(path: &Path, raw: &Path) -> bool {
+    let root = locate(raw).ok().and_then(|root| root.canonicalize().ok());
+    root.is_some_and(|root| real(path).is_some_and(|path| path.starts_with(root)))
 }
 
 /// The real path of something that may not exist yet.

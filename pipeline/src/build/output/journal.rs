@@ -1,27 +1,33 @@
-//! Notes finished shards in `.build/shards.jsonl`, a line for each when its file is in its place, and reads them again.
+//! Notes finished shards in `.build/shards.jsonl`, a line for each when its file is written, and reads them again. A line
+//! is its BLAKE3, a space and JSON: what it says of rows gets into the tables, so that a damaged one is not believed.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use logodex_schemas::dataset::ShardEntry;
 use serde::{Deserialize, Serialize};
 
-use crate::build::rendered::Outcome;
+use crate::build::render::RenderedImage;
 
 /// A shard that some build finished.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
     /// Hash of all that went into it.
     pub key: String,
-    /// Where its samples began in the catalog.
-    pub first_sample: usize,
-    /// Its file.
-    pub entry: ShardEntry,
+    /// Length of its file.
+    pub bytes: u64,
+    /// BLAKE3 of its file, hexadecimal.
+    pub blake3: String,
     /// What it holds, pixels aside.
-    pub outcome: Outcome,
+    pub images: Vec<RenderedImage>,
+}
+
+impl Finished {
+    /// The name of the file of the shard of this key until it is published.
+    pub fn staged(key: &str) -> String {
+        format!("{key}.safetensors")
+    }
 }
 
 /// The journal, open to append to.
@@ -41,31 +47,38 @@ impl Journal {
         Ok(Self { path, file })
     }
 
-    /// Notes a shard whose file is in its place.
+    /// Notes a shard whose file is written.
     ///
     /// # Errors
     /// What the file system reports.
     pub fn note(&mut self, finished: &Finished) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(finished)?;
-        line.push(b'\n');
-        let written = self.file.write_all(&line);
+        let written = self.file.write_all(&line(finished)?);
         written.with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 
-/// The finished shards that a journal lists. A line that cannot be read is passed over: its shard is made again.
-pub(super) fn read_journal(path: &Path) -> BTreeMap<String, Vec<Finished>> {
-    let mut finished: BTreeMap<String, Vec<Finished>> = BTreeMap::new();
-    for line in std::fs::read(path)
-        .unwrap_or_default()
-        .split(|&byte| byte == b'\n')
-    {
-        if let Ok(shard) = serde_json::from_slice::<Finished>(line) {
-            finished
-                .entry(shard.entry.path.clone())
-                .or_default()
-                .push(shard);
-        }
-    }
-    finished
+fn line(finished: &Finished) -> anyhow::Result<Vec<u8>> {
+    let json = serde_json::to_string(finished)?;
+    let blake3 = blake3::hash(json.as_bytes()).to_hex();
+    Ok(format!("{blake3} {json}\n").into_bytes())
+}
+
+/// A journal of these shards alone.
+pub(super) fn journal_of(finished: &[Finished]) -> anyhow::Result<Vec<u8>> {
+    let lines: Vec<Vec<u8>> = finished.iter().map(line).collect::<anyhow::Result<_>>()?;
+    Ok(lines.concat())
+}
+
+/// The finished shards that a journal lists, the latest last. A line that is not as it was written is passed over: its
+/// shard is made again.
+pub(super) fn read_journal(path: &Path) -> Vec<Finished> {
+    let text = std::fs::read(path).unwrap_or_default();
+    let lines = text.split(|&byte| byte == b'\n');
+    let whole = lines.filter_map(|line| {
+        let (blake3, json) = line.split_at_checked(64)?;
+        let json = json.strip_prefix(b" ")?;
+        let same = blake3 == blake3::hash(json).to_hex().as_bytes();
+        same.then(|| serde_json::from_slice(json).ok())?
+    });
+    whole.collect()
 }

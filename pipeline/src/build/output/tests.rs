@@ -1,9 +1,14 @@
 //! Who may fill a directory, and what of an earlier build is used again.
 
+use logodex_pixels::resize::Crop;
+use logodex_schemas::dataset::{Counts, ShardEntry, SourceFormat};
+
 use super::files::is_one_component;
 use super::inspect::inspect;
 use super::*;
-use crate::build::rendered::Outcome;
+use crate::build::built::shard_path;
+use crate::build::render::{RenderedImage, RenderedRow};
+use crate::read::stats::made;
 use logodex_program::failure::exit_code;
 
 fn refused(result: anyhow::Result<impl Sized>, says: &str) {
@@ -52,45 +57,136 @@ fn only_an_absent_an_empty_and_an_unfinished_directory_may_be_filled() {
     refused(inspect(&out.join("thesis.tex"), &raw), "thesis.tex");
 }
 
+fn shard(key: &str, bytes: &[u8]) -> Finished {
+    Finished {
+        key: key.to_owned(),
+        bytes: bytes.len() as u64,
+        blake3: blake3::hash(bytes).to_hex().to_string(),
+        images: vec![RenderedImage {
+            format: SourceFormat::Jpeg,
+            rows: vec![RenderedRow {
+                crop: Crop {
+                    x: 0,
+                    y: 0,
+                    width: 60,
+                    height: 50,
+                },
+                crc32: 77,
+            }],
+        }],
+    }
+}
+
 #[test]
 fn a_finished_shard_is_used_again_only_whole_and_for_its_key() {
     let dir = tempfile::tempdir().unwrap();
-    let path = "shards/00000.safetensors";
     let claim = Output::claim(dir.path()).unwrap();
-    let shard = Finished {
-        key: "k".to_owned(),
-        first_sample: 0,
-        entry: ShardEntry {
-            path: path.to_owned(),
-            first_row: 0,
-            n_rows: 1,
-            bytes: 5,
-            blake3: blake3::hash(b"whole").to_hex().to_string(),
-        },
-        outcome: Outcome::default(),
-    };
-    std::fs::write(claim.stage().join(path), b"whole").unwrap();
-    claim.journal().unwrap().note(&shard).unwrap();
+    std::fs::write(claim.stage().join("shards/k.safetensors"), b"whole").unwrap();
+    claim
+        .journal()
+        .unwrap()
+        .note(&shard("k", b"whole"))
+        .unwrap();
     drop(claim);
-    let again = |key: &str| {
-        Output::claim(dir.path())
-            .unwrap()
-            .reuse(path, key)
-            .is_some()
-    };
+    let again = |key: &str| Output::claim(dir.path()).unwrap().reuse(key).is_some();
     assert!(again("k") && !again("other"));
-    let staged = dir.path().join(".build/stage").join(path);
+    let staged = dir.path().join(".build/stage/shards/k.safetensors");
     std::fs::write(&staged, b"whalf").unwrap();
     assert!(!again("k"), "other bytes");
-    // A kill cut the journal's last line, then it was found in place.
+    // A kill cut the journal's last line, then it was found in place, under another name.
     std::fs::remove_file(&staged).unwrap();
     std::fs::create_dir_all(dir.path().join("shards")).unwrap();
-    std::fs::write(dir.path().join(path), b"whole").unwrap();
+    let in_place = dir.path().join("shards/00007.safetensors");
+    std::fs::write(&in_place, b"whole").unwrap();
     let journal = dir.path().join(".build/shards.jsonl");
     let mut text = std::fs::read_to_string(&journal).unwrap();
     text.push_str("{\"key\":\"k\",\"first_sa");
     std::fs::write(&journal, text).unwrap();
     assert!(again("k"));
+    std::fs::write(&in_place, b"whalf").unwrap();
+    assert!(!again("k"), "what is in place is read, too");
+}
+
+#[test]
+fn no_flipped_bit_of_the_journal_is_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let claim = Output::claim(dir.path()).unwrap();
+    std::fs::write(claim.stage().join("shards/k.safetensors"), b"whole").unwrap();
+    claim
+        .journal()
+        .unwrap()
+        .note(&shard("k", b"whole"))
+        .unwrap();
+    drop(claim);
+    let journal = dir.path().join(".build/shards.jsonl");
+    let whole = std::fs::read(&journal).unwrap();
+    for bit in 0..whole.len() * 8 {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&journal, &flipped).unwrap();
+        for found in read_journal(&journal) {
+            assert_eq!(found, shard("k", b"whole"), "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn shards_change_places_without_a_loss() {
+    let manifest = |n: usize| Manifest {
+        shards: (0..n)
+            .map(|number| ShardEntry {
+                path: shard_path(number),
+                first_row: number as u64,
+                n_rows: 1,
+                bytes: 1,
+                blake3: String::new(),
+            })
+            .collect(),
+        counts: Counts {
+            rows: n as u64,
+            ..Counts::default()
+        },
+        ..made::manifest()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path();
+    // Each build has other shards before, between and after those that are used again, and two of the same bytes.
+    for keys in [
+        vec!["a", "b", "same-1", "c", "same-2"],
+        vec!["new", "b", "a", "same-2", "c", "same-1"],
+        vec!["same-1", "x", "same-2", "c", "new", "y", "a"],
+        vec!["a"],
+    ] {
+        let mut claim = Output::claim(out).unwrap();
+        let bytes = |key: &str| match key.starts_with("same") {
+            true => b"the same".to_vec(),
+            false => format!("shard {key}").into_bytes(),
+        };
+        let mut journal = claim.journal().unwrap();
+        for key in &keys {
+            if claim.reuse(key).is_none() {
+                let staged = claim.stage().join(SHARDS).join(Finished::staged(key));
+                std::fs::write(staged, bytes(key)).unwrap();
+                journal.note(&shard(key, &bytes(key))).unwrap();
+            }
+        }
+        for name in FILES {
+            claim.write(name, b"").unwrap();
+        }
+        let finished: Vec<Finished> = keys.iter().map(|key| shard(key, &bytes(key))).collect();
+        claim
+            .publish(&manifest(keys.len()), &finished, &BTreeSet::new())
+            .unwrap();
+        drop(claim);
+        for (number, key) in keys.iter().enumerate() {
+            let found = std::fs::read(out.join(shard_path(number))).unwrap();
+            assert_eq!(found, bytes(key), "{keys:?}: {number}");
+        }
+        assert_eq!(
+            std::fs::read_dir(out.join(SHARDS)).unwrap().count(),
+            keys.len()
+        );
+    }
 }
 
 #[test]
@@ -104,6 +200,10 @@ fn the_raw_tree_is_no_place_for_a_dataset() {
     std::os::unix::fs::symlink(&raw, dir.path().join("link")).unwrap();
     refused(inspect(&dir.path().join("link/x"), &raw), "never written");
     inspect(&dir.path().join("raw2"), &raw).unwrap();
+    // What lies beside the folder of the categories is no part of the tree.
+    std::fs::create_dir(raw.join("LogoDet-3K")).unwrap();
+    inspect(&raw.join("x"), &raw).unwrap();
+    refused(inspect(&raw.join("LogoDet-3K/x"), &raw), "never written");
 }
 
 #[test]

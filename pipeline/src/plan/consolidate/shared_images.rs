@@ -3,40 +3,50 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logodex_schemas::plan::{CrossBrandCopy, NearImage};
+use logodex_schemas::plan::{CrossBrandCopies, NearImage};
 
 use super::near_images::{self, Thumbnailer};
 use crate::plan::placement::{Fate, Placement};
 use crate::raw::scan::Scan;
 
-/// Exact copies in different brands, each as a pair of kept images in byte order.
-pub fn copies(scan: &Scan, placement: &Placement) -> Vec<CrossBrandCopy> {
-    // Bytes → brand → the image kept there.
-    let mut holders: BTreeMap<[u8; 32], BTreeMap<u32, &str>> = BTreeMap::new();
+/// At most this many pairs are listed of two files that look the same and lie in many brands each.
+const LISTED: usize = 32;
+
+/// The images kept of one file, by brand.
+type Holders<'a> = BTreeMap<u32, &'a str>;
+
+/// The kept images of every file.
+fn holders<'a>(scan: &'a Scan, placement: &Placement) -> BTreeMap<[u8; 32], Holders<'a>> {
+    let mut files: BTreeMap<[u8; 32], Holders<'a>> = BTreeMap::new();
     for (i, sample) in scan.samples.iter().enumerate() {
         if let Some((brand, kept)) = placement.kept(i) {
             let image = scan.samples[kept].image.as_str();
-            let brands = holders.entry(*sample.image_blake3.as_bytes()).or_default();
+            let brands = files.entry(*sample.image_blake3.as_bytes()).or_default();
             brands.entry(brand).or_insert(image);
         }
     }
-    let mut pairs = BTreeSet::new();
-    for brands in holders.values().filter(|b| b.len() > 1) {
+    files
+}
+
+/// Exact copies in different brands: the kept images of every file that several brands hold, in byte order.
+pub fn copies(scan: &Scan, placement: &Placement) -> Vec<CrossBrandCopies> {
+    // Two files of one brand can be one picture, so that the same images are kept for both: one group is enough.
+    let mut groups: BTreeMap<BTreeSet<&str>, [u8; 32]> = BTreeMap::new();
+    for (bytes, brands) in holders(scan, placement) {
         let images: BTreeSet<&str> = brands.values().copied().collect();
-        let mut images = images.into_iter();
-        if let Some(first) = images.next() {
-            pairs.extend(images.map(|other| (first, other)));
+        if images.len() > 1 {
+            groups.entry(images).or_insert(bytes);
         }
     }
-    let copy = |(a, b): (&str, &str)| CrossBrandCopy {
-        a: a.to_owned(),
-        b: b.to_owned(),
+    let group = |(images, bytes): (BTreeSet<&str>, [u8; 32])| CrossBrandCopies {
+        id: blake3::Hash::from_bytes(bytes).to_hex().to_string(),
+        images: images.into_iter().map(str::to_owned).collect(),
     };
-    pairs.into_iter().map(copy).collect()
+    groups.into_iter().map(group).collect()
 }
 
 /// Kept images of different brands that look the same, in byte order, and the images that resemble too many to compare
-/// them all. Images of the same bytes are for [`copies`].
+/// them all. Images of the same bytes are for [`copies`]; a file is searched for once, in whatever brands it lies.
 pub fn near_images(
     scan: &Scan,
     placement: &Placement,
@@ -46,21 +56,37 @@ pub fn near_images(
         Fate::Kept(brand, _) => Some(brand),
         _ => None,
     };
-    let kept = scan.samples.iter().enumerate();
-    // A picture of one colour has no frequencies, so no bit is set: it resembles nothing.
-    let hashed: Vec<(usize, u64, u32)> = kept
-        .filter(|(_, sample)| sample.seen.phash != 0)
-        .filter_map(|(i, sample)| Some((i, sample.seen.phash, brand(i)?)))
+    let bytes = |i: usize| *scan.samples[i].image_blake3.as_bytes();
+    let mut files: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
+    for (i, sample) in scan.samples.iter().enumerate() {
+        // A picture of one colour has no frequencies, so no bit is set: it resembles nothing.
+        if sample.seen.phash != 0 && brand(i).is_some() {
+            files.entry(bytes(i)).or_default().push(i);
+        }
+    }
+    // A file of several brands belongs to none of them: whatever looks like it lies in another brand than one of them.
+    let hashed: Vec<(usize, u64, u32)> = (0..)
+        .zip(files.values())
+        .filter_map(|(n, images)| {
+            let group = match images.as_slice() {
+                [one] => brand(*one)?,
+                _ => u32::MAX - n,
+            };
+            Some((images[0], scan.samples[images[0]].seen.phash, group))
+        })
         .collect();
-    let mut candidates = near_images::candidates(&hashed);
-    let bytes = |i: usize| scan.samples[i].image_blake3;
-    candidates.pairs.retain(|&(a, b, _)| bytes(a) != bytes(b));
+    let candidates = near_images::candidates(&hashed);
     let path = |i: usize| scan.root.join(&scan.samples[i].image);
     let name =
         |i: usize| brand(i).map_or_else(String::new, |b| placement.brands[b as usize].name.clone());
-    let mut near: Vec<NearImage> = near_images::confirm(&candidates.pairs, &path, thumbnail)
-        .into_iter()
-        .map(|(i, j, distance, correlation)| {
+    let mut near = Vec::new();
+    for (i, j, distance, correlation) in near_images::confirm(&candidates.pairs, &path, thumbnail) {
+        let (first, second) = (&files[&bytes(i)], &files[&bytes(j)]);
+        let pairs = first
+            .iter()
+            .flat_map(|&a| second.iter().map(move |&b| (a, b)))
+            .filter(|&(a, b)| brand(a) != brand(b));
+        near.extend(pairs.take(LISTED).map(|(i, j)| {
             let in_order = scan.samples[i].image <= scan.samples[j].image;
             let (a, b) = if in_order { (i, j) } else { (j, i) };
             NearImage {
@@ -71,20 +97,19 @@ pub fn near_images(
                 distance,
                 correlation,
             }
-        })
-        .collect();
+        }));
+    }
     near.sort_by(|x, y| (&x.a, &x.b).cmp(&(&y.a, &y.b)));
-    let crowded = candidates.crowded.into_iter();
-    (
-        near,
-        crowded.map(|i| scan.samples[i].image.clone()).collect(),
-    )
+    let crowded = candidates.crowded.iter().flat_map(|&i| &files[&bytes(i)]);
+    let mut crowded: Vec<String> = crowded.map(|&i| scan.samples[i].image.clone()).collect();
+    crowded.sort();
+    (near, crowded)
 }
 
 /// How many pairs of pictures two brands share, by their positions, the smaller first.
 pub fn shared(
     placement: &Placement,
-    copies: &[CrossBrandCopy],
+    copies: &[CrossBrandCopies],
     near: &[NearImage],
 ) -> BTreeMap<(u32, u32), u64> {
     let brand = |image: &str| {
@@ -93,13 +118,18 @@ pub fn shared(
         let key = (category.to_owned(), folder.to_owned());
         placement.folders.get(&key).copied()
     };
-    let pairs = copies.iter().map(|c| (c.a.as_str(), c.b.as_str()));
-    let pairs = pairs.chain(near.iter().map(|n| (n.a.as_str(), n.b.as_str())));
     let mut shared = BTreeMap::new();
-    for (a, b) in pairs {
-        if let (Some(a), Some(b)) = (brand(a), brand(b)) {
+    let mut count = |a: Option<u32>, b: Option<u32>| {
+        if let (Some(a), Some(b)) = (a, b) {
             *shared.entry((a.min(b), a.max(b))).or_default() += 1;
         }
+    };
+    for group in copies {
+        let brands: Vec<Option<u32>> = group.images.iter().map(|image| brand(image)).collect();
+        for (n, &a) in brands.iter().enumerate() {
+            brands[n + 1..].iter().for_each(|&b| count(a, b));
+        }
     }
+    near.iter().for_each(|n| count(brand(&n.a), brand(&n.b)));
     shared
 }

@@ -168,7 +168,7 @@ fn undo_keeps_the_folders_apart() {
     let across: Vec<_> = apart
         .copies_across_brands
         .iter()
-        .map(|c| (c.a.as_str(), c.b.as_str()))
+        .map(|c| (c.images[0].as_str(), c.images[1].as_str()))
         .collect();
     let expected = [0, 1].map(|i| {
         (
@@ -323,8 +323,10 @@ fn copies_within_one_folder_and_across_brands() {
     )];
     assert_eq!(dropped(&plan), expected, "the first in natural order stays");
     assert_eq!(plan.copies_across_brands.len(), 1);
-    assert_eq!(plan.copies_across_brands[0].a, "Food/twin/1.jpg");
-    assert_eq!(plan.copies_across_brands[0].b, "Sports/snow peak/9.jpg");
+    assert_eq!(
+        plan.copies_across_brands[0].images,
+        ["Food/twin/1.jpg", "Sports/snow peak/9.jpg"]
+    );
     assert_eq!(summary(&plan), [3, 3, 5, 4, 1, 0]);
 }
 

@@ -1,11 +1,12 @@
 //! What `export` is asked to do, and what of it is refused before anything is read or written.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use crate::build::output::inspect::real;
+use super::draft::LONGEST;
+use crate::build::output::inspect::{lies_in_raw, real};
 use logodex_program::failure::usage;
 
 /// What a dataset is exported to.
@@ -22,10 +23,10 @@ pub enum Form {
 /// How a raw image gets into an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Link {
-    /// A hard link; a copy where the file system refuses one
-    Hard,
-    /// A copy
+    /// A copy, which shares its blocks with the raw file where the file system can (a reflink)
     Copy,
+    /// A hard link: the raw file itself under a second name, so never edit one in place; a copy where the file system refuses links
+    Hard,
 }
 
 /// What `export` is asked to do.
@@ -67,13 +68,12 @@ pub(super) fn inspect(options: &ExportOptions) -> anyhow::Result<()> {
             "this form holds the original images: add --raw, the tree that the dataset was built from",
         ));
     }
-    for (inner, what) in [
-        (Some(dataset), "the dataset"),
-        (raw.as_ref(), "the raw tree"),
-    ] {
-        if let Some(inner) = inner.and_then(|inner| inner.canonicalize().ok())
-            && real(out).is_some_and(|out| out.starts_with(inner))
-        {
+    let in_dataset = dataset
+        .canonicalize()
+        .is_ok_and(|dataset| real(out).is_some_and(|out| out.starts_with(dataset)));
+    let in_raw = raw.as_ref().is_some_and(|raw| lies_in_raw(out, raw));
+    for (lies_in, what) in [(in_dataset, "the dataset"), (in_raw, "the raw tree")] {
+        if lies_in {
             return Err(usage(format!(
                 "{} lies in {what}, which is never written; choose another --out",
                 out.display()
@@ -86,15 +86,43 @@ pub(super) fn inspect(options: &ExportOptions) -> anyhow::Result<()> {
             out.display()
         )))
     };
+    if out.file_name().is_some_and(|name| name.len() > LONGEST) {
+        return refuse(&format!("has a name of more than {LONGEST} bytes"));
+    }
     match std::fs::read_dir(out) {
         Ok(mut entries) => match entries.next() {
             Some(_) => refuse("is not empty"),
+            // Nothing can be renamed to it, and what is moved into it piece by piece may stay a half.
+            None if is_mount_point(out) => refuse(
+                "is a mount point, and an export appears whole or not at all; name a directory below it",
+            ),
             None => Ok(()),
         },
+        Err(_) if out.is_symlink() => refuse("is a symbolic link to no directory"),
         Err(error) if error.kind() == ErrorKind::NotFound => match out.file_name() {
             Some(_) => Ok(()),
             None => refuse("names no directory"),
         },
         Err(error) => refuse(&format!("cannot be listed ({error})")),
+    }
+}
+
+/// Whether another file system, or another part of one, begins at a directory.
+fn is_mount_point(dir: &Path) -> bool {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    let found = statx(CWD, dir, AtFlags::empty(), StatxFlags::empty());
+    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_point_is_told_from_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(is_mount_point(Path::new("/proc")));
+        assert!(!is_mount_point(dir.path()));
+        assert!(!is_mount_point(&dir.path().join("absent")));
     }
 }

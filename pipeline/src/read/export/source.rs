@@ -1,7 +1,8 @@
 //! A dataset as the forms of an export see it: its rows, the fold of each brand, and the raw images.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,8 +10,10 @@ use anyhow::Context;
 use logodex_dataset::{Dataset, DatasetError};
 use logodex_schemas::dataset::CatalogRow;
 use logodex_schemas::split::Fold;
+use rustix::fs::ioctl_ficlone;
 
 use super::options::{ExportOptions, Form, Link};
+use crate::raw::budget::share;
 use crate::raw::listing;
 use crate::read::catalog::read_catalog;
 use crate::read::check;
@@ -110,37 +113,61 @@ impl Source {
                 path.display()
             )
         };
-        let bytes = std::fs::read(&path).with_context(differs)?;
+        let file = File::open(&path).with_context(differs)?;
+        let length = file.metadata().with_context(differs)?.len();
+        let _share = share(length);
+        let cannot = || format!("cannot write {}", target.display());
+        let mut cloned = None;
+        if self.link == Link::Copy {
+            let copy = File::options()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(target);
+            let copy = copy.with_context(cannot)?;
+            cloned = ioctl_ficlone(&copy, &file).ok().map(|()| copy);
+        }
+        let is_clone = cloned.is_some();
+        let mut bytes = Vec::with_capacity(length as usize);
+        let mut proved = cloned.unwrap_or(file);
+        proved.read_to_end(&mut bytes).with_context(differs)?;
         anyhow::ensure!(
             blake3::hash(&bytes).to_hex().as_str() == row.blake3,
             differs()
         );
-        if self.link == Link::Hard && !self.copying.load(Ordering::Relaxed) {
-            // A link to a symbolic link would be one.
-            match path
-                .canonicalize()
-                .and_then(|path| std::fs::hard_link(path, target))
-            {
-                Ok(()) => return Ok(()),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::CrossesDevices
-                            | ErrorKind::PermissionDenied
-                            | ErrorKind::TooManyLinks
-                            | ErrorKind::Unsupported
-                    ) =>
-                {
-                    if !self.copying.swap(true, Ordering::Relaxed) {
-                        tracing::warn!("no hard links to the raw tree ({error}): copying instead");
-                    }
-                }
-                Err(error) => {
-                    return Err(error).with_context(|| format!("cannot link {}", target.display()));
-                }
-            }
+        if is_clone || self.link == Link::Hard && self.hard_link(&path, target)? {
+            return Ok(());
         }
-        std::fs::write(target, bytes).with_context(|| format!("cannot write {}", target.display()))
+        std::fs::write(target, bytes).with_context(cannot)
+    }
+
+    /// Whether a hard link could be made; the first time that the file system refuses one, the person is told.
+    fn hard_link(&self, path: &Path, target: &Path) -> anyhow::Result<bool> {
+        if self.copying.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        // A link to a symbolic link would be one.
+        let linked = path
+            .canonicalize()
+            .and_then(|path| std::fs::hard_link(path, target));
+        match linked {
+            Ok(()) => Ok(true),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::CrossesDevices
+                        | ErrorKind::PermissionDenied
+                        | ErrorKind::TooManyLinks
+                        | ErrorKind::Unsupported
+                ) =>
+            {
+                if !self.copying.swap(true, Ordering::Relaxed) {
+                    tracing::warn!("no hard links to the raw tree ({error}): copying instead");
+                }
+                Ok(false)
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot link {}", target.display())),
+        }
     }
 
     /// A dataset's own small file, its bytes proved.

@@ -135,22 +135,19 @@ fn joined(group: &Group) -> String {
 /// Images of other brands that are or look the same.
 fn look_alikes(records: &Records, stem: &str) -> Vec<String> {
     let plan = &records.plan;
-    let copies = plan
-        .copies_across_brands
-        .iter()
-        .map(|c| (&c.a, &c.b, "is the same file as"));
-    let near = plan
-        .near_images
-        .iter()
-        .map(|n| (&n.a, &n.b, "looks the same as"));
+    let copies = plan.copies_across_brands.iter();
+    let copies = copies.map(|c| (c.images.iter().collect(), "is the same file as"));
+    let near = plan.near_images.iter();
+    let near = near.map(|n| (vec![&n.a, &n.b], "looks the same as"));
     let mut lines = Vec::new();
-    for (a, b, what) in copies.chain(near) {
-        let other = match (stem_path(a) == stem, stem_path(b) == stem) {
-            (true, _) => b,
-            (_, true) => a,
-            _ => continue,
-        };
-        lines.push(format!("it {what} {other} of another brand"));
+    for (images, what) in copies.chain(near) {
+        let (own, others): (Vec<&String>, _) = images
+            .into_iter()
+            .partition(|image| stem_path(image) == stem);
+        if !own.is_empty() {
+            let others = others.iter();
+            lines.extend(others.map(|other| format!("it {what} {other} of another brand")));
+        }
     }
     shorten(lines)
 }

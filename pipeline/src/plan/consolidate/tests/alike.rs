@@ -24,7 +24,7 @@ fn look_alikes_of_different_brands_are_listed_and_kept() {
     tree.pair("Food/lacta/1", 1, &["lacta"])
         .encoded("Food/lacta/2", 1, "x", &["lacta"])
         .encoded("Food/lacto/1", 1, "xyz", &["lacto"])
-        .encoded("Food/lacto/2", 1, "vwxyz", &["lacto"])
+        .encoded("Food/lacto/2", 1, "uvwxyz", &["lacto"])
         .encoded("Food/lacto/3", 1, "!", &["lacto"])
         .pair("Sports/lacta-1/7", 1, &["lacta-1"])
         .pair("Sports/lacta-2/8", 1, &["lacta-2"])
@@ -86,19 +86,44 @@ fn look_alikes_of_different_brands_are_listed_and_kept() {
 }
 
 #[test]
-fn a_picture_in_very_many_brands_is_cut_and_said() {
+fn a_file_in_very_many_brands_is_one_group() {
     let tree = RawTree::new();
     for i in 0..40 {
         tree.encoded(&format!("Food/brand {i:02}/1"), 1, ["", "x"][i % 2], &["x"]);
     }
     let plan = plan_of(&with_hashes(&tree));
-    // An image is compared with 32 others behind it; those of the same bytes are no near images.
-    assert_eq!(plan.crowded_images.len(), 7);
-    assert_eq!(plan.crowded_images[0], "Food/brand 00/1.jpg");
-    assert!(plan.near_images.len() > 300);
-    let text = summarize(&plan);
-    assert!(
-        text.contains("7 images that resemble more than are compared"),
-        "{text}"
+    // Two files: each is one group with all its brands, and that they look the same is said for some.
+    let members: Vec<usize> = plan
+        .copies_across_brands
+        .iter()
+        .map(|group| group.images.len())
+        .collect();
+    assert_eq!(members, [20, 20]);
+    assert!(plan.crowded_images.is_empty());
+    assert_eq!(plan.near_images.len(), 32);
+}
+
+#[test]
+fn one_near_picture_is_found_beside_forty_copies() {
+    let tree = RawTree::new();
+    for i in 0..40 {
+        tree.encoded(&format!("Food/brand {i:02}/1"), 1, "", &["x"]);
+    }
+    // Four bits away: as far as a progressive copy of a sequential file has been seen.
+    tree.encoded("Food/brand 00/2", 1, "wxyz", &["x"]).encoded(
+        "Sports/far/1",
+        1,
+        "vwxyz!?.,;",
+        &["x"],
     );
+    let plan = plan_of(&with_hashes(&tree));
+    assert_eq!(plan.copies_across_brands[0].images.len(), 40);
+    assert!(plan.near_images.iter().all(|near| near.distance == 4));
+    // Brand 00 holds both; every other brand's copy looks like its second picture.
+    assert!(
+        plan.near_images
+            .iter()
+            .all(|near| near.a == "Food/brand 00/2.jpg" && near.b != "Food/brand 00/1.jpg")
+    );
+    assert_eq!(plan.near_images.len(), 32);
 }
