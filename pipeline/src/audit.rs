@@ -19,7 +19,7 @@ use anyhow::Context;
 use logodex_schemas::dataset::BuildConfig;
 use logodex_schemas::plan::{ConsolidationPlan, Overrides};
 
-use crate::build::output::lies_in_raw;
+use crate::build::output::inspect::lies_in_raw;
 use crate::config;
 use crate::plan::{consolidate, review, summary};
 use crate::raw::scan::scan;

@@ -211,7 +211,10 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             let options = BuildOptions {
                 config: config::build_config(config.as_deref())?,
                 plan: plan.as_deref().map(config::reviewed_plan).transpose()?,
-                overrides: overrides.as_deref().map(|path| config::overrides(Some(path))).transpose()?,
+                overrides: overrides
+                    .as_deref()
+                    .map(|path| config::overrides(Some(path)))
+                    .transpose()?,
                 raw,
                 out,
                 dry_run,

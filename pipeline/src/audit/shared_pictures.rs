@@ -17,7 +17,12 @@ pub fn findings(
 ) -> Vec<Finding> {
     let copies = plan.copies_across_brands.iter();
     let copies: Vec<(usize, usize)> = copies
-        .flat_map(|group| group.images.iter().map(move |other| (&group.images[0], other)))
+        .flat_map(|group| {
+            group
+                .images
+                .iter()
+                .map(move |other| (&group.images[0], other))
+        })
         .filter_map(|(a, b)| Some((tree.sample(a)?, tree.sample(b)?)))
         .filter(|(a, b)| a != b)
         .collect();

@@ -34,7 +34,7 @@ pub struct BuiltFrom {
     settled: bool,
     /// The configuration.
     config: BuildConfig,
-    /// BLAKE3 of the reviewed plan, if there is one.
+    /// BLAKE3 of the reviewed plan and of the overrides, if there are any.
     plan: Option<String>,
     /// Program and version.
     created_by: String,

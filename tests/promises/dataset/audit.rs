@@ -138,7 +138,11 @@ fn a_reviewed_plan_is_never_overwritten_and_the_raw_tree_neither() {
     assert_eq!(kept.len(), 1);
     assert_eq!(std::fs::read(&kept[0]).unwrap(), reviewed);
     assert!(before == contents(&workspace.path("raw")));
-    workspace.fails(2, "logodex-data", "audit --raw raw --out raw/LogoDet-3K/audit");
+    workspace.fails(
+        2,
+        "logodex-data",
+        "audit --raw raw --out raw/LogoDet-3K/audit",
+    );
 }
 
 #[test]
@@ -193,7 +197,8 @@ fn what_was_decided_is_built_and_not_asked_again() {
         "build --raw raw --out same --config build.toml --plan plan.json --overrides answers.toml --dry-run",
     );
     workspace.write("none.toml", "");
-    let build = "build --raw raw --out other --config build.toml --plan plan.json --overrides none.toml";
+    let build =
+        "build --raw raw --out other --config build.toml --plan plan.json --overrides none.toml";
     let said = workspace.fails(4, "logodex-data", build);
     assert!(said.contains("overrides"), "{said}");
     let brands = std::fs::read_to_string(workspace.path("dataset/brand_to_index.csv")).unwrap();
