@@ -29,6 +29,7 @@ use forms::{csv, html, latex, markdown};
 use load::load;
 use logodex_program::durable::write_whole;
 use logodex_program::output::print;
+use text::answer::answer;
 use text::findings::findings;
 use text::tables;
 
@@ -49,11 +50,12 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
         .filter(|row| is_shown(row, inputs.region()))
         .cloned()
         .collect();
+    let answer = answer(&inputs, &shown);
     let findings = findings(&inputs, &shown);
     let regions = tables::of_regions(&inputs);
     let figures = Figures::new(&inputs, &regions, &shown);
-    let page = html::render(&inputs, &regions, &figures, &shown, &findings)?;
-    let text = markdown::render(&inputs, &regions, &figures, &shown, &findings);
+    let page = html::render(&inputs, &regions, &figures, &shown, (&answer, &findings))?;
+    let text = markdown::render(&inputs, &regions, &figures, &shown, (&answer, &findings));
     let tables = latex::render(&inputs, &regions, &shown);
 
     std::fs::create_dir_all(out)

@@ -1,15 +1,15 @@
-//! The first figure: mAP of every model with its interval.
+//! The first figure: mAP of every model with its interval, the best first.
 
-use crate::floors::RANDOM;
+use crate::floors::{COLOUR_HISTOGRAM, RANDOM};
 use crate::plot::forest::{forest, short};
 use crate::plot::{Axis, Figure, MUTED, Mark, colour};
 use crate::protocols::paper::PAPER;
 use crate::report::load::inputs::Inputs;
 
-/// mAP of every model with its interval, the random floor as a line; a panel per number of shots.
+/// mAP of every model with its interval, the best first, and the floors as lines; a panel per number of shots.
 pub fn overview(inputs: &Inputs) -> Vec<Figure> {
     let panel = |shots| {
-        let rows: Vec<_> = inputs
+        let mut rows: Vec<_> = inputs
             .models
             .iter()
             .enumerate()
@@ -18,15 +18,16 @@ pub fn overview(inputs: &Inputs) -> Vec<Figure> {
         if rows.is_empty() {
             return None;
         }
-        let floor = inputs
-            .value(RANDOM, PAPER, shots, "map")
-            .map(|row| row.mean);
+        rows.sort_by(|a, b| b.1.mean.total_cmp(&a.1.mean));
+        let floor = |name| inputs.value(name, PAPER, shots, "map").map(|row| row.mean);
+        let floors = [(RANDOM, "random"), (COLOUR_HISTOGRAM, "colours")];
+        let floors = floors.map(|(name, said)| Some((floor(name)?, said)));
+        let floors: Vec<(f64, &str)> = floors.into_iter().flatten().collect();
         let highest = rows.iter().map(|(_, row)| row.ci_high).fold(0.0, f64::max);
         let place = |line: usize| (rows.len() - line) as f64 - 0.5;
-        let mut marks: Vec<Mark> = floor
-            .map(|mean| Mark::Rule(mean, format!("random {mean:.3}"), MUTED))
-            .into_iter()
-            .collect();
+        let rule =
+            |&(mean, said): &(f64, &str)| Mark::Rule(mean, format!("{said} {mean:.3}"), MUTED);
+        let mut marks: Vec<Mark> = floors.iter().map(rule).collect();
         marks.extend(rows.iter().enumerate().map(|(line, (i, row))| {
             Mark::Interval(place(line), row.ci_low, row.mean, row.ci_high, colour(*i))
         }));
@@ -45,7 +46,12 @@ pub fn overview(inputs: &Inputs) -> Vec<Figure> {
             title: caption.clone(),
             caption,
             panel: forest(
-                Axis::round(0.0, highest.max(floor.unwrap_or(0.0)), 5, true),
+                Axis::round(
+                    0.0,
+                    floors.iter().fold(highest, |high, f| high.max(f.0)),
+                    5,
+                    true,
+                ),
                 ticks,
                 rows.len(),
                 marks,

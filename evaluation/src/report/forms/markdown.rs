@@ -20,7 +20,7 @@ pub fn render(
     regions: &[RegionTables],
     drawn: &Figures,
     comparisons: &[ComparisonRow],
-    findings: &[Finding],
+    (answer, findings): (&[String], &[Finding]),
 ) -> String {
     let mut out = String::from("# Brands never seen in training\n\n");
     if let Some(first) = inputs.models.first() {
@@ -47,6 +47,10 @@ pub fn render(
             thousands(c.images),
             thousands(c.rows)
         );
+    }
+    out.push('\n');
+    for sentence in answer {
+        let _ = writeln!(out, "- {sentence}");
     }
     results(&mut out, regions);
     out.push_str("\n## Findings\n\n");

@@ -15,7 +15,7 @@ use crate::report::wording::{code, plain, signed, signed_interval};
 use crate::terminal::METRICS;
 
 /// The honest baseline: the pooled features of the pretrained backbone.
-const FEATURES: &str = "baseline_features";
+pub(super) const FEATURES: &str = "baseline_features";
 
 /// A sentence or two.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -331,12 +331,12 @@ fn in_words(metric: &str) -> &str {
     }
 }
 
-fn plural(n: u32) -> &'static str {
+pub(super) fn plural(n: u32) -> &'static str {
     if n == 1 { "" } else { "s" }
 }
 
 /// `a, b and c`.
-fn enumerate(parts: &[String]) -> String {
+pub(super) fn enumerate(parts: &[String]) -> String {
     match parts {
         [] => String::new(),
         [one] => one.clone(),

@@ -1,5 +1,6 @@
 //! What the report says: its tables, its findings, and how it can be made again.
 
+pub mod answer;
 pub mod commands;
 pub mod findings;
 pub mod protocols;

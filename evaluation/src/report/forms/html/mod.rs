@@ -62,7 +62,7 @@ pub fn render(
     regions: &[RegionTables],
     figures: &Figures,
     comparisons: &[ComparisonRow],
-    findings: &[Finding],
+    (answer, findings): (&[String], &[Finding]),
 ) -> Result<String> {
     let mut env = Environment::new();
     env.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -130,6 +130,7 @@ pub fn render(
         too_few => too_few(first),
         configs => configs(inputs),
         headlines => headlines(comparisons),
+        answer,
         findings,
         overview => shown(&figures.overview)?,
         differences => shown(&figures.differences)?,
