@@ -61,7 +61,7 @@ fn an_image_that_the_scan_took_for_whole_is_left_out_and_all_others_are_numbered
             }))
         };
         let scan = scan_with(tree.root(), &seen, &|_, _| {}).unwrap();
-        let made_from = freshness::built_from(tree.root(), &config, None).unwrap();
+        let made_from = freshness::built_from(tree.root(), &config, None, None).unwrap();
         let said = of_scan(&options, &config, &made_from, &scan);
         (out, said)
     };
