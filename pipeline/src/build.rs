@@ -86,9 +86,9 @@ pub fn build(options: &BuildOptions) -> anyhow::Result<String> {
     }
     let scan = scan(raw)?;
     let plan = match reviewed {
-        None => propose(&scan, &config.consolidate, &Overrides::default())?,
+        None => propose(&scan, &config, &Overrides::default())?,
         Some(reviewed) => {
-            let plan = propose(&scan, &config.consolidate, &reviewed.overrides)?;
+            let plan = propose(&scan, &config, &reviewed.overrides)?;
             review::compare(reviewed, &plan)?;
             plan
         }

@@ -92,7 +92,12 @@ pub fn read_unchanged(
             path.display()
         )
     };
-    let bytes = std::fs::read(&path).with_context(changed)?;
+    let bytes = std::fs::read(&path).with_context(|| {
+        format!(
+            "{} can no longer be read, as the scan did; build again when it can",
+            path.display()
+        )
+    })?;
     anyhow::ensure!(blake3::hash(&bytes) == blake3, changed());
     Ok(bytes)
 }
