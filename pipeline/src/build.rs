@@ -100,9 +100,9 @@ fn of_scan(
         ..
     } = options;
     let plan = match reviewed {
-        None => propose(scan, &config.consolidate, &Overrides::default())?,
+        None => propose(scan, config, &Overrides::default())?,
         Some(reviewed) => {
-            let plan = propose(scan, &config.consolidate, &reviewed.overrides)?;
+            let plan = propose(scan, config, &reviewed.overrides)?;
             review::compare(reviewed, &plan)?;
             plan
         }

@@ -13,7 +13,7 @@ mod config;
 pub use config::{BuildConfig, ConsolidateConfig, Encoding, Fit, Region};
 
 /// The dataset layout that this crate describes.
-pub const DATASET_VERSION: u32 = 2;
+pub const DATASET_VERSION: u32 = 3;
 
 /// The header of `manifest.json`.
 pub fn manifest_header() -> Header {
@@ -128,8 +128,10 @@ pub struct BrandRow {
     pub index: u32,
     /// Its category, as spelled on disk.
     pub category: String,
-    /// Canonical brand.
+    /// Canonical brand. Two categories may each have one of this name.
     pub brand: String,
+    /// `<category>/<brand>`: no other brand has it.
+    pub key: String,
     /// Its first row.
     pub first_row: u64,
     /// Its number of rows.

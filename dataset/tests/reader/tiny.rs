@@ -82,6 +82,7 @@ pub fn write(
                 index: index as u32,
                 category: "Food".into(),
                 brand: format!("brand {index:02}"),
+                key: format!("Food/brand {index:02}"),
                 first_row,
                 n_rows: *n as u64,
                 n_images: n.div_ceil(2) as u64,

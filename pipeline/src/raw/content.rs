@@ -130,7 +130,12 @@ pub fn read_unchanged(
         file.take(length).read_to_end(&mut bytes)?;
         io::Result::Ok(FileBytes { bytes, _share })
     };
-    let found = read().with_context(changed)?;
+    let found = read().with_context(|| {
+        format!(
+            "{} can no longer be read, as the scan did; build again when it can",
+            path.display()
+        )
+    })?;
     anyhow::ensure!(blake3::hash(&found) == blake3, changed());
     Ok(found)
 }

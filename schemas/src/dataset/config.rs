@@ -128,6 +128,10 @@ pub struct ConsolidateConfig {
     pub suffix_families: bool,
     /// Join names of one category that are equal after case and punctuation are folded away. Default true.
     pub folded_names: bool,
+    /// Join what these rules join even where the folders share no picture, by bytes, pixels or look: by their names alone.
+    /// The plan calls such a brand `disjoint`. If false, each part that shares pictures is a brand, named by its first folder.
+    /// Default true.
+    pub join_disjoint: bool,
 }
 
 impl Default for ConsolidateConfig {
@@ -135,6 +139,7 @@ impl Default for ConsolidateConfig {
         Self {
             suffix_families: true,
             folded_names: true,
+            join_disjoint: true,
         }
     }
 }
