@@ -97,7 +97,7 @@ fn another_version_is_told_from_damage_and_from_no_dataset_at_all() {
     let manifest = std::fs::read_to_string(tree.path("dataset/manifest.json")).unwrap();
     tree.write(
         "dataset/manifest.json",
-        manifest.replacen("\"version\": 2", "\"version\": 99", 1),
+        manifest.replacen("\"version\": 3", "\"version\": 99", 1),
     );
     for command in [
         "check @dataset",
