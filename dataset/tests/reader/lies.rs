@@ -114,7 +114,25 @@ fn shards_in_another_order_are_refused() {
     );
     fs::write(&a, second).expect("a");
     fs::write(&b, first).expect("b");
-    assert!(corrupt(w.path()).contains("position 0 is row 16"));
+    assert!(corrupt(w.path()).contains("or another shard"));
+}
+
+#[test]
+fn a_flipped_bit_of_a_number_or_a_checksum_is_told_at_opening() {
+    let w = tiny::small();
+    let path = w.path().join("shards/00001.safetensors");
+    let whole = fs::read(&path).expect("shard");
+    let columns = SHARD_ROWS * (4 + 4 * 8);
+    for at in (whole.len() - columns..whole.len()).step_by(13) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&path, bytes).expect("shard");
+        let error = corrupt(w.path());
+        assert!(
+            error.contains("00001.safetensors") && error.contains("numbers"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

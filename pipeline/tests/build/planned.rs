@@ -67,8 +67,16 @@ fn every_shard_is_known_to_the_row_before_it_is_rendered() {
                 let shard = Shard::open(dataset.dir(), entry, manifest).unwrap();
                 let first = |column| shard.number(column, 0) as u64;
                 assert_eq!(
-                    (first(Column::Row), first(Column::Image)),
-                    (spec.first_row, spec.first_image)
+                    (
+                        first(Column::Row),
+                        first(Column::Image),
+                        first(Column::Brand)
+                    ),
+                    (
+                        spec.first_row,
+                        spec.first_image,
+                        u64::from(spec.first_brand)
+                    )
                 );
             }
             let catalog = read_catalog(&tree.path(&format!("{out}/catalog.parquet"))).unwrap();

@@ -22,7 +22,7 @@ pub struct BuildConfig {
     pub context: f32,
     /// With objects: boxes whose shorter side is below this many source pixels make no row. Default 8.
     pub min_object_px: u32,
-    /// Target size of one shard file, MiB, 1 to 4096. Default 64.
+    /// The most that a shard file holds, about, MiB, 1 to 4096; shards are half full or more. Default 64.
     pub shard_mib: u32,
     /// The build fails with exit code 3 when more files or objects than this are refused. Default 100.
     pub max_rejects: u64,
