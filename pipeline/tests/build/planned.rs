@@ -15,7 +15,7 @@ use crate::tree::{Tree, jpeg, xml};
 fn planned(tree: &Tree, config: &str) -> Vec<ShardSpec> {
     let config = build_config(Some(&tree.path(config))).unwrap();
     let scan = scan(&tree.path("raw")).unwrap();
-    let plan = propose(&scan, &config.consolidate, &Overrides::default()).unwrap();
+    let plan = propose(&scan, &config, &Overrides::default()).unwrap();
     let catalog = apply(&scan, &plan).unwrap();
     shard_specs(ShardInputs::new(&scan, &catalog, &config))
 }
