@@ -34,8 +34,9 @@ def retrieval(model):
     chosen = [next(f for f in found if f["choice"] == "best")]
     chosen += [f for f in found if f["choice"] == "random"]
     chosen += [next(f for f in found if f["choice"] == "worst")]
-    shards = [load_file(path) for path in sorted((data / "dataset/shards").glob("*.safetensors"))]
-    pixels = {int(row): image for shard in shards for row, image in zip(shard["row"], shard["images"])}
+    entries = json.loads((data / "dataset/manifest.json").read_text())["shards"]
+    shards = [(entry["first_row"], load_file(data / "dataset" / entry["path"])) for entry in entries]
+    pixels = {first + int(row): image for first, shard in shards for row, image in zip(shard["row"], shard["images"])}
     catalog = pl.read_parquet(data / "dataset/catalog.parquet")
     font, small = ImageFont.load_default(14), ImageFont.load_default(12)
 

@@ -9,6 +9,7 @@ Nothing is downloaded. Needs torch, numpy and safetensors.
 """
 
 import csv
+import json
 import sys
 from pathlib import Path
 
@@ -20,13 +21,14 @@ dataset, split, encoder, name = Path(sys.argv[1]), sys.argv[2], torch.jit.load(s
 unseen = [int(line["index"]) for line in csv.DictReader(open(dataset / f"splits/{split}.csv")) if line["fold"] != "train"]
 mean, std = torch.tensor([[0.4815, 0.4578, 0.4082], [0.2686, 0.2613, 0.2758]]).reshape(2, 1, 3, 1, 1)
 rows, embeddings = [], []
-for path in sorted((dataset / "shards").glob("*.safetensors")):
-    shard = load_file(path)
-    for i in np.array_split(np.flatnonzero(np.isin(shard["brand"], unseen)), 1 + len(shard["row"]) // 64):
+for entry in json.loads((dataset / "manifest.json").read_text())["shards"]:
+    shard = load_file(dataset / entry["path"])
+    brand, row = entry["first_brand"] + shard["brand"], entry["first_row"] + shard["row"]
+    for i in np.array_split(np.flatnonzero(np.isin(brand, unseen)), 1 + len(row) // 64):
         images = torch.from_numpy(shard["images"][i]).permute(0, 3, 1, 2) / 255
         images = torch.nn.functional.interpolate(images, (224, 224), mode="bicubic", antialias=True)
         with torch.inference_mode():
             embeddings.append(encoder((images - mean) / std).float().numpy())
-        rows.append(shard["row"][i])
+        rows.append(row[i])
 np.save(f"{name}.npy", np.concatenate(embeddings))
 np.save(f"{name}.rows.npy", np.concatenate(rows))

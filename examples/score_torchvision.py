@@ -8,6 +8,7 @@ or get a random network, which is a floor. Needs torch, torchvision, numpy and s
 """
 
 import csv
+import json
 import sys
 from pathlib import Path
 
@@ -24,12 +25,13 @@ if len(sys.argv) > 4:
 network.fc = torch.nn.Identity()  # the pooled features
 prepare = torchvision.transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 rows, embeddings = [], []
-for path in sorted((dataset / "shards").glob("*.safetensors")):
-    shard = load_file(path)
-    for i in np.array_split(np.flatnonzero(np.isin(shard["brand"], unseen)), 1 + len(shard["row"]) // 64):
+for entry in json.loads((dataset / "manifest.json").read_text())["shards"]:
+    shard = load_file(dataset / entry["path"])
+    brand, row = entry["first_brand"] + shard["brand"], entry["first_row"] + shard["row"]
+    for i in np.array_split(np.flatnonzero(np.isin(brand, unseen)), 1 + len(row) // 64):
         images = torch.from_numpy(shard["images"][i]).permute(0, 3, 1, 2) / 255
         with torch.inference_mode():
             embeddings.append(network.eval()(prepare(images)).numpy())
-        rows.append(shard["row"][i])
+        rows.append(row[i])
 np.save(f"{arch}.npy", np.concatenate(embeddings))
 np.save(f"{arch}.rows.npy", np.concatenate(rows))

@@ -10,8 +10,8 @@ use crate::files::{parse_csv, read_listed};
 /// The brands of the dataset in `dir`; brand `i` is at position `i`, and their ranges of rows follow one another.
 ///
 /// # Errors
-/// [`DatasetError::Corrupt`] when the file is not the one that the manifest lists, leaves a number out, or disagrees with
-/// the manifest's counts.
+/// [`DatasetError::Corrupt`] when the file is not the one that the manifest lists, leaves a number out, has a key that is not
+/// the brand's, or disagrees with the manifest's counts.
 pub fn read_brands(dir: &Path, manifest: &Manifest) -> Result<Vec<BrandRow>, DatasetError> {
     let path = dir.join("brands.csv");
     let brands: Vec<BrandRow> = parse_csv(&path, &read_listed(dir, manifest, "brands.csv")?)?;
@@ -24,6 +24,12 @@ pub fn read_brands(dir: &Path, manifest: &Manifest) -> Result<Vec<BrandRow>, Dat
                     "brand {:?} breaks the order: indices and rows must be dense and sorted",
                     brand.brand
                 ),
+            ));
+        }
+        if brand.key != format!("{}/{}", brand.category, brand.brand) {
+            return Err(DatasetError::corrupt(
+                &path,
+                format_args!("{:?} is no key of brand {index}", brand.key),
             ));
         }
         next_row = next_row

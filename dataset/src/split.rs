@@ -129,6 +129,7 @@ mod tests {
             index,
             category: "Food".to_owned(),
             brand: format!("brand {index}"),
+            key: format!("Food/brand {index}"),
             first_row: 0,
             n_rows,
             n_images: 3,

@@ -20,7 +20,6 @@ use logodex_schemas::dataset::BuildConfig;
 use logodex_schemas::plan::{ConsolidationPlan, Overrides};
 
 use crate::build::output::inspect::lies_in_raw;
-use crate::config;
 use crate::plan::{consolidate, review, summary};
 use crate::raw::scan::scan;
 use crate::serialise::json_bytes;
@@ -54,13 +53,13 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
             out.display()
         )));
     }
-    let (rules, overrides) = (&options.config.0.consolidate, &options.overrides.0);
+    let (config, overrides) = (&options.config.0, &options.overrides.0);
     let scan = scan(raw)?;
-    let plan = consolidate::propose(&scan, rules, overrides)?;
+    let plan = consolidate::propose(&scan, config, overrides)?;
     std::fs::create_dir_all(out)
         .with_context(|| format!("{}: cannot make the directory", out.display()))?;
     let plan_path = out.join("plan.json");
-    let earlier = config::reviewed_plan(&plan_path).ok();
+    let earlier = crate::config::reviewed_plan(&plan_path).ok();
     let changed = earlier.map(|earlier| review::differences(&earlier, &plan));
     let (audit, gallery) = findings::find(&scan, &plan, changed)?;
     let sheets = gallery.sheets()?;

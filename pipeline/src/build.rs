@@ -105,7 +105,7 @@ fn of_scan(
     let none = Overrides::default();
     let word = options.overrides.as_ref();
     let word = word.or(reviewed.as_ref().map(|plan| &plan.overrides));
-    let plan = propose(scan, &config.consolidate, word.unwrap_or(&none))?;
+    let plan = propose(scan, config, word.unwrap_or(&none))?;
     if let Some(reviewed) = reviewed {
         review::compare(reviewed, &plan)?;
     }

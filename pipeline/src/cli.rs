@@ -37,7 +37,7 @@ enum Command {
         /// A person's word, which wins over every rule
         #[arg(long, value_name = "FILE.toml")]
         overrides: Option<PathBuf>,
-        /// The configuration of the build, for its [consolidate] table
+        /// The configuration of the build, for its [consolidate] table and min_object_px
         #[arg(long, value_name = "FILE.toml")]
         config: Option<PathBuf>,
     },
@@ -166,6 +166,9 @@ logodex-data why data/logodet3k alpinestars-2"
         /// How raw images get there
         #[arg(long, value_name = "HOW", default_value = "copy")]
         link: Link,
+        /// Seed of the order in which a WebDataset holds its rows
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        seed: u64,
         /// Say what would be exported, and write nothing
         #[arg(long)]
         dry_run: bool,
@@ -251,6 +254,7 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             split,
             raw,
             link,
+            seed,
             dry_run,
         } => export::export(&ExportOptions {
             dataset,
@@ -259,6 +263,7 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             split,
             raw,
             link,
+            seed,
             dry_run,
         }),
     }

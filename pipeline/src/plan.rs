@@ -52,7 +52,7 @@ pub fn plan(
         )));
     }
     let scan = scan(raw)?;
-    let plan = consolidate::propose(&scan, &config.consolidate, overrides)?;
+    let plan = consolidate::propose(&scan, config, overrides)?;
     std::fs::write(out, json_bytes(&plan)?)
         .with_context(|| format!("cannot write {}", out.display()))?;
     let refused = match scan.rejects.len() {

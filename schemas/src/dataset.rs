@@ -13,7 +13,7 @@ mod config;
 pub use config::{BuildConfig, ConsolidateConfig, Encoding, Fit, Region};
 
 /// The dataset layout that this crate describes.
-pub const DATASET_VERSION: u32 = 2;
+pub const DATASET_VERSION: u32 = 3;
 
 /// The header of `manifest.json`.
 pub fn manifest_header() -> Header {
@@ -78,18 +78,28 @@ pub struct Counts {
 /// (the source image's number: two rows with the same number were cut from the same picture), `object` I64 `[n]` (its
 /// position in the annotation, -1 for the whole picture). The header is padded with spaces so that the first tensor
 /// begins at a multiple of 4,096 bytes.
+///
+/// `brand`, `row` and `image` count from 0 within the shard: `first_brand`, `first_row` and `first_image` are to be added.
+/// So a shard's bytes depend on nothing but its own images, and what comes before it may change without it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShardEntry {
     /// Path relative to the dataset.
     pub path: String,
     /// First row.
     pub first_row: u64,
+    /// Number of the first row's image.
+    pub first_image: u64,
+    /// Brand index of the first row.
+    pub first_brand: u32,
     /// Number of rows.
     pub n_rows: u64,
     /// Length, bytes.
     pub bytes: u64,
     /// BLAKE3 of the file, hexadecimal.
     pub blake3: String,
+    /// BLAKE3 of what follows its first tensor, hexadecimal: checksums and numbers, which readers check before they believe
+    /// them.
+    pub columns_blake3: String,
 }
 
 /// Length and hash of a file.
@@ -128,8 +138,10 @@ pub struct BrandRow {
     pub index: u32,
     /// Its category, as spelled on disk.
     pub category: String,
-    /// Canonical brand.
+    /// Canonical brand. Two categories may each have one of this name.
     pub brand: String,
+    /// `<category>/<brand>`: no other brand has it.
+    pub key: String,
     /// Its first row.
     pub first_row: u64,
     /// Its number of rows.

@@ -25,6 +25,9 @@ pub struct ConsolidationPlan {
     pub raw_blake3: String,
     /// The rules that were on.
     pub rules: ConsolidateConfig,
+    /// Of copies, one with a box at least this large stays before one without: the build's `min_object_px`, the shorter
+    /// side in source pixels.
+    pub min_object_px: u32,
     /// The person's word, as applied.
     pub overrides: Overrides,
     /// The effect in numbers.
@@ -70,6 +73,11 @@ pub struct Group {
     pub brand: String,
     /// Why these folders are one brand.
     pub rule: GroupRule,
+    /// What their pictures say of it.
+    pub verdict: Verdict,
+    /// Where the verdict is `disjoint`: the folders by the pictures that they share.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub parts: Vec<Vec<String>>,
     /// The folders, in the order in which copies are kept: the first is the most trusted.
     pub members: Vec<Member>,
     /// Shared images per pair of members, counted by bytes, by decoded pixels and by look.
@@ -98,6 +106,19 @@ pub enum GroupRule {
     SuffixFamilyAndFoldedName,
     /// A `[[merge]]` or `[[rename]]` of the overrides.
     Override,
+}
+
+/// What the pictures of a group's folders say of their being one brand. Nothing is joined for it: names join, and
+/// `consolidate.join_disjoint = false` takes apart what is disjoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// There is one folder.
+    OneFolder,
+    /// Each folder shares pictures with the others, by bytes, pixels or look, be it through one of them.
+    Shared,
+    /// Folders share no picture: their names alone, or a person, join them.
+    Disjoint,
 }
 
 /// A folder of a group and what its annotations say.
@@ -156,7 +177,7 @@ pub struct Overlap {
     pub same_bytes: u64,
     /// Images with the same decoded pixels (those with the same bytes among them).
     pub same_pixels: u64,
-    /// Images of `b` for which `a` has one whose perceptual hash differs in at most 3 of its 64 bits.
+    /// Images of `b` for which `a` has one whose perceptual hash differs in at most 4 of its 64 bits.
     pub same_look: u64,
 }
 

@@ -34,7 +34,8 @@ for entry in manifest["shards"]:
     expected = catalog.slice(entry["first_row"], n)
     assert shard["row"].dtype == np.int64
     for tensor, column in [("row", "row"), ("brand", "brand_index"), ("image", "image")]:
-        assert shard[tensor].tolist() == expected[column].to_list(), (path, tensor)
+        assert shard[tensor][0] == 0
+        assert (entry[f"first_{tensor}"] + shard[tensor]).tolist() == expected[column].to_list(), (path, tensor)
     if "object" in shard:
         assert shard["object"].tolist() == expected["object"].cast(pl.Int64).fill_null(-1).to_list(), path
 

@@ -14,11 +14,11 @@ pub const ALIGNMENT: usize = 4096;
 /// The I64 columns, in their order in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column {
-    /// Brand index.
+    /// Brand index, counted from the shard's first.
     Brand,
-    /// Row number.
+    /// Row number, counted from the shard's first.
     Row,
-    /// Number of the source image.
+    /// Number of the source image, counted from the shard's first.
     Image,
     /// Position of the object, -1 for the whole picture.
     Object,
@@ -64,6 +64,8 @@ fn fields(n: u64, stored: Stored) -> Vec<Field> {
 pub struct Layout {
     /// Where the rows begin.
     pub rows: usize,
+    /// Where the rows end, and what says where they lie, their checksums and numbers begin.
+    pub columns_begin: usize,
     /// JPEG shards: where the offsets begin.
     pub offsets: Option<usize>,
     /// Where the checksums begin.
@@ -120,6 +122,7 @@ fn header_and_entries(n: u64, stored: Stored) -> (Vec<u8>, Layout, Vec<Entry>) {
     let after = begins.len() - 5;
     let layout = Layout {
         rows: begins[0],
+        columns_begin: begins[1],
         offsets: matches!(stored, Stored::Jpeg { .. }).then(|| begins[1]),
         crc32: begins[after],
         columns: [1, 2, 3, 4].map(|i| begins[after + i]),

@@ -15,6 +15,8 @@ use crate::error::DatasetError;
 pub struct Shard {
     path: PathBuf,
     first_row: u64,
+    first_image: u64,
+    first_brand: u32,
     n_rows: usize,
     /// Of a raw row.
     row_bytes: usize,
@@ -25,11 +27,12 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Opens a shard of the dataset in `dir`: its length is checked before it is mapped, and its header and offsets
-    /// before anything is read. `manifest` must be one that [`read_manifest`](crate::read_manifest) found good.
+    /// Opens a shard of the dataset in `dir`: its length is checked before it is mapped, and its header, offsets, checksums
+    /// and numbers before anything is read. `manifest` must be one that [`read_manifest`](crate::read_manifest) found good.
     ///
     /// # Errors
-    /// [`DatasetError::Corrupt`] when it is missing, of another length, or its header is not that of its rows.
+    /// [`DatasetError::Corrupt`] when it is missing, of another length, its header is not that of its rows, or its numbers
+    /// are not those that the manifest seals.
     pub fn open(dir: &Path, entry: &ShardEntry, manifest: &Manifest) -> Result<Self, DatasetError> {
         let path = dir.join(&entry.path);
         let side = manifest.config.side;
@@ -47,10 +50,19 @@ impl Shard {
         // Were another process to truncate it, reading would raise SIGBUS, not give a wrong value.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| wrong(format!("cannot map: {e}")))?;
         let layout = read_layout(&map, entry.n_rows, side, manifest.encoding).map_err(wrong)?;
+        let columns = blake3::hash(&map[layout.columns_begin..]).to_hex();
+        if columns.as_str() != entry.columns_blake3 {
+            return Err(wrong(
+                "its checksums and numbers are not those of the manifest: it is damaged, or another shard; build the dataset again"
+                    .to_owned(),
+            ));
+        }
         let words = entry.n_rows.div_ceil(64);
         Ok(Self {
             path,
             first_row: entry.first_row,
+            first_image: entry.first_image,
+            first_brand: entry.first_brand,
             n_rows: entry.n_rows as usize,
             row_bytes: side as usize * side as usize * 3,
             map,
@@ -96,10 +108,17 @@ impl Shard {
         &self.map
     }
 
-    /// An entry of a column.
+    /// An entry of a column, as the dataset counts: brands, rows and images from its first.
     pub fn number(&self, column: Column, position: usize) -> i64 {
         self.assert_holds(position);
-        u64_at(&self.map, self.layout.column(column) + position * 8) as i64
+        let first = match column {
+            Column::Brand => i64::from(self.first_brand),
+            Column::Row => self.first_row as i64,
+            Column::Image => self.first_image as i64,
+            Column::Object => 0,
+        };
+        let here = u64_at(&self.map, self.layout.column(column) + position * 8) as i64;
+        first.wrapping_add(here)
     }
 
     /// The row at a position as stored: pixels or a JPEG. Its checksum is checked when it is first touched.

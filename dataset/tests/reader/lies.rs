@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use logodex_dataset::{Dataset, DatasetError, Encoding, Fold, Manifest};
+use logodex_schemas::dataset::DATASET_VERSION;
 use logodex_schemas::header::seal;
 
 use crate::tiny::{self, SHARD_ROWS, picture};
@@ -113,16 +114,37 @@ fn shards_in_another_order_are_refused() {
     );
     fs::write(&a, second).expect("a");
     fs::write(&b, first).expect("b");
-    assert!(corrupt(w.path()).contains("position 0 is row 16"));
+    assert!(corrupt(w.path()).contains("or another shard"));
+}
+
+#[test]
+fn a_flipped_bit_of_a_number_or_a_checksum_is_told_at_opening() {
+    let w = tiny::small();
+    let path = w.path().join("shards/00001.safetensors");
+    let whole = fs::read(&path).expect("shard");
+    let columns = SHARD_ROWS * (4 + 4 * 8);
+    for at in (whole.len() - columns..whole.len()).step_by(13) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&path, bytes).expect("shard");
+        let error = corrupt(w.path());
+        assert!(
+            error.contains("00001.safetensors") && error.contains("numbers"),
+            "{error}"
+        );
+    }
 }
 
 #[test]
 fn another_version_is_told_as_such() {
     let w = tiny::small();
     edit(&w.path().join("manifest.json"), |t| {
-        t.replace("\"version\": 2", "\"version\": 3")
+        t.replace(
+            &format!("\"version\": {DATASET_VERSION}"),
+            "\"version\": 99",
+        )
     });
-    assert!(corrupt(w.path()).contains("version 3"));
+    assert!(corrupt(w.path()).contains("version 99"));
 }
 
 #[test]
@@ -145,6 +167,22 @@ fn a_directory_without_manifest_is_no_dataset_and_a_missing_one_a_slip() {
     assert!(matches!(nothing, Err(DatasetError::NotFound { .. })));
     let missing = Dataset::open(&w.path().join("nowhere"));
     assert!(matches!(missing, Err(DatasetError::NotFound { .. })));
+}
+
+#[test]
+fn a_key_that_is_not_its_brands_is_refused() {
+    let w = tiny::small();
+    edit(&w.path().join("brands.csv"), |t| {
+        t.replace("Food/brand 03", "Food/brand 04")
+    });
+    let bytes = fs::read(w.path().join("brands.csv")).expect("brands.csv");
+    let path = w.path().join("manifest.json");
+    let json = fs::read(&path).expect("manifest");
+    let mut manifest: Manifest = serde_json::from_slice(&json).expect("JSON");
+    let entry = manifest.files.get_mut("brands.csv").expect("listed");
+    entry.blake3 = blake3::hash(&bytes).to_hex().to_string();
+    fs::write(&path, seal(&manifest).expect("JSON")).expect("manifest");
+    assert!(corrupt(w.path()).contains("\"Food/brand 04\" is no key of brand 3"));
 }
 
 #[test]

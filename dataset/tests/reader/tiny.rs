@@ -60,15 +60,18 @@ pub fn write(
             let rows: Vec<Vec<u8>> = (0..owners.len())
                 .map(|i| stored(owners[i], first + i))
                 .collect();
-            let file = shard(side, encoding, first, owners, &rows);
+            let (file, columns) = shard(side, encoding, owners, &rows);
             let path = format!("shards/{number:05}.safetensors");
             fs::write(dataset.join(&path), &file).expect("shard");
             ShardEntry {
                 path,
                 first_row: first as u64,
+                first_image: first as u64 / 2,
+                first_brand: owners[0] as u32,
                 n_rows: owners.len() as u64,
                 bytes: file.len() as u64,
                 blake3: hash(&file),
+                columns_blake3: hash(&file[columns..]),
             }
         })
         .collect();
@@ -82,6 +85,7 @@ pub fn write(
                 index: index as u32,
                 category: "Food".into(),
                 brand: format!("brand {index:02}"),
+                key: format!("Food/brand {index:02}"),
                 first_row,
                 n_rows: *n as u64,
                 n_images: n.div_ceil(2) as u64,
@@ -157,13 +161,8 @@ pub fn write_split(dataset: &Path, name: &str, folds: &[Fold], manifest_blake3: 
     fs::write(dir.join(format!("{name}.json")), json).expect("split");
 }
 
-fn shard(
-    side: usize,
-    encoding: Encoding,
-    first: usize,
-    owners: &[usize],
-    rows: &[Vec<u8>],
-) -> Vec<u8> {
+/// A shard, and where its columns begin.
+fn shard(side: usize, encoding: Encoding, owners: &[usize], rows: &[Vec<u8>]) -> (Vec<u8>, usize) {
     let n = rows.len();
     let length = rows.iter().map(Vec::len).sum::<usize>();
     let blob = length.next_multiple_of(8);
@@ -175,6 +174,9 @@ fn shard(
     file.extend(rows.concat());
     if encoding == Encoding::Jpeg {
         file.resize(file.len() + blob - length, 0);
+    }
+    let columns = file.len();
+    if encoding == Encoding::Jpeg {
         for i in 0..=n {
             let offset: usize = rows[..i].iter().map(Vec::len).sum();
             file.extend((offset as u64).to_le_bytes());
@@ -187,11 +189,11 @@ fn shard(
     let mut column = |of: &dyn Fn(usize) -> i64| {
         file.extend((0..n).flat_map(|i| of(i).to_le_bytes()));
     };
-    column(&|i| owners[i] as i64);
-    column(&|i| (first + i) as i64);
-    column(&|i| ((first + i) / 2) as i64);
+    column(&|i| (owners[i] - owners[0]) as i64);
+    column(&|i| i as i64);
+    column(&|i| i as i64 / 2);
     column(&|_| -1);
-    file
+    (file, columns)
 }
 
 fn hash(bytes: &[u8]) -> String {

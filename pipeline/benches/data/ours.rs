@@ -27,7 +27,7 @@ use crate::{BATCH, SIDE};
 /// Scan and consolidation, as a build does them.
 pub fn prepare(raw: &Path, config: &BuildConfig) -> anyhow::Result<(Scan, Catalog)> {
     let scan = scan(raw)?;
-    let plan = propose(&scan, &config.consolidate, &Overrides::default())?;
+    let plan = propose(&scan, config, &Overrides::default())?;
     let catalog = apply(&scan, &plan)?;
     Ok((scan, catalog))
 }

@@ -11,7 +11,6 @@ use super::output::Output;
 use crate::plan::catalog::{Brand, Catalog};
 use crate::raw::annotation;
 use crate::raw::content::read_unchanged;
-use crate::raw::pair::Kind;
 use crate::raw::scan::Scan;
 use logodex_program::progress::StageProgress;
 
@@ -51,8 +50,7 @@ pub fn write_annotations(
         .par_iter()
         .map(|sample| {
             let raw = &scan.samples[sample.raw];
-            let (path, blake3) = (&raw.annotation, raw.annotation_blake3);
-            let source = read_unchanged(&scan.root, path, Kind::Annotation, blake3)?;
+            let source = read_unchanged(&scan.root, &raw.annotation, raw.annotation_blake3)?;
             let indexed = annotation::with_indices(&source, &sample.object_indices)
                 .with_context(|| raw.annotation.clone())?;
             let path = annotation_path(&catalog.brands[sample.brand as usize], &sample.stem);

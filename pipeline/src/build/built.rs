@@ -44,13 +44,15 @@ impl Built {
         let mut shards = Vec::with_capacity(specs.len());
         for (number, (spec, shard)) in specs.iter().zip(&written.shards).enumerate() {
             catalog_rows(inputs, number as u32, spec, &shard.images, &mut rows);
-            let Finished { bytes, blake3, .. } = shard;
             shards.push(ShardEntry {
                 path: shard_path(number),
                 first_row: spec.first_row,
+                first_image: spec.first_image,
+                first_brand: spec.first_brand,
                 n_rows: spec.rows.len() as u64,
-                bytes: *bytes,
-                blake3: blake3.clone(),
+                bytes: shard.file.bytes,
+                blake3: shard.file.blake3.clone(),
+                columns_blake3: shard.file.columns_blake3.clone(),
             });
         }
         Self {
@@ -62,28 +64,24 @@ impl Built {
     }
 }
 
-/// The numbers of a rendered shard's rows; their bytes are left out.
+/// The numbers of a rendered shard's rows, each counted from the shard's first; their bytes are left out.
 pub fn shard_rows(
     inputs: ShardInputs<'_>,
     spec: &ShardSpec,
     images: &[RenderedImage],
 ) -> ShardRows {
     let mut columns = ShardRows::default();
-    let mut row_number = spec.first_row as i64;
-    for (number, (part, image)) in
-        (spec.first_image as i64..).zip(spec.parts(inputs).iter().zip(images))
-    {
-        let brand = i64::from(inputs.catalog.samples[part.sample].brand);
+    for (number, (part, image)) in (0..).zip(spec.parts(inputs).iter().zip(images)) {
+        let brand = inputs.catalog.samples[part.sample].brand - spec.first_brand;
         let objects = rows(inputs.raw(part.sample), inputs.config).skip(part.rows.start);
         for (row, object) in image.rows.iter().zip(objects) {
+            columns.row.push(columns.row.len() as i64);
             columns.crc32.push(row.crc32);
-            columns.brand.push(brand);
-            columns.row.push(row_number);
+            columns.brand.push(i64::from(brand));
             columns.image.push(number);
             columns
                 .object
                 .push(object.map_or(-1, |(position, _)| i64::from(position)));
-            row_number += 1;
         }
     }
     columns

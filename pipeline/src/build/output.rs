@@ -200,7 +200,7 @@ impl Output {
 /// The shards of a journal of which there is a file in one of these folders, by key: each of a length that some shard has is
 /// read, and goes by the hash of its bytes.
 fn with_files(journal: Vec<Finished>, folders: &[PathBuf]) -> HashMap<String, (Finished, PathBuf)> {
-    let lengths: HashSet<u64> = journal.iter().map(|shard| shard.bytes).collect();
+    let lengths: HashSet<u64> = journal.iter().map(|shard| shard.file.bytes).collect();
     let entries = folders.iter().filter_map(|f| std::fs::read_dir(f).ok());
     let entries: Vec<PathBuf> = entries.flatten().flatten().map(|e| e.path()).collect();
     let hashed = entries.into_par_iter().filter_map(|path| {
@@ -221,7 +221,7 @@ fn with_files(journal: Vec<Finished>, folders: &[PathBuf]) -> HashMap<String, (F
     let mut finished = HashMap::new();
     for shard in journal.into_iter().rev() {
         if !finished.contains_key(&shard.key)
-            && let Some(path) = files.get_mut(&shard.blake3).and_then(Vec::pop)
+            && let Some(path) = files.get_mut(&shard.file.blake3).and_then(Vec::pop)
         {
             finished.insert(shard.key.clone(), (shard, path));
         }

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::plan::sharding::{Part, ShardInputs, ShardSpec, row_bytes, rows};
 use crate::raw::content::read_unchanged;
 use crate::raw::format::{reject_reason, source_format};
-use crate::raw::pair::Kind;
 use logodex_pixels::decode::{DecodeError, with_picture};
 use logodex_pixels::resize::{Crop, resize_into, shown};
 use logodex_pixels::{Fit, Picture, encode};
@@ -160,8 +159,7 @@ fn render_image(
     put: &mut dyn FnMut(&Picture, Crop) -> anyhow::Result<u32>,
 ) -> anyhow::Result<Result<RenderedImage, Refused>> {
     let (config, sample) = (inputs.config, inputs.raw(part.sample));
-    let root = &inputs.scan.root;
-    let bytes = read_unchanged(root, &sample.image, Kind::Image, sample.image_blake3)?;
+    let bytes = read_unchanged(&inputs.scan.root, &sample.image, sample.image_blake3)?;
     let seen = (sample.seen.width, sample.seen.height);
     let rendered = with_picture(&bytes, |picture| {
         if (picture.width, picture.height) != seen {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use logodex_dataset::shard::{Stored, header};
-use logodex_schemas::dataset::FileEntry;
+use serde::{Deserialize, Serialize};
 
 /// Bytes hashed and written at once.
 const PIECE: usize = 256 << 10;
@@ -20,7 +20,7 @@ pub struct ShardRows {
     pub offsets: Vec<u64>,
     /// CRC-32/ISO-HDLC of each row's stored bytes.
     pub crc32: Vec<u32>,
-    /// Brand index.
+    /// Brand index, counted from the first row's, as are rows and images.
     pub brand: Vec<i64>,
     /// Row number.
     pub row: Vec<i64>,
@@ -30,11 +30,22 @@ pub struct ShardRows {
     pub object: Vec<i64>,
 }
 
+/// A shard's file, as the manifest lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardFile {
+    /// Length, bytes.
+    pub bytes: u64,
+    /// BLAKE3 of the file, hexadecimal.
+    pub blake3: String,
+    /// BLAKE3 of what follows its rows, hexadecimal.
+    pub columns_blake3: String,
+}
+
 /// Writes a shard under a temporary name, syncs it, and renames it to `<folder>/<path>`.
 ///
 /// # Errors
 /// What the file system reports.
-pub fn write(folder: &Path, path: &str, rows: &ShardRows, side: u32) -> anyhow::Result<FileEntry> {
+pub fn write(folder: &Path, path: &str, rows: &ShardRows, side: u32) -> anyhow::Result<ShardFile> {
     let n = rows.row.len() as u64;
     let padded = rows.stored.len().next_multiple_of(8);
     let (stored, padding) = match rows.offsets.len() {
@@ -47,6 +58,11 @@ pub fn write(folder: &Path, path: &str, rows: &ShardRows, side: u32) -> anyhow::
         ),
     };
     let (header, layout) = header(n, stored);
+    let mut columns = little_endian(&rows.offsets, u64::to_le_bytes);
+    columns.extend(little_endian(&rows.crc32, u32::to_le_bytes));
+    for column in [&rows.brand, &rows.row, &rows.image, &rows.object] {
+        columns.extend(little_endian(column, i64::to_le_bytes));
+    }
     let target = folder.join(path);
     let temporary = target.with_extension("tmp");
     let mut hasher = blake3::Hasher::new();
@@ -62,11 +78,7 @@ pub fn write(folder: &Path, path: &str, rows: &ShardRows, side: u32) -> anyhow::
         put(&header)?;
         put(&rows.stored)?;
         put(&[0; 8][..padding])?;
-        put(&little_endian(&rows.offsets, u64::to_le_bytes))?;
-        put(&little_endian(&rows.crc32, u32::to_le_bytes))?;
-        for column in [&rows.brand, &rows.row, &rows.image, &rows.object] {
-            put(&little_endian(column, i64::to_le_bytes))?;
-        }
+        put(&columns)?;
         file.sync_all()?;
         std::fs::rename(&temporary, &target)
     })();
@@ -75,9 +87,10 @@ pub fn write(folder: &Path, path: &str, rows: &ShardRows, side: u32) -> anyhow::
         let _ = std::fs::remove_file(&temporary);
     }
     written.with_context(|| format!("cannot write {}", target.display()))?;
-    Ok(FileEntry {
+    Ok(ShardFile {
         bytes: layout.end as u64,
         blake3: hasher.finalize().to_hex().to_string(),
+        columns_blake3: blake3::hash(&columns).to_hex().to_string(),
     })
 }
 
@@ -134,6 +147,10 @@ mod tests {
                 let entry = write(dir.path(), "0.safetensors", &rows, side as u32).unwrap();
                 let bytes = std::fs::read(dir.path().join("0.safetensors")).unwrap();
                 assert_eq!(entry.bytes, bytes.len() as u64);
+                let columns = [rows.offsets.len(), rows.crc32.len(), 4 * n];
+                let columns = 8 * columns[0] + 4 * columns[1] + 8 * columns[2];
+                let columns = blake3::hash(&bytes[bytes.len() - columns..]).to_hex();
+                assert_eq!(entry.columns_blake3, columns.as_str());
                 assert_eq!(entry.blake3, blake3::hash(&bytes).to_hex().to_string());
                 let layout = read_layout(&bytes, n as u64, side as u32, encoding).unwrap();
 

@@ -18,6 +18,7 @@ pub fn brand_rows(scan: &Scan, catalog: &Catalog, built: &Built) -> Vec<BrandRow
             index,
             category: brand.category.clone(),
             brand: brand.name.clone(),
+            key: format!("{}/{}", brand.category, brand.name),
             first_row: 0,
             n_rows: 0,
             n_images: 0,

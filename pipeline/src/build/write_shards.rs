@@ -74,12 +74,7 @@ pub fn write_shards(
         let file = shard_file::write(&staged, &Finished::staged(&key), &rows, config.side);
         let file =
             file.with_context(|| output.dir().join(shard_path(number)).display().to_string())?;
-        let finished = Finished {
-            key,
-            bytes: file.bytes,
-            blake3: file.blake3,
-            images,
-        };
+        let finished = Finished { key, file, images };
         locked(&journal).note(&finished)?;
         *locked(&shards[number]) = Some(finished);
         locked(&buffers).push(std::mem::take(&mut rows.stored));
@@ -144,8 +139,6 @@ fn shard_key(inputs: ShardInputs<'_>, spec: &ShardSpec) -> String {
         encode::encoder_version(),
         resize::resizer_version(),
         spec.rows,
-        spec.first_row,
-        spec.first_image,
     ]);
     let mut hasher = blake3::Hasher::new_derive_key("logodex shard 3");
     hasher.update(made_as.to_string().as_bytes());
@@ -153,7 +146,8 @@ fn shard_key(inputs: ShardInputs<'_>, spec: &ShardSpec) -> String {
         let raw = &inputs.scan.samples[sample.raw];
         hasher.update(raw.image_blake3.as_bytes());
         hasher.update(raw.annotation_blake3.as_bytes());
-        hasher.update(&sample.brand.to_le_bytes());
+        // An image without rows may belong to a brand before the first.
+        hasher.update(&sample.brand.wrapping_sub(spec.first_brand).to_le_bytes());
         hasher.update(raw.image.as_bytes());
         hasher.update(b"\n");
     }

@@ -32,10 +32,21 @@ pub fn compare(reviewed: &ConsolidationPlan, now: &ConsolidationPlan) -> anyhow:
 
 /// What differs between an earlier plan and today's, a phrase each; nothing if they are equal.
 pub fn differences(reviewed: &ConsolidationPlan, now: &ConsolidationPlan) -> Vec<String> {
-    if reviewed == now {
+    // Another limit is another plan only where another copy stays for it.
+    let with_limit = ConsolidationPlan {
+        min_object_px: reviewed.min_object_px,
+        ..now.clone()
+    };
+    if *reviewed == with_limit {
         return Vec::new();
     }
     let mut differences = Vec::new();
+    if reviewed.min_object_px != now.min_object_px {
+        differences.push(format!(
+            "min_object_px: {} reviewed, {} now, so that other copies stay (plan with the build's --config)",
+            reviewed.min_object_px, now.min_object_px
+        ));
+    }
     if reviewed.raw_blake3 != now.raw_blake3 {
         differences.push("the raw tree is not the one that was reviewed (raw_blake3)".to_owned());
     }
@@ -90,7 +101,7 @@ pub fn differences(reviewed: &ConsolidationPlan, now: &ConsolidationPlan) -> Vec
 
 #[cfg(test)]
 mod tests {
-    use logodex_schemas::plan::{Effect, GroupRule, plan_header};
+    use logodex_schemas::plan::{Effect, GroupRule, Verdict, plan_header};
 
     use super::*;
     use logodex_program::failure::exit_code;
@@ -100,12 +111,15 @@ mod tests {
             header: plan_header(),
             raw_blake3: "a".to_owned(),
             rules: Default::default(),
+            min_object_px: 8,
             overrides: Default::default(),
             summary: Default::default(),
             groups: vec![Group {
                 category: "Food".to_owned(),
                 brand: "76".to_owned(),
                 rule: GroupRule::SuffixFamily,
+                verdict: Verdict::Shared,
+                parts: Vec::new(),
                 members: Vec::new(),
                 overlap: Vec::new(),
                 dropped: Vec::new(),
@@ -141,6 +155,16 @@ mod tests {
             |plan| plan.groups[0].rule = GroupRule::Override,
             "Food/76 changed",
         );
+        differs(
+            |plan| {
+                plan.min_object_px = 16;
+                plan.groups[0].effect.dropped = 1;
+            },
+            "min_object_px: 8 reviewed, 16 now",
+        );
+        let mut now = plan();
+        now.min_object_px = 16;
+        compare(&plan(), &now).expect("no group is another for it");
         differs(
             |plan| plan.groups[0].brand = "77".to_owned(),
             "Food/77 is new",

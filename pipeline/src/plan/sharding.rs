@@ -1,5 +1,8 @@
 //! Cuts the catalog into shards, and knows of each what it will hold, to the row: the scan has seen how large every image
 //! is, so that nothing is decoded for it.
+//!
+//! Where a shard ends is chosen by hash among the brands that begin when it is half full or more, not by how full it is: an
+//! image more or less moves no cut but, now and then, its own shard's, and all shards after it begin where they began.
 
 use std::ops::Range;
 
@@ -50,6 +53,8 @@ pub struct ShardSpec {
     pub first_row: u64,
     /// The dataset's number of its first row's image.
     pub first_image: u64,
+    /// The brand of its first row.
+    pub first_brand: u32,
 }
 
 /// A sample's rows in a shard.
@@ -155,7 +160,7 @@ fn capacity(config: &BuildConfig, encoding: Encoding) -> usize {
     (rows * ((config.shard_mib as usize) << 20) / row_bytes(config.side)).max(1)
 }
 
-/// Cuts the catalog into shards of at most about `shard_mib`, in the order of the catalog, whole images each. An image
+/// Cuts the catalog into shards of half to all of about `shard_mib`, in the order of the catalog, whole images each. An image
 /// that has more rows than a shard gets shards of its own. No shard is without rows.
 pub fn shard_specs(inputs: ShardInputs<'_>) -> Vec<ShardSpec> {
     let capacity = capacity(inputs.config, inputs.encoding);
@@ -164,31 +169,74 @@ pub fn shard_specs(inputs: ShardInputs<'_>) -> Vec<ShardSpec> {
         .map(|i| rows(inputs.raw(i), inputs.config).count())
         .collect();
     let mut shards = Vec::new();
-    let (mut start, mut first_row, mut first_image) = (0, 0, 0);
-    while start < n {
-        let (mut end, mut held) = (start, 0);
-        while end < n && held + counts[end] <= capacity {
-            held += counts[end];
-            end += 1;
-        }
-        // Alone, and in parts.
-        if end == start {
-            held = counts[end];
-            end += 1;
-        }
+    let (mut first_row, mut first_image) = (0, 0);
+    for samples in cut(&counts, capacity, |sample| rank(inputs, sample)) {
+        let mut with_rows = samples.clone().filter(|&i| counts[i] > 0);
+        let Some(first) = with_rows.next() else {
+            continue;
+        };
+        let held: usize = counts[samples.clone()].iter().sum();
         for begin in (0..held).step_by(capacity) {
             let spec = ShardSpec {
-                samples: start..end,
+                samples: samples.clone(),
                 rows: begin..held.min(begin + capacity),
                 first_row,
                 first_image,
+                first_brand: inputs.catalog.samples[first].brand,
             };
             first_row += spec.rows.len() as u64;
             shards.push(spec);
         }
-        let with_rows = counts[start..end].iter().filter(|&&n| n > 0);
-        first_image += with_rows.count() as u64;
-        start = end;
+        first_image += 1 + with_rows.count() as u64;
     }
     shards
 }
+
+/// How willingly a cut is made before a sample, the lowest most: first where a brand begins, then by a hash of the
+/// name of brand or image, which knows nothing of what lies around.
+fn rank(inputs: ShardInputs<'_>, sample: usize) -> (bool, [u8; 32]) {
+    let samples = &inputs.catalog.samples;
+    let within = sample > 0 && samples[sample - 1].brand == samples[sample].brand;
+    let hash = match within {
+        true => blake3::hash(inputs.raw(sample).image.as_bytes()),
+        false => {
+            let brand = &inputs.catalog.brands[samples[sample].brand as usize];
+            blake3::hash(format!("{}/{}", brand.category, brand.name).as_bytes())
+        }
+    };
+    (within, *hash.as_bytes())
+}
+
+/// Cuts a list of samples that have so many rows each: after a cut at least half of `capacity` is held, but for what is left
+/// at the end and where a sample is large, and never more than `capacity`, but for a sample alone. Among the possible cuts
+/// the one of the lowest rank is made.
+fn cut<R: Ord>(counts: &[usize], capacity: usize, rank: impl Fn(usize) -> R) -> Vec<Range<usize>> {
+    let mut cuts = Vec::new();
+    let mut start = 0;
+    while start < counts.len() {
+        let (mut end, mut held) = (start, 0);
+        let mut best: Option<(R, usize)> = None;
+        while end < counts.len() && held + counts[end] <= capacity {
+            held += counts[end];
+            end += 1;
+            if end < counts.len() && 2 * held >= capacity {
+                let this = (rank(end), end);
+                best = Some(match best {
+                    Some(best) => best.min(this),
+                    None => this,
+                });
+            }
+        }
+        let end = match best {
+            _ if end == counts.len() => end,
+            Some((_, end)) => end,
+            None => end.max(start + 1),
+        };
+        cuts.push(start..end);
+        start = end;
+    }
+    cuts
+}
+
+#[cfg(test)]
+mod tests;

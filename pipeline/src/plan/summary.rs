@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use logodex_schemas::plan::{ConsolidationPlan, GroupRule};
+use logodex_schemas::plan::{ConsolidationPlan, GroupRule, Verdict};
 
 /// Entries shown of each list; the plan itself has them all.
 const SHOWN: usize = 12;
@@ -65,9 +65,9 @@ fn write_summary(plan: &ConsolidationPlan, out: &mut String) -> std::fmt::Result
         "dropped copies with boxes that the image kept has not",
         &lost,
     )?;
-    let joined = plan.groups.iter().filter(|g| g.members.len() > 1);
-    let disjoint: Vec<String> = joined
-        .filter(|g| g.overlap.iter().any(|o| o.same_pixels == 0))
+    let disjoint = plan.groups.iter();
+    let disjoint: Vec<String> = disjoint
+        .filter(|g| g.verdict == Verdict::Disjoint)
         .map(|g| {
             let folders: Vec<String> = g
                 .members
@@ -77,7 +77,12 @@ fn write_summary(plan: &ConsolidationPlan, out: &mut String) -> std::fmt::Result
             format!("{}/{}: {}", g.category, g.brand, folders.join(", "))
         })
         .collect();
-    list(out, "joined although two folders share no image", &disjoint)?;
+    list(
+        out,
+        "brands joined though their folders share no picture (disjoint; apart with [[keep_apart]], or with \
+         join_disjoint = false all that names join)",
+        &disjoint,
+    )?;
     let folded: Vec<String> = plan
         .groups
         .iter()
@@ -100,7 +105,7 @@ fn write_summary(plan: &ConsolidationPlan, out: &mut String) -> std::fmt::Result
         .collect();
     list(
         out,
-        "the same file in two brands (kept in both; decide with [[merge]] or [[drop]])",
+        "files that lie in several brands (kept in each; decide with [[merge]] or [[drop]])",
         &across,
     )?;
     let near: Vec<String> = plan

@@ -111,7 +111,6 @@ impl std::ops::Deref for FileBytes {
 pub fn read_unchanged(
     root: &Path,
     relative: &str,
-    kind: Kind,
     blake3: blake3::Hash,
 ) -> anyhow::Result<FileBytes> {
     let path = root.join(relative);
@@ -121,6 +120,10 @@ pub fn read_unchanged(
             path.display()
         )
     };
+    let extension = path.extension().and_then(|e| e.to_str());
+    let kind = extension
+        .and_then(Kind::of_extension)
+        .unwrap_or(Kind::Image);
     let read = || {
         let file = File::open(&path)?;
         let length = file.metadata()?.len().min(MAX_IMAGE_BYTES);
@@ -130,7 +133,12 @@ pub fn read_unchanged(
         file.take(length).read_to_end(&mut bytes)?;
         io::Result::Ok(FileBytes { bytes, _share })
     };
-    let found = read().with_context(changed)?;
+    let found = read().with_context(|| {
+        format!(
+            "{} can no longer be read, as the scan did; build again when it can",
+            path.display()
+        )
+    })?;
     anyhow::ensure!(blake3::hash(&found) == blake3, changed());
     Ok(found)
 }

@@ -34,7 +34,7 @@ pub fn export(options: &ExportOptions) -> anyhow::Result<String> {
     let draft = Draft::claim(&options.out)?;
     match options.to {
         Form::Folders => folders::write(&source, options.split.as_deref(), &draft.dir)?,
-        Form::Webdataset => webdataset::write(&source, &draft.dir)?,
+        Form::Webdataset => webdataset::write(&source, options.seed, &draft.dir)?,
         Form::Coco => coco::write(&source, &draft.dir)?,
     }
     draft.publish()?;

@@ -217,10 +217,10 @@ mod tests {
         };
         let plan = json!({
             "format": "logodex-plan", "version": plan_header().version, "raw_blake3": "",
-            "rules": {}, "overrides": {},
+            "rules": {}, "min_object_px": 8, "overrides": {},
             "summary": {"folders": 4, "brands": 3, "images": 4, "kept": 4, "dropped": 0, "renamed": 0},
             "groups": [{
-                "category": "Food", "brand": "a", "rule": "suffix_family", "members": [member("a-1"), member("a-2")],
+                "category": "Food", "brand": "a", "rule": "suffix_family", "verdict": "shared", "members": [member("a-1"), member("a-2")],
                 "overlap": [], "dropped": [], "renamed": [], "undo": "",
                 "effect": {"kept": 2, "dropped": 0, "renamed": 0, "relabelled": 0},
             }],

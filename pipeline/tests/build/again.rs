@@ -1,8 +1,10 @@
 //! A second build of the same directory: what was left behind, what was damaged meanwhile, and that there is nothing to do.
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
-use crate::tree::{Tree, contents, jpeg};
+use crate::tree::{Tree, contents, jpeg, xml};
 
 const BUILD: &str = "build --raw @raw --out @dataset --config @build.toml";
 
@@ -84,6 +86,33 @@ fn a_build_killed_before_its_splits_were_drawn_is_finished() {
             said.contains(NOTHING) && !said.contains("drawn again"),
             "{said}"
         );
+    }
+}
+
+/// The inodes of a dataset's shard files: one that is written has another, one that is renamed has not.
+fn shard_inodes(tree: &Tree) -> BTreeSet<u64> {
+    let entries = std::fs::read_dir(tree.path("dataset/shards")).unwrap();
+    let inode =
+        |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().metadata().unwrap().ino();
+    entries.map(inode).collect()
+}
+
+#[test]
+fn an_added_image_rewrites_one_shard_and_so_does_an_added_brand() {
+    let tree = settled();
+    tree.ok(BUILD);
+    let objects = xml(&[("7-Up", [10, 12, 60, 50])]);
+    for (what, brand, n) in [("image", "7-Up", 99), ("brand", "7-Upper", 1)] {
+        let before = shard_inodes(&tree);
+        assert!(before.len() >= 5, "{before:?}");
+        tree.pair("Food", brand, n, &jpeg(90, 70, 4200 + n), &objects);
+        tree.ok(BUILD);
+        let written = shard_inodes(&tree).difference(&before).count();
+        assert_eq!(written, 1, "an added {what}");
+        tree.ok("check @dataset");
+        let fresh = format!("fresh-{what}");
+        tree.ok(&BUILD.replace("@dataset", &format!("@{fresh}")));
+        assert!(contents(&tree.path("dataset")) == contents(&tree.path(&fresh)));
     }
 }
 

@@ -3,6 +3,7 @@
 use logodex_dataset::Dataset;
 use logodex_program::failure::exit_code;
 
+use logodex_schemas::dataset::DATASET_VERSION;
 use logodex_schemas::header::seal;
 
 use crate::tree::{Tree, contents};
@@ -97,7 +98,11 @@ fn another_version_is_told_from_damage_and_from_no_dataset_at_all() {
     let manifest = std::fs::read_to_string(tree.path("dataset/manifest.json")).unwrap();
     tree.write(
         "dataset/manifest.json",
-        manifest.replacen("\"version\": 2", "\"version\": 99", 1),
+        manifest.replacen(
+            &format!("\"version\": {DATASET_VERSION}"),
+            "\"version\": 99",
+            1,
+        ),
     );
     for command in [
         "check @dataset",

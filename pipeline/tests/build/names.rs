@@ -123,4 +123,31 @@ fn the_copy_with_a_usable_box_stays_and_boxes_lost_are_told() {
         printed.contains("Food/kfc-3/1.jpg: 1, kept Food/kfc-2/1.jpg"),
         "{printed}"
     );
+    let told = tree.ok("why @dataset Food/kfc-3/1.jpg");
+    assert!(told.contains("has no box [7.0, 7.0, 40.0, 40.0]"), "{told}");
+}
+
+#[test]
+fn the_copy_stays_that_has_a_row_with_the_builds_limit_and_a_plan_for_another_is_refused() {
+    let tree = Tree::new();
+    let image = jpeg(60, 50, 1);
+    tree.pair("Food", "kfc-1", 1, &image, &xml(&[("kfc", [5, 5, 40, 15])]));
+    tree.pair("Food", "kfc-2", 1, &image, &xml(&[("kfc", [5, 5, 40, 40])]));
+    tree.write(
+        "build.toml",
+        "side = 8\nregion = \"object\"\nmin_object_px = 16\n",
+    );
+    let rows = |printed: &str| printed.contains("1 images, 1 rows");
+    let printed = tree.ok(BUILD);
+    assert!(rows(&printed), "{printed}");
+    tree.ok("plan --raw @raw --out @plan.json");
+    let build = "build --raw @raw --out @planned --config @build.toml --plan @plan.json";
+    let error = tree.fails(4, build);
+    assert!(
+        error.contains("min_object_px: 8 reviewed, 16 now"),
+        "{error}"
+    );
+    tree.ok("plan --raw @raw --out @plan.json --config @build.toml");
+    let printed = tree.ok(build);
+    assert!(rows(&printed), "{printed}");
 }

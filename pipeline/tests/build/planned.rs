@@ -15,7 +15,7 @@ use crate::tree::{Tree, jpeg, xml};
 fn planned(tree: &Tree, config: &str) -> Vec<ShardSpec> {
     let config = build_config(Some(&tree.path(config))).unwrap();
     let scan = scan(&tree.path("raw")).unwrap();
-    let plan = propose(&scan, &config.consolidate, &Overrides::default()).unwrap();
+    let plan = propose(&scan, &config, &Overrides::default()).unwrap();
     let catalog = apply(&scan, &plan).unwrap();
     shard_specs(ShardInputs::new(&scan, &catalog, &config))
 }
@@ -67,8 +67,16 @@ fn every_shard_is_known_to_the_row_before_it_is_rendered() {
                 let shard = Shard::open(dataset.dir(), entry, manifest).unwrap();
                 let first = |column| shard.number(column, 0) as u64;
                 assert_eq!(
-                    (first(Column::Row), first(Column::Image)),
-                    (spec.first_row, spec.first_image)
+                    (
+                        first(Column::Row),
+                        first(Column::Image),
+                        first(Column::Brand)
+                    ),
+                    (
+                        spec.first_row,
+                        spec.first_image,
+                        u64::from(spec.first_brand)
+                    )
                 );
             }
             let catalog = read_catalog(&tree.path(&format!("{out}/catalog.parquet"))).unwrap();

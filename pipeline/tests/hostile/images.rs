@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
-use logodex_pipeline::plan::consolidate::copies::pixel_hash;
 use logodex_pixels::Refused;
 use logodex_pixels::decode::{LARGE_PIXELS, MAX_PIXELS, decode, with_picture};
 
@@ -14,11 +13,6 @@ use crate::mutate::{Stream, damage};
 use crate::{Verdict, read_all};
 
 const SORT: u64 = 1;
-
-fn golden(name: &str) -> Vec<u8> {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../pixels/tests/golden");
-    std::fs::read(dir.join(name)).unwrap()
-}
 
 /// The files that Pillow made for the golden tests: every format, coding and depth.
 fn sources() -> Vec<Vec<u8>> {
@@ -194,22 +188,4 @@ fn damaged_images_are_decoded_or_refused() {
         seen.accepted > 200 && seen.refused > 2_000,
         "the test tests nothing: {seen:?}"
     );
-}
-
-#[test]
-fn pixels_not_bytes_make_the_pixel_hash() {
-    let dir = tempfile::tempdir().unwrap();
-    let bytes = golden("baseline_420.jpg");
-    // A comment after the first marker changes the bytes alone.
-    let commented = [&bytes[..2], &[0xff, 0xfe, 0, 4, b'h', b'i'], &bytes[2..]].concat();
-    let path = |name: &str, bytes: &[u8]| {
-        let path = dir.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    };
-    let a = pixel_hash(&path("a", &bytes)).unwrap();
-    assert_eq!(Some(a), pixel_hash(&path("b", &commented)));
-    assert_ne!(Some(a), pixel_hash(&path("c", &golden("baseline_444.jpg"))));
-    assert_eq!(None, pixel_hash(&path("d", &bytes[..bytes.len() / 2])));
-    assert_eq!(None, pixel_hash(&dir.path().join("absent")));
 }

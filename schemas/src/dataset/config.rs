@@ -22,7 +22,7 @@ pub struct BuildConfig {
     pub context: f32,
     /// With objects: boxes whose shorter side is below this many source pixels make no row. Default 8.
     pub min_object_px: u32,
-    /// Target size of one shard file, MiB, 1 to 4096. Default 64.
+    /// The most that a shard file holds, about, MiB, 1 to 4096; shards are half full or more. Default 64.
     pub shard_mib: u32,
     /// The build fails with exit code 3 when more files or objects than this are refused. Default 100.
     pub max_rejects: u64,
@@ -128,6 +128,10 @@ pub struct ConsolidateConfig {
     pub suffix_families: bool,
     /// Join names of one category that are equal after case and punctuation are folded away. Default true.
     pub folded_names: bool,
+    /// Join what these rules join even where the folders share no picture, by bytes, pixels or look: by their names alone.
+    /// The plan calls such a brand `disjoint`. If false, each part that shares pictures is a brand, named by its first folder.
+    /// Default true.
+    pub join_disjoint: bool,
 }
 
 impl Default for ConsolidateConfig {
@@ -135,6 +139,7 @@ impl Default for ConsolidateConfig {
         Self {
             suffix_families: true,
             folded_names: true,
+            join_disjoint: true,
         }
     }
 }

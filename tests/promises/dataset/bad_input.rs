@@ -1,5 +1,7 @@
 //! Bad input gives one clear error that names the file and the reason, the documented exit code, and loses nothing.
 
+use logodex_schemas::dataset::DATASET_VERSION;
+
 use crate::workspace::{Workspace, contents, small_dataset, tiny_config};
 
 const USAGE: i32 = 2;
@@ -137,7 +139,11 @@ fn a_dataset_of_another_version_and_a_corrupt_one_are_told_apart() {
 
     std::fs::write(
         &manifest,
-        text.replacen("\"version\": 2", "\"version\": 99", 1),
+        text.replacen(
+            &format!("\"version\": {DATASET_VERSION}"),
+            "\"version\": 99",
+            1,
+        ),
     )
     .unwrap();
     let error = workspace.fails(CORRUPT, "logodex-data", "check dataset");

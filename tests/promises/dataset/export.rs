@@ -1,7 +1,6 @@
 //! An export holds what the dataset holds, or is not there: each form is read back and compared.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -11,6 +10,7 @@ use logodex_pipeline::build::parquet::read_catalog;
 use logodex_schemas::dataset::CatalogRow;
 use serde_json::Value;
 
+use crate::house::python_readers::check;
 use crate::workspace::{Workspace, binary, contents};
 
 /// A dataset of every quirk with a split `s`, built once for all tests that only read it.
@@ -35,12 +35,12 @@ pub fn quirky() -> &'static Workspace {
     })
 }
 
-fn catalog(dataset: &Path) -> Vec<CatalogRow> {
+pub fn catalog(dataset: &Path) -> Vec<CatalogRow> {
     read_catalog(&dataset.join("catalog.parquet")).unwrap()
 }
 
 /// Brand → fold of a split.
-fn folds(csv: &Path) -> BTreeMap<u32, String> {
+pub fn folds(csv: &Path) -> BTreeMap<u32, String> {
     let text = std::fs::read_to_string(csv).unwrap();
     text.lines()
         .skip(1)
@@ -155,77 +155,80 @@ fn folders_built_again_hold_the_same_images_under_the_same_names() {
 }
 
 #[test]
-fn webdataset_gives_back_every_row_and_the_same_bytes_twice() {
-    let shared = quirky();
+fn two_brands_of_one_name_have_keys_of_their_own_wherever_they_are_read() {
     let workspace = Workspace::new();
-    let dataset = Dataset::open(&shared.path("dataset")).unwrap();
-    let rows = catalog(dataset.dir());
-    let folds = folds(&dataset.dir().join("splits/s.csv"));
-    let export = |out: &str, more: &str| {
-        workspace.ok(
-            "logodex-data",
-            &format!(
-                "export {} --to webdataset --out {out} {more}",
-                dataset.dir().display()
-            ),
-        );
-        contents(&workspace.path(out))
+    workspace.ok(
+        "logodex-fixtures",
+        "tree --out raw --brands 18 --images-per-brand 3 --seed 2",
+    );
+    let root = workspace.path("raw/LogoDet-3K");
+    let names = |path: &Path| -> BTreeSet<String> {
+        let entries = std::fs::read_dir(path).unwrap();
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+        entries.map(|e| name(e).into_string().unwrap()).collect()
     };
-    for (out, split) in [("folds", "--split s"), ("all", "")] {
-        let files = export(out, split);
-        assert!(
-            files == export(&format!("{out}-again"), split),
-            "the same bytes"
-        );
-        let mut found = BTreeMap::new();
-        for (name, bytes) in files.iter().filter(|(name, _)| name.ends_with(".tar")) {
-            let fold = name.strip_suffix("-000000.tar").expect("one tar of a fold");
-            for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {
-                let mut entry = entry.unwrap();
-                let header = entry.header();
-                assert_eq!(
-                    (
-                        header.mtime().unwrap(),
-                        header.uid().unwrap(),
-                        header.mode().unwrap()
-                    ),
-                    (0, 0, 0o644)
-                );
-                let path = entry.path().unwrap().to_string_lossy().into_owned();
-                let (key, extension) = path.split_once('.').unwrap();
-                assert_eq!(key.len(), 9);
-                let mut content = Vec::new();
-                entry.read_to_end(&mut content).unwrap();
-                let sample: &mut BTreeMap<String, Vec<u8>> = found
-                    .entry((key.parse::<u64>().unwrap(), fold.to_owned()))
-                    .or_default();
-                assert!(sample.insert(extension.to_owned(), content).is_none());
-            }
-        }
-        assert_eq!(found.len(), rows.len());
-        for (((number, fold), sample), row) in found.iter().zip(&rows) {
-            assert_eq!(
-                sample.keys().collect::<Vec<_>>(),
-                ["cls", "json", "png"],
-                "row {number}"
-            );
-            let expected = match split {
-                "" => "all",
-                _ => folds[&row.brand_index].as_str(),
-            };
-            assert_eq!((*number, fold.as_str()), (row.row, expected));
-            assert_eq!(sample["cls"], row.brand_index.to_string().into_bytes());
-            let json: CatalogRow = serde_json::from_slice(&sample["json"]).unwrap();
-            assert_eq!(&json, row);
-            let picture = image::load_from_memory(&sample["png"]).unwrap().to_rgb8();
-            assert_eq!(picture.dimensions(), (24, 24));
-            let pixels = dataset.pixels(row.row).unwrap();
-            assert!(
-                picture.as_raw()[..] == pixels[..],
-                "the pixels of row {number}"
-            );
-        }
+    let categories: Vec<String> = names(&root).into_iter().take(2).collect();
+    for category in &categories {
+        let category = root.join(category);
+        let brand = names(&category).pop_first().unwrap();
+        std::fs::rename(category.join(brand), category.join("Lacta")).unwrap();
     }
+    workspace.write("build.toml", "side = 16\n");
+    workspace.ok(
+        "logodex-data",
+        "build --raw raw --out dataset --config build.toml",
+    );
+    workspace.ok("logodex-data", "check dataset");
+    let dataset = Dataset::open(&workspace.path("dataset")).unwrap();
+    let twins: Vec<_> = dataset
+        .brands()
+        .iter()
+        .filter(|brand| brand.brand == "Lacta")
+        .map(|brand| (brand.index, brand.key.as_str()))
+        .collect();
+    let expected: Vec<String> = categories.iter().map(|c| format!("{c}/Lacta")).collect();
+    let found: Vec<&str> = twins.iter().map(|twin| twin.1).collect();
+    assert_eq!(found, expected);
+    let keys: BTreeSet<&str> = dataset.brands().iter().map(|b| b.key.as_str()).collect();
+    assert_eq!(keys.len(), 18);
+    // The paper's lookup stays what it is: brand and index, whatever is named twice.
+    let lookup = std::fs::read_to_string(workspace.path("dataset/brand_to_index.csv")).unwrap();
+    let lines: Vec<&str> = lookup.lines().collect();
+    assert_eq!(lines[0], "\"brand\",\"index\"");
+    assert_eq!(lines.len(), 19);
+    for &(index, _) in &twins {
+        assert_eq!(lines[index as usize + 1], format!("\"Lacta\",{index}"));
+    }
+
+    workspace.ok(
+        "logodex-data",
+        "export dataset --to coco --raw raw --out coco",
+    );
+    let path = workspace.path("coco/annotations/instances_all.json");
+    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let categories = file["categories"].as_array().unwrap();
+    let names: BTreeSet<&str> = categories
+        .iter()
+        .map(|c| c["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names.len(), 18, "readers find a category by its name");
+    for &(index, key) in &twins {
+        let category = &categories[index as usize];
+        assert_eq!(
+            (
+                &category["key"],
+                &category["name"],
+                &category["brand_index"]
+            ),
+            (&key.into(), &key.into(), &index.into())
+        );
+        let said = workspace.ok("logodex-data", &format!("why dataset {key}"));
+        assert!(said.contains(key), "{said}");
+    }
+    let said = workspace.ok("logodex-data", "why dataset Lacta");
+    assert!(expected.iter().all(|key| said.contains(key)), "{said}");
+    let (dataset, coco) = (workspace.path("dataset"), workspace.path("coco"));
+    check("read_coco", &[&dataset, &coco, Path::new("all")]);
 }
 
 #[test]

@@ -9,4 +9,5 @@ mod leaks;
 mod odd_input;
 mod raw_tree;
 mod truth;
+mod webdataset;
 mod why;

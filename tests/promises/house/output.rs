@@ -150,7 +150,7 @@ fn output_that_nobody_reads_ends_no_work_and_output_that_is_lost_fails() {
             let made = match line("OUT") {
                 line if line.contains("--dry-run") || !line.contains("OUT") => continue,
                 line if line.contains("|split|") => format!("dataset/splits/{way}{number}.json"),
-                line if line.contains("OUT.png") => format!("{way}{number}.png"),
+                line if line.ends_with(".png") => format!("{way}{number}.png"),
                 _ => format!("{way}{number}"),
             };
             assert!(workspace.path(&made).exists(), "{}: no {made}", line(way));

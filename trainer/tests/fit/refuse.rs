@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use logodex_schemas::dataset::DATASET_VERSION;
 use logodex_schemas::run::{Stopped, stopped_header};
 use logodex_schemas::split::Fold;
 
@@ -62,7 +63,11 @@ fn a_missing_dataset_or_split_is_2_and_a_corrupt_one_5() {
 
     let manifest = w.dataset.join("manifest.json");
     let text = fs::read_to_string(&manifest).expect("manifest");
-    fs::write(&manifest, text.replace("\"version\": 2", "\"version\": 9")).expect("manifest");
+    fs::write(
+        &manifest,
+        text.replace(&format!("\"version\": {DATASET_VERSION}"), "\"version\": 9"),
+    )
+    .expect("manifest");
     let (code, stderr) = fit("data", "s");
     assert_eq!(code, 5);
     assert!(stderr.contains("version 9"), "{stderr}");

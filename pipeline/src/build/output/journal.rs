@@ -9,16 +9,15 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::build::render::RenderedImage;
+use crate::build::shard_file::ShardFile;
 
 /// A shard that some build finished.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
     /// Hash of all that went into it.
     pub key: String,
-    /// Length of its file.
-    pub bytes: u64,
-    /// BLAKE3 of its file, hexadecimal.
-    pub blake3: String,
+    /// Its file.
+    pub file: ShardFile,
     /// What it holds, pixels aside.
     pub images: Vec<RenderedImage>,
 }

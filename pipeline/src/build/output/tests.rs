@@ -8,6 +8,7 @@ use super::inspect::inspect;
 use super::*;
 use crate::build::built::shard_path;
 use crate::build::render::{RenderedImage, RenderedRow};
+use crate::build::shard_file::ShardFile;
 use crate::read::stats::made;
 use logodex_program::failure::exit_code;
 
@@ -60,8 +61,11 @@ fn only_an_absent_an_empty_and_an_unfinished_directory_may_be_filled() {
 fn shard(key: &str, bytes: &[u8]) -> Finished {
     Finished {
         key: key.to_owned(),
-        bytes: bytes.len() as u64,
-        blake3: blake3::hash(bytes).to_hex().to_string(),
+        file: ShardFile {
+            bytes: bytes.len() as u64,
+            blake3: blake3::hash(bytes).to_hex().to_string(),
+            columns_blake3: String::new(),
+        },
         images: vec![RenderedImage {
             format: SourceFormat::Jpeg,
             rows: vec![RenderedRow {
@@ -137,9 +141,12 @@ fn shards_change_places_without_a_loss() {
             .map(|number| ShardEntry {
                 path: shard_path(number),
                 first_row: number as u64,
+                first_image: number as u64,
+                first_brand: 0,
                 n_rows: 1,
                 bytes: 1,
                 blake3: String::new(),
+                columns_blake3: String::new(),
             })
             .collect(),
         counts: Counts {

@@ -44,15 +44,9 @@ pub fn object_names(sample: &RawSample) -> impl Iterator<Item = &str> {
         .map(|object| object.name.as_str())
 }
 
-/// Every brand, sorted by category and name. Overrides must have passed [`crate::plan::overrides::check`].
-///
-/// # Errors
-/// A rename of what is no brand, or two brands of one name.
-pub fn form(
-    scan: &Scan,
-    rules: &ConsolidateConfig,
-    overrides: &Overrides,
-) -> Result<Vec<BrandFolders>, OverrideError> {
+/// Every brand as names and a person's `[[merge]]` and `[[keep_apart]]` make it. Overrides must have passed
+/// [`crate::plan::overrides::check`].
+pub fn form(scan: &Scan, rules: &ConsolidateConfig, overrides: &Overrides) -> Vec<BrandFolders> {
     let ranges = by_folder(scan);
     let left_out = LeftOut::new(overrides);
     let mut decided: BTreeSet<(&str, &str)> = BTreeSet::new();
@@ -111,10 +105,17 @@ pub fn form(
             });
         }
     }
-    unique(&mut brands)?;
-    rename(&mut brands, overrides)?;
-    unique(&mut brands)?;
-    Ok(brands)
+    brands
+}
+
+/// Gives brands the names of a person's `[[rename]]`, and sorts them by category and name.
+///
+/// # Errors
+/// A rename of what is no brand, or two brands of one name.
+pub fn settle(brands: &mut [BrandFolders], overrides: &Overrides) -> Result<(), OverrideError> {
+    unique(brands)?;
+    rename(brands, overrides)?;
+    unique(brands)
 }
 
 /// The spelling that most objects of all the group's folders name, a suffix aside; then the one with more images; then

@@ -1,10 +1,8 @@
 //! Decides which images of one brand are copies of one another (the same bytes, or the same pixels once decoded), and
-//! under which name each image that is kept goes on. Of the
-//! copies that have a usable box, the first in the order of the members stays: the lowest suffix holds the truthful
-//! annotation.
+//! under which name each image that is kept goes on. Of the copies with a box that makes a row, the first in the order of
+//! the members stays: the lowest suffix holds the truthful annotation.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::Path;
 
 use logodex_schemas::plan::{DroppedCopy, Overlap, RenamedImage, Sameness};
 use rayon::prelude::*;
@@ -12,11 +10,12 @@ use rayon::prelude::*;
 use super::brands::BrandFolders;
 use super::naming;
 use super::near_images::MAX_DISTANCE;
+use crate::raw::content::read_unchanged;
 use crate::raw::name::file_key;
 use crate::raw::scan::{RawSample, Scan};
 
-/// Hash of an image file's decoded pixels and size, or none if it cannot be decoded.
-pub type PixelHash<'a> = &'a (dyn Fn(&Path) -> Option<blake3::Hash> + Sync);
+/// Hash of the decoded pixels and the size of a sample of a scan, or none if it cannot be decoded.
+pub type PixelHash<'a> = &'a (dyn Fn(&Scan, usize) -> anyhow::Result<Option<blake3::Hash>> + Sync);
 
 /// What is to happen to the images of one brand.
 #[derive(Debug, Default, PartialEq)]
@@ -29,19 +28,27 @@ pub struct Copies {
     pub overlap: Vec<Overlap>,
 }
 
-/// Hash of an image file's decoded pixels and size, or none if it cannot be read or decoded.
-pub fn pixel_hash(path: &Path) -> Option<blake3::Hash> {
-    logodex_pixels::pixel_hash(&std::fs::read(path).ok()?).ok()
+/// Hash of a sample's decoded pixels and size, or none if it cannot be decoded.
+///
+/// # Errors
+/// The file cannot be read, or is not the one that was scanned: whether it is a copy cannot be said then.
+pub fn pixel_hash(scan: &Scan, sample: usize) -> anyhow::Result<Option<blake3::Hash>> {
+    let sample = &scan.samples[sample];
+    let bytes = read_unchanged(&scan.root, &sample.image, sample.image_blake3)?;
+    Ok(logodex_pixels::pixel_hash(&bytes).ok())
 }
 
 /// Pixel hashes of every image that no earlier image of its brand equals by bytes, for brands of more than one folder.
 /// Decoding is what costs, so it is done for nothing else. `members` holds each brand's samples in order.
+///
+/// # Errors
+/// An image that cannot be read.
 pub fn pixel_hashes(
     scan: &Scan,
     brands: &[BrandFolders],
     members: &[Vec<usize>],
     pixel_hash: PixelHash<'_>,
-) -> HashMap<usize, blake3::Hash> {
+) -> anyhow::Result<HashMap<usize, blake3::Hash>> {
     let mut candidates = Vec::new();
     for (brand, samples) in brands.iter().zip(members) {
         if brand.folders.len() < 2 {
@@ -53,16 +60,21 @@ pub fn pixel_hashes(
     }
     candidates
         .into_par_iter()
-        .filter_map(|&i| Some((i, pixel_hash(&scan.root.join(&scan.samples[i].image))?)))
+        .filter_map(|&i| match pixel_hash(scan, i) {
+            Ok(hash) => Some(Ok((i, hash?))),
+            Err(error) => Some(Err(error)),
+        })
         .collect()
 }
 
-/// Finds the copies among a brand's `samples`, which come in the order of its members, and names the rest.
+/// Finds the copies among a brand's `samples`, which come in the order of its members, and names the rest. A box makes a
+/// row of objects from `min_object_px` on, its shorter side in source pixels.
 pub fn find(
     scan: &Scan,
     brand: &BrandFolders,
     samples: &[usize],
     pixels: &HashMap<usize, blake3::Hash>,
+    min_object_px: u32,
 ) -> Copies {
     let of = |i: usize| &scan.samples[i];
     let mut by_bytes: HashMap<blake3::Hash, usize> = HashMap::new();
@@ -81,14 +93,18 @@ pub fn find(
         });
         same.entry(first).or_default().push(i);
     }
-    // The first with a usable box stays, else the first.
+    // The first with a box that makes a row stays, else the first with any box in the image, else the first. Whether objects
+    // make rows at all decides nothing, so that a plan serves every region.
     let stays: HashMap<usize, usize> = same
         .into_values()
         .flat_map(|twins| {
-            let usable = twins
-                .iter()
-                .find(|&&i| usable_boxes(of(i)).next().is_some());
-            let stays = *usable.unwrap_or(&twins[0]);
+            let with_side = |least: u32| {
+                let has = |&&i: &&usize| usable_boxes(of(i)).any(|(_, side)| side >= least);
+                twins.iter().find(has)
+            };
+            let stays = *with_side(min_object_px)
+                .or_else(|| with_side(0))
+                .unwrap_or(&twins[0]);
             twins.into_iter().map(move |i| (i, stays))
         })
         .collect();
@@ -113,9 +129,7 @@ pub fn find(
             } else {
                 Sameness::Pixels
             },
-            boxes_lost: usable_boxes(sample)
-                .filter(|found| usable_boxes(of(stays)).all(|kept| kept != *found))
-                .collect(),
+            boxes_lost: boxes_lost(sample, of(stays)),
         });
     }
     copies.renamed = renames(kept.iter().map(|&i| of(i)));
@@ -133,13 +147,24 @@ pub fn find(
     copies
 }
 
-/// The boxes of a sample that lie in its image.
-fn usable_boxes(sample: &RawSample) -> impl Iterator<Item = [f64; 4]> {
+/// The boxes of a sample that lie in its image, each with the shorter side of what lies in it, pixels.
+fn usable_boxes(sample: &RawSample) -> impl Iterator<Item = ([f64; 4], u32)> {
     let found = sample.parsed.objects.iter();
     let found = found.filter_map(|object| object.bbox.as_ref().ok());
-    found
-        .filter(|b| b.clip(sample.seen.width, sample.seen.height).is_ok())
-        .map(|b| [b.xmin, b.ymin, b.xmax, b.ymax])
+    found.filter_map(|b| {
+        let [x0, y0, x1, y1] = b.clip(sample.seen.width, sample.seen.height).ok()?;
+        Some(([b.xmin, b.ymin, b.xmax, b.ymax], (x1 - x0).min(y1 - y0)))
+    })
+}
+
+/// The usable boxes of a copy that the image kept has not.
+fn boxes_lost(copy: &RawSample, kept: &RawSample) -> Vec<[f64; 4]> {
+    let key = |edges: [f64; 4]| edges.map(f64::to_bits);
+    let kept: HashSet<[u64; 4]> = usable_boxes(kept).map(|(edges, _)| key(edges)).collect();
+    usable_boxes(copy)
+        .map(|(edges, _)| edges)
+        .filter(|edges| !kept.contains(&key(*edges)))
+        .collect()
 }
 
 fn shared<T: Ord>(of: &BTreeMap<&str, BTreeSet<T>>, a: &str, b: &str) -> u64 {
@@ -154,7 +179,8 @@ fn look_alikes(of: &BTreeMap<&str, Vec<u64>>, a: &str, b: &str) -> u64 {
     let (Some(a), Some(b)) = (of.get(a), of.get(b)) else {
         return 0;
     };
-    let near = |x: &&u64| a.iter().any(|y| (*x ^ y).count_ones() <= MAX_DISTANCE);
+    // A picture of one colour has no bit set and resembles nothing.
+    let near = |x: &&u64| **x != 0 && a.iter().any(|y| (*x ^ y).count_ones() <= MAX_DISTANCE);
     b.iter().filter(near).count() as u64
 }
 

@@ -241,6 +241,7 @@ mod tests {
             let rules = ConsolidateConfig {
                 suffix_families: on,
                 folded_names: on,
+                ..ConsolidateConfig::default()
             };
             let found = group(&forms[..2], &rules);
             assert_eq!(found.len(), 1);
@@ -266,6 +267,7 @@ mod tests {
         let rules = |suffix_families, folded_names| ConsolidateConfig {
             suffix_families,
             folded_names,
+            ..ConsolidateConfig::default()
         };
         let all = group(&rows, &rules(true, true));
         assert_eq!(all.len(), 2_863);

@@ -6,15 +6,16 @@
 //! what is left of them is cut into five again.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::evidence::rounded;
+use crate::raw::content::read_unchanged;
+use crate::raw::scan::Scan;
 use logodex_pixels::decode;
 
-/// At most this many of 64 bits differ between two images that may look the same: a JPEG that was encoded anew as a
-/// progressive one is hashed by another decoder, and lies up to four bits away.
+/// At most this many of 64 bits differ between two images that may look the same: that far apart have sequential JPEGs and
+/// their progressive copies been seen.
 pub const MAX_DISTANCE: u32 = 4;
 
 /// At least this correlation at 32 × 32 pixels confirms it.
@@ -34,8 +35,8 @@ const SIDE: usize = 32;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thumbnail(Box<[f32]>);
 
-/// Reads an image's thumbnail, or none if it cannot be decoded.
-pub type Thumbnailer<'a> = &'a (dyn Fn(&Path) -> Option<Thumbnail> + Sync);
+/// The thumbnail of a sample of a scan; none where nothing can be compared.
+pub type Thumbnailer<'a> = &'a (dyn Fn(&Scan, usize) -> anyhow::Result<Option<Thumbnail>> + Sync);
 
 impl Thumbnail {
     /// From `[32, 32]` brightnesses; none where they are all the same, since that resembles nothing.
@@ -57,11 +58,15 @@ impl Thumbnail {
     }
 }
 
-/// The thumbnail of an image file: BT.601 luma, mean over boxes. None where it cannot be decoded or is smaller than
-/// 32 × 32.
-pub fn thumbnail(path: &Path) -> Option<Thumbnail> {
-    let bytes = std::fs::read(path).ok()?;
-    decode::with_picture(&bytes, |picture| {
+/// The thumbnail of a sample: BT.601 luma, mean over boxes. None where it cannot be decoded, is of one colour or smaller
+/// than 32 × 32.
+///
+/// # Errors
+/// The file cannot be read, or is not the one that was scanned.
+pub fn thumbnail(scan: &Scan, sample: usize) -> anyhow::Result<Option<Thumbnail>> {
+    let sample = &scan.samples[sample];
+    let bytes = read_unchanged(&scan.root, &sample.image, sample.image_blake3)?;
+    let seen = decode::with_picture(&bytes, |picture| {
         let (width, height) = (picture.width as usize, picture.height as usize);
         if width < SIDE || height < SIDE {
             return None;
@@ -83,8 +88,8 @@ pub fn thumbnail(path: &Path) -> Option<Thumbnail> {
             }
         }
         Thumbnail::new(&luma)
-    })
-    .ok()?
+    });
+    Ok(seen.ok().flatten())
 }
 
 /// Pairs of images that may look the same.
@@ -222,25 +227,28 @@ fn compare(
 }
 
 /// Takes a second look at every candidate and keeps those that it confirms, with their correlation. Each image is
-/// decoded once. `path` is where an image lies.
-pub fn confirm<'a>(
+/// decoded once.
+///
+/// # Errors
+/// An image that cannot be read.
+pub fn confirm(
+    scan: &Scan,
     pairs: &[(usize, usize, u32)],
-    path: &(dyn Fn(usize) -> std::path::PathBuf + Sync),
-    thumbnail: Thumbnailer<'a>,
-) -> Vec<(usize, usize, u32, f64)> {
+    thumbnail: Thumbnailer<'_>,
+) -> anyhow::Result<Vec<(usize, usize, u32, f64)>> {
     let mut images: Vec<usize> = pairs.iter().flat_map(|&(a, b, _)| [a, b]).collect();
     images.sort_unstable();
     images.dedup();
-    let thumbnails: Vec<Option<Thumbnail>> =
-        images.par_iter().map(|&i| thumbnail(&path(i))).collect();
-    let of = |image: &usize| thumbnails[images.binary_search(image).ok()?].as_ref();
-    pairs
+    let thumbnails: Vec<Option<Thumbnail>> = images
         .par_iter()
-        .filter_map(|&(a, b, distance)| {
-            let correlation = of(&a)?.correlation(of(&b)?);
-            (correlation >= MIN_CORRELATION).then_some((a, b, distance, correlation))
-        })
-        .collect()
+        .map(|&i| thumbnail(scan, i))
+        .collect::<anyhow::Result<_>>()?;
+    let of = |image: &usize| thumbnails[images.binary_search(image).ok()?].as_ref();
+    let confirmed = pairs.par_iter().filter_map(|&(a, b, distance)| {
+        let correlation = of(&a)?.correlation(of(&b)?);
+        (correlation >= MIN_CORRELATION).then_some((a, b, distance, correlation))
+    });
+    Ok(confirmed.collect())
 }
 
 #[cfg(test)]

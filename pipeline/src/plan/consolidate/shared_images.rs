@@ -47,11 +47,14 @@ pub fn copies(scan: &Scan, placement: &Placement) -> Vec<CrossBrandCopies> {
 
 /// Kept images of different brands that look the same, in byte order, and the images that resemble too many to compare
 /// them all. Images of the same bytes are for [`copies`]; a file is searched for once, in whatever brands it lies.
+///
+/// # Errors
+/// An image that cannot be read for its second look.
 pub fn near_images(
     scan: &Scan,
     placement: &Placement,
     thumbnail: Thumbnailer<'_>,
-) -> (Vec<NearImage>, Vec<String>) {
+) -> anyhow::Result<(Vec<NearImage>, Vec<String>)> {
     let brand = |i: usize| match placement.fates[i] {
         Fate::Kept(brand, _) => Some(brand),
         _ => None,
@@ -76,11 +79,11 @@ pub fn near_images(
         })
         .collect();
     let candidates = near_images::candidates(&hashed);
-    let path = |i: usize| scan.root.join(&scan.samples[i].image);
     let name =
         |i: usize| brand(i).map_or_else(String::new, |b| placement.brands[b as usize].name.clone());
     let mut near = Vec::new();
-    for (i, j, distance, correlation) in near_images::confirm(&candidates.pairs, &path, thumbnail) {
+    let confirmed = near_images::confirm(scan, &candidates.pairs, thumbnail)?;
+    for (i, j, distance, correlation) in confirmed {
         let (first, second) = (&files[&bytes(i)], &files[&bytes(j)]);
         let pairs = first
             .iter()
@@ -103,7 +106,7 @@ pub fn near_images(
     let crowded = candidates.crowded.iter().flat_map(|&i| &files[&bytes(i)]);
     let mut crowded: Vec<String> = crowded.map(|&i| scan.samples[i].image.clone()).collect();
     crowded.sort();
-    (near, crowded)
+    Ok((near, crowded))
 }
 
 /// How many pairs of pictures two brands share, by their positions, the smaller first.

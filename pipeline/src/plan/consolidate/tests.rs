@@ -1,8 +1,7 @@
 //! The quirks of the real tree in small.
 
+use logodex_schemas::dataset::ConsolidateConfig;
 use logodex_schemas::plan::{BoxStats, GroupRule, RenamedImage, Sameness};
-
-use std::path::Path;
 
 use super::near_images::Thumbnail;
 use super::*;
@@ -13,6 +12,9 @@ use crate::plan::summary::summarize;
 use crate::raw::scan::raw_tree::{RawTree, pixel_hash};
 
 mod alike;
+mod copies;
+mod disjoint;
+mod foreign;
 mod person;
 mod trust;
 
@@ -26,14 +28,14 @@ fn plan_with(tree: &RawTree, overrides: &str) -> ConsolidationPlan {
 
 fn try_plan(tree: &RawTree, overrides: &str) -> anyhow::Result<ConsolidationPlan> {
     let overrides: Overrides = toml::from_str(overrides).expect("TOML");
-    let rules = ConsolidateConfig::default();
-    propose_with(&tree.scan(), &rules, &overrides, &pixel_hash, &thumbnail)
+    let config = BuildConfig::default();
+    propose_with(&tree.scan(), &config, &overrides, &pixel_hash, &thumbnail)
 }
 
 /// What a second look at a written picture would see: another picture where the encoding has a `!`.
-fn thumbnail(path: &Path) -> Option<Thumbnail> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let (picture, encoding) = text.split_once(';')?;
+fn thumbnail(scan: &Scan, sample: usize) -> anyhow::Result<Option<Thumbnail>> {
+    let text = std::fs::read_to_string(scan.root.join(&scan.samples[sample].image))?;
+    let (picture, encoding) = text.split_once(';').expect("a picture");
     let seen = if encoding.contains('!') {
         text.as_str()
     } else {
@@ -43,7 +45,14 @@ fn thumbnail(path: &Path) -> Option<Thumbnail> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(seen.as_bytes());
     hasher.finalize_xof().fill(&mut luma);
-    Thumbnail::new(&luma.map(f32::from))
+    Ok(Thumbnail::new(&luma.map(f32::from)))
+}
+
+fn with_rules(consolidate: ConsolidateConfig) -> BuildConfig {
+    BuildConfig {
+        consolidate,
+        ..BuildConfig::default()
+    }
 }
 
 fn catalog(tree: &RawTree, plan: &ConsolidationPlan) -> Catalog {
@@ -300,13 +309,13 @@ fn copies_within_one_folder_and_across_brands() {
         .pair("Food/mohawk-7/1", 2, &["mohawk-7"]);
     let scan = tree.scan();
     let calls = std::sync::atomic::AtomicU64::new(0);
-    let counted = |path: &Path| {
+    let counted = |scan: &Scan, sample: usize| {
         calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        pixel_hash(path)
+        pixel_hash(scan, sample)
     };
     let plan = propose_with(
         &scan,
-        &ConsolidateConfig::default(),
+        &BuildConfig::default(),
         &Overrides::default(),
         &counted,
         &thumbnail,
@@ -328,72 +337,4 @@ fn copies_within_one_folder_and_across_brands() {
         ["Food/twin/1.jpg", "Sports/snow peak/9.jpg"]
     );
     assert_eq!(summary(&plan), [3, 3, 5, 4, 1, 0]);
-}
-
-#[test]
-fn foreign_names_get_the_index_of_the_brand_they_name_unless_the_folder_is_wholly_mislabelled() {
-    let tree = RawTree::new();
-    tree.pair(
-        "Food/Amora/1",
-        1,
-        &["Amora", "Heineken", "nobody", "Alcatel-2"],
-    )
-    .pair("Food/Heineken/1", 2, &["Heineken"])
-    .pair("Electronic/Alcatel-1/1", 3, &["Alcatel-1", "Alcatel"])
-    .pair("Electronic/Alcatel-2/1", 4, &["Alcatel-2"])
-    .pair("Electronic/littmann/1", 5, &["Heineken"])
-    .pair("Food/mohawk-7/1", 6, &["mohawk"])
-    .pair("Food/same/1", 7, &["same"])
-    .pair("Sports/same/1", 8, &["same"])
-    .pair("Leisure/x/1", 9, &["same", "x"]);
-    let plan = plan(&tree);
-    let foreign: Vec<_> = plan
-        .foreign_names
-        .iter()
-        .map(|f| {
-            (
-                f.folder.as_str(),
-                f.name.as_str(),
-                f.brand.as_deref(),
-                f.whole_folder,
-            )
-        })
-        .collect();
-    assert_eq!(
-        foreign,
-        [
-            ("littmann", "Heineken", Some("Heineken"), true),
-            ("Amora", "Alcatel-2", Some("Alcatel"), false),
-            ("Amora", "Heineken", Some("Heineken"), false),
-            ("Amora", "nobody", None, false),
-            ("x", "same", None, false),
-        ]
-    );
-    let alcatel = plan.groups.iter().find(|g| g.brand == "Alcatel").unwrap();
-    assert_eq!(alcatel.effect.relabelled, 2, "Alcatel-1 and Alcatel-2");
-    let catalog = catalog(&tree, &plan);
-    let names: Vec<&str> = catalog.brands.iter().map(|b| b.name.as_str()).collect();
-    assert_eq!(
-        names,
-        [
-            "Alcatel", "Amora", "Heineken", "littmann", "mohawk-7", "same", "same", "x"
-        ]
-    );
-    let indices: Vec<&[u32]> = catalog
-        .samples
-        .iter()
-        .map(|s| s.object_indices.as_slice())
-        .collect();
-    let expected: [&[u32]; 9] = [
-        &[0, 0],
-        &[0],
-        &[1, 2, 1, 0],
-        &[2],
-        &[3],
-        &[4],
-        &[5],
-        &[6],
-        &[7, 7],
-    ];
-    assert_eq!(indices, expected);
 }

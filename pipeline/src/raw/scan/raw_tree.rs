@@ -83,8 +83,8 @@ pub fn look(bytes: &[u8]) -> Result<Seen, DecodeError> {
 }
 
 /// Hash of what a decoder would see, or none for what it would refuse.
-pub fn pixel_hash(path: &Path) -> Option<blake3::Hash> {
-    let text = fs::read_to_string(path).ok()?;
-    let (picture, _) = text.split_once(';')?;
-    Some(blake3::hash(picture.as_bytes()))
+pub fn pixel_hash(scan: &Scan, sample: usize) -> anyhow::Result<Option<blake3::Hash>> {
+    let text = fs::read_to_string(scan.root.join(&scan.samples[sample].image))?;
+    let picture = text.split_once(';').map(|(picture, _)| picture);
+    Ok(picture.map(|picture| blake3::hash(picture.as_bytes())))
 }

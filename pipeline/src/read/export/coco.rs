@@ -56,11 +56,11 @@ struct Instance {
 struct Category<'a> {
     id: u32,
     /// The brand, with its category where another category has a brand of this name: readers find categories by name.
-    name: String,
+    name: &'a str,
     supercategory: &'a str,
     /// Beyond COCO: the brand's index and its key, which is unique.
     brand_index: u32,
-    key: String,
+    key: &'a str,
 }
 
 /// A usable object: its brand's index and its box `[x, y, width, height]` within the image.
@@ -152,17 +152,16 @@ fn instances<'a>(
         *named.entry(&brand.brand).or_default() += 1;
     }
     let categories = source.dataset.brands().iter().map(|brand| {
-        let key = format!("{}/{}", brand.category, brand.brand);
         let name = match named[brand.brand.as_str()] {
-            1 => brand.brand.clone(),
-            _ => key.clone(),
+            1 => &brand.brand,
+            _ => &brand.key,
         };
         Category {
             id: brand.index + 1,
             name,
             supercategory: &brand.category,
             brand_index: brand.index,
-            key,
+            key: &brand.key,
         }
     });
     Instances {

@@ -14,7 +14,7 @@ use logodex_program::failure::usage;
 pub enum Form {
     /// The paper's tree: {train_val,test}/CATEGORY/BRAND/N.jpg and N.xml
     Folders,
-    /// Tar files of the rows: PNG, brand index, catalog row
+    /// Tar files of the rows in an order of chance: PNG or JPEG as stored, brand index, catalog row
     Webdataset,
     /// The raw JPEGs with one JSON of boxes per fold
     Coco,
@@ -44,6 +44,8 @@ pub struct ExportOptions {
     pub raw: Option<PathBuf>,
     /// How raw images get there.
     pub link: Link,
+    /// Seed of the order of a WebDataset's rows.
+    pub seed: u64,
     /// Say what would be exported, and write nothing.
     pub dry_run: bool,
 }

@@ -1,6 +1,7 @@
-//! WebDataset: tar files `<fold>-000000.tar` (`all-…` without a split) of the rows in order. A sample is three files
-//! named by its row: `.cls` the brand's index as text, `.json` the row of the catalog, `.png` the row's pixels without
-//! loss. Times, owners and modes are constants, so that the same dataset gives the same bytes.
+//! WebDataset: tar files `<fold>-000000.tar` (`all-…` without a split). A sample is three files named by its row: `.cls` the
+//! brand's index as text, `.json` the row of the catalog, and the row itself, `.jpg` as the shards store it or `.png` without
+//! loss. Readers shuffle within a window only, so each fold's rows come in an order drawn from the seed. Times, owners and modes
+//! are constants, so that the same dataset and seed give the same bytes.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
-use logodex_schemas::dataset::CatalogRow;
+use logodex_schemas::dataset::{CatalogRow, Encoding};
+use logodex_schemas::random::derive;
 use rayon::prelude::*;
 use tar::{Builder, EntryType, Header};
 
@@ -22,14 +24,15 @@ const TAR_BYTES: u64 = 256 << 20;
 const BATCH: usize = 256;
 
 /// Writes the tar files and the lookup.
-pub(super) fn write(source: &Source, dir: &Path) -> anyhow::Result<()> {
+pub(super) fn write(source: &Source, seed: u64, dir: &Path) -> anyhow::Result<()> {
     let progress = StageProgress::new("export");
     for fold in ["train", "val", "test", "all"] {
-        let rows: Vec<&CatalogRow> = source
+        let mut rows: Vec<&CatalogRow> = source
             .catalog
             .iter()
             .filter(|row| source.fold_name(row.brand_index) == fold)
             .collect();
+        rows.sort_by_cached_key(|row| (derive(seed, "webdataset", &[row.row]), row.row));
         let mut tar: Option<Tar> = None;
         let mut number = 0;
         for batch in rows.chunks(BATCH) {
@@ -68,21 +71,24 @@ pub(super) fn write(source: &Source, dir: &Path) -> anyhow::Result<()> {
 
 /// The files of a sample: extension and bytes.
 fn sample(source: &Source, row: &CatalogRow) -> anyhow::Result<[(&'static str, Vec<u8>); 3]> {
-    let side = source.dataset.manifest().config.side;
-    let mut png = Vec::new();
-    PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Adaptive)
-        .write_image(
-            source.dataset.pixels(row.row)?.as_ref(),
-            side,
-            side,
-            ExtendedColorType::Rgb8,
-        )
-        .with_context(|| format!("cannot encode row {}", row.row))?;
+    let (dataset, manifest) = (&source.dataset, source.dataset.manifest());
+    let picture = match manifest.encoding {
+        Encoding::Jpeg => ("jpg", dataset.stored(row.row)?.to_vec()),
+        _ => ("png", png(&dataset.pixels(row.row)?, manifest.config.side)?),
+    };
     Ok([
         ("cls", row.brand_index.to_string().into_bytes()),
         ("json", serde_json::to_vec(row)?),
-        ("png", png),
+        picture,
     ])
+}
+
+fn png(rgb: &[u8], side: u32) -> anyhow::Result<Vec<u8>> {
+    let mut png = Vec::new();
+    PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Adaptive)
+        .write_image(rgb, side, side, ExtendedColorType::Rgb8)
+        .context("cannot encode a row")?;
+    Ok(png)
 }
 
 /// A tar file that is being written.

@@ -22,6 +22,7 @@ pub fn brands() -> Vec<BrandRow> {
         index: index as u32,
         category: category.to_owned(),
         brand: brand.to_owned(),
+        key: format!("{category}/{brand}"),
         first_row: index as u64 * 10,
         n_rows: 10,
         n_images: images,

@@ -189,6 +189,7 @@ mod tests {
                 index: i,
                 category: format!("c{}", i % 9),
                 brand: format!("b{i}"),
+                key: format!("c{}/b{i}", i % 9),
                 first_row: u64::from(i),
                 n_rows: 1,
                 n_images: 1,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use logodex_schemas::dataset::{CatalogRow, Reject};
-use logodex_schemas::plan::{Group, GroupRule, Sameness};
+use logodex_schemas::plan::{Group, GroupRule, Sameness, Verdict};
 use logodex_schemas::split::Fold;
 
 use super::records::{Records, stem_path};
@@ -69,6 +69,10 @@ pub fn of_image(records: &Records, stem: &str) -> Option<String> {
         ));
         let kept = of_image(records, stem_path(&copy.kept)).unwrap_or_default();
         lines.extend(kept.lines().map(|line| format!("  {line}")));
+        let lost = copy.boxes_lost.iter();
+        lines.extend(
+            lost.map(|edges| format!("the image kept has no box {edges:?}, which this copy has")),
+        );
         lines.extend(whole);
     } else if rows.is_empty() && !whole.is_empty() {
         lines.extend(whole);
@@ -129,7 +133,14 @@ fn joined(group: &Group) -> String {
     } else {
         format!(": {}", members.join(", "))
     };
-    format!("brand {}/{}, {rule}{of}", group.category, group.brand)
+    let though = match group.verdict {
+        Verdict::Disjoint => ", though folders share no picture",
+        _ => "",
+    };
+    format!(
+        "brand {}/{}, {rule}{of}{though}",
+        group.category, group.brand
+    )
 }
 
 /// Images of other brands that are or look the same.

@@ -24,6 +24,7 @@ fn brands(sizes: &[(&str, usize)]) -> Vec<BrandRow> {
                 index: brands.len() as u32,
                 category: (*category).to_owned(),
                 brand: format!("{category} brand {i}"),
+                key: format!("{category}/{category} brand {i}"),
                 first_row,
                 n_rows: 4,
                 n_images: 4,

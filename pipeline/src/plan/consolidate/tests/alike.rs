@@ -14,8 +14,15 @@ fn with_hashes(tree: &RawTree) -> Scan {
 }
 
 fn plan_of(scan: &Scan) -> ConsolidationPlan {
-    let rules = ConsolidateConfig::default();
-    propose_with(scan, &rules, &Overrides::default(), &pixel_hash, &thumbnail).expect("a plan")
+    let config = BuildConfig::default();
+    propose_with(
+        scan,
+        &config,
+        &Overrides::default(),
+        &pixel_hash,
+        &thumbnail,
+    )
+    .expect("a plan")
 }
 
 #[test]

@@ -126,14 +126,15 @@ fn rules_can_be_turned_off() {
         &["McDonald's"],
     );
     let brands = |suffix_families, folded_names| {
-        let rules = ConsolidateConfig {
+        let config = with_rules(ConsolidateConfig {
             suffix_families,
             folded_names,
-        };
+            ..ConsolidateConfig::default()
+        });
         let scan = tree.scan();
         let plan = propose_with(
             &scan,
-            &rules,
+            &config,
             &Overrides::default(),
             &pixel_hash,
             &thumbnail,
@@ -163,15 +164,16 @@ fn without_a_rule_everything_is_as_before_it() {
         ),
         (3, 3, 2)
     );
-    let rules = ConsolidateConfig {
+    let config = with_rules(ConsolidateConfig {
         suffix_families: false,
         folded_names: false,
-    };
+        ..ConsolidateConfig::default()
+    });
     let after = tree.scan();
     assert_eq!(after.raw_blake3, before.raw_blake3, "the tree is as it was");
     let without = propose_with(
         &after,
-        &rules,
+        &config,
         &Overrides::default(),
         &pixel_hash,
         &thumbnail,

@@ -1,5 +1,7 @@
 //! When a plan can be trusted: for its own tree, at any number of threads, at the real tree's size.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::raw::annotation::{Annotation, BBox, Object};
 use crate::raw::scan::RawSample;
@@ -142,10 +144,10 @@ fn the_real_tree_keeps_151442_images() {
             });
         }
     }
-    let pixels = |path: &Path| Some(blake3::hash(path.as_os_str().as_encoded_bytes()));
+    let pixels = |scan: &Scan, i: usize| Ok(Some(blake3::hash(scan.samples[i].image.as_bytes())));
     let plan = propose_with(
         &scan,
-        &ConsolidateConfig::default(),
+        &BuildConfig::default(),
         &Overrides::default(),
         &pixels,
         &thumbnail,
@@ -164,4 +166,22 @@ fn the_real_tree_keeps_151442_images() {
     );
     assert_eq!(catalog.samples.len(), 151_442);
     assert!(plan.foreign_names.is_empty());
+
+    // What only names join is stated, and comes apart: two of three, two of three, one of three, one of two.
+    let disjoint = plan
+        .groups
+        .iter()
+        .filter(|g| g.verdict == Verdict::Disjoint);
+    let disjoint: BTreeSet<&str> = disjoint.map(|g| g.brand.as_str()).collect();
+    assert_eq!(
+        Vec::from_iter(disjoint),
+        ["McDonald's", "new holland", "new zealand natural", "norton"]
+    );
+    let config = with_rules(ConsolidateConfig {
+        join_disjoint: false,
+        ..ConsolidateConfig::default()
+    });
+    let apart = propose_with(&scan, &config, &Overrides::default(), &pixels, &thumbnail);
+    let apart = apart.expect("a plan").summary;
+    assert_eq!((apart.brands, apart.kept), (2_863 + 6, 151_442));
 }
