@@ -86,8 +86,8 @@ pub enum FindingKind {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// No picture is in two of the folders, nor does one look like one of another folder: joined by their names alone.
+pub enum FamilyVerdict {
+    /// Some of the folders share no picture with the others, as the plan's verdict: joined by their names alone.
     Disjoint,
     /// Folders hold the same pictures, and the annotations of some disagree about boxes.
     Conflict,
@@ -106,7 +106,7 @@ pub struct Finding {
     pub kind: FindingKind,
     /// What the pictures say, for a family.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<FamilyVerdict>,
     /// How much is wrong if the rules are, images: what orders findings of one kind.
     pub weight: u64,
     /// Category of the first subject.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logodex_schemas::audit::{Apart, Finding, FindingKind, PicturePair, Verdict};
-use logodex_schemas::plan::{Group, GroupRule};
+use logodex_schemas::audit::{Apart, FamilyVerdict, Finding, FindingKind, PicturePair};
+use logodex_schemas::plan::{Group, GroupRule, Verdict};
 
 use super::finding::{Tree, finding};
 use super::gallery::Gallery;
@@ -40,10 +40,10 @@ fn family(tree: &Tree<'_>, group: &Group, gallery: &mut Gallery<'_>) -> Finding 
         images.iter().sum::<u64>(),
     );
     found.weight = match verdict {
-        Verdict::Disjoint => all - most,
-        Verdict::Conflict => differ,
-        Verdict::Partial => all - dropped,
-        Verdict::Copy => dropped,
+        FamilyVerdict::Disjoint => all - most,
+        FamilyVerdict::Conflict => differ,
+        FamilyVerdict::Partial => all - dropped,
+        FamilyVerdict::Copy => dropped,
     };
     let folders = group.members.len();
     let rule = match group.rule {
@@ -54,12 +54,17 @@ fn family(tree: &Tree<'_>, group: &Group, gallery: &mut Gallery<'_>) -> Finding 
         _ => "their names differ in a number only",
     };
     let shared = match verdict {
-        Verdict::Disjoint => "they share no picture".to_owned(),
-        Verdict::Conflict => {
+        FamilyVerdict::Disjoint => match group.parts.iter().any(|part| part.len() > 1) {
+            false => "they share no picture".to_owned(),
+            true => format!("they are {} parts that share no picture", group.parts.len()),
+        },
+        FamilyVerdict::Conflict => {
             format!("{dropped} pictures are copies, and {differ} of them have other boxes")
         }
-        Verdict::Partial => format!("{dropped} of {all} pictures are copies"),
-        Verdict::Copy => format!("all but the first hold the same pictures: {dropped} copies"),
+        FamilyVerdict::Partial => format!("{dropped} of {all} pictures are copies"),
+        FamilyVerdict::Copy => {
+            format!("all but the first hold the same pictures: {dropped} copies")
+        }
     };
     found.says = format!("{folders} folders are one brand because {rule}; {shared}.");
     found.otherwise = format!(
@@ -91,13 +96,12 @@ fn own_copies(tree: &Tree<'_>, group: &Group, gallery: &mut Gallery<'_>) -> Find
 }
 
 /// What the pictures say of a family, `differ` of whose copies have other boxes than the picture kept.
-fn verdict(group: &Group, differ: u64) -> Verdict {
-    let shares = |o: &logodex_schemas::plan::Overlap| o.same_pixels.max(o.same_look) > 0;
-    if !group.overlap.iter().any(shares) {
-        return Verdict::Disjoint;
+fn verdict(group: &Group, differ: u64) -> FamilyVerdict {
+    if group.verdict == Verdict::Disjoint {
+        return FamilyVerdict::Disjoint;
     }
     if differ > 0 {
-        return Verdict::Conflict;
+        return FamilyVerdict::Conflict;
     }
     let is_copy = |folder: &str, images: u64| {
         let of = group
@@ -108,8 +112,8 @@ fn verdict(group: &Group, differ: u64) -> Verdict {
     };
     let copies = group.members.iter().skip(1);
     match copies.clone().all(|m| is_copy(&m.folder, m.images)) {
-        true => Verdict::Copy,
-        false => Verdict::Partial,
+        true => FamilyVerdict::Copy,
+        false => FamilyVerdict::Partial,
     }
 }
 

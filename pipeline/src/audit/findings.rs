@@ -1,6 +1,8 @@
 //! Asks every question about a tree and its plan, and puts the riskiest first.
 
-use logodex_schemas::audit::{Audit, AuditBrand, Finding, FindingKind, Verdict, audit_header};
+use logodex_schemas::audit::{
+    Audit, AuditBrand, FamilyVerdict, Finding, FindingKind, audit_header,
+};
 use logodex_schemas::plan::ConsolidationPlan;
 
 use super::finding::Tree;
@@ -61,12 +63,12 @@ pub fn find<'a>(
 /// The harm of doing nothing if the rules are wrong: wrong labels first, then leaks between folds, then noise.
 fn rank(found: &Finding) -> u32 {
     match (found.kind, found.verdict) {
-        (FindingKind::Family, Some(Verdict::Disjoint)) => 0,
+        (FindingKind::Family, Some(FamilyVerdict::Disjoint)) => 0,
         (FindingKind::MislabelledFolder, _) => 1,
         (FindingKind::SharedPicture, _) => 2,
-        (FindingKind::Family, Some(Verdict::Conflict)) => 3,
+        (FindingKind::Family, Some(FamilyVerdict::Conflict)) => 3,
         (FindingKind::NearPicture, _) => 4,
-        (FindingKind::Family, Some(Verdict::Partial)) => 5,
+        (FindingKind::Family, Some(FamilyVerdict::Partial)) => 5,
         (FindingKind::NearName, _) => 6,
         (FindingKind::ForeignName, _) => 7,
         (FindingKind::OddBoxes, _) => 8,

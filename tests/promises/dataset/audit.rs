@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logodex_schemas::audit::{Audit, FindingKind, Verdict, audit_header};
+use logodex_schemas::audit::{Audit, FamilyVerdict, FindingKind, audit_header};
 use serde_json::Value;
 
 use crate::browser;
@@ -35,7 +35,8 @@ fn folder(path: &str) -> String {
 fn every_planted_quirk_is_in_the_queue_and_nothing_else() {
     let workspace = tree();
     let audit = audit(&workspace, "");
-    let mut asked: BTreeMap<String, BTreeSet<(FindingKind, Option<Verdict>)>> = BTreeMap::new();
+    let mut asked: BTreeMap<String, BTreeSet<(FindingKind, Option<FamilyVerdict>)>> =
+        BTreeMap::new();
     for found in &audit.findings {
         for subject in &found.subjects {
             let about = asked.entry(folder(subject)).or_default();
@@ -52,8 +53,8 @@ fn every_planted_quirk_is_in_the_queue_and_nothing_else() {
         );
         let path = folder(path);
         let about = asked.get(&path).cloned().unwrap_or_default();
-        let family = |verdicts: &[Verdict]| {
-            let is = |v: &&Verdict| about.contains(&(FindingKind::Family, Some(**v)));
+        let family = |verdicts: &[FamilyVerdict]| {
+            let is = |v: &&FamilyVerdict| about.contains(&(FindingKind::Family, Some(**v)));
             verdicts.iter().any(|v| is(&v))
         };
         let of = |kind| about.contains(&(kind, None));
@@ -63,10 +64,17 @@ fn every_planted_quirk_is_in_the_queue_and_nothing_else() {
             | "numeric_order"
             | "reencoded_copies"
             | "renumbered_copies"
-            | "base_beside_suffix" => family(&[Verdict::Copy, Verdict::Partial, Verdict::Conflict]),
-            "partly_disjoint_family" => family(&[Verdict::Partial, Verdict::Conflict]),
-            "disjoint_family" => family(&[Verdict::Disjoint]),
-            "folded_twin" => family(&[Verdict::Disjoint, Verdict::Partial, Verdict::Copy]),
+            | "base_beside_suffix" => family(&[
+                FamilyVerdict::Copy,
+                FamilyVerdict::Partial,
+                FamilyVerdict::Conflict,
+            ]),
+            "partly_disjoint_family" | "disjoint_family" => family(&[FamilyVerdict::Disjoint]),
+            "folded_twin" => family(&[
+                FamilyVerdict::Disjoint,
+                FamilyVerdict::Partial,
+                FamilyVerdict::Copy,
+            ]),
             "copies_within_folder" => of(FindingKind::OwnCopies),
             "wholly_mislabelled" => of(FindingKind::MislabelledFolder),
             "misclicked_name" | "misclicked_member_name" | "unknown_name" => {
@@ -90,7 +98,7 @@ fn every_planted_quirk_is_in_the_queue_and_nothing_else() {
     assert!(unplanted.is_empty(), "{unplanted:?}");
     assert_eq!(
         audit.findings[0].verdict,
-        Some(Verdict::Disjoint),
+        Some(FamilyVerdict::Disjoint),
         "the riskiest comes first"
     );
     // Every picture that is shown has a tile, and its boxes lie in it.
