@@ -107,6 +107,17 @@ fn the_whole_page() {
         1,
         "norm_softmax has no validation loss"
     );
+    // The answer and the ranking come before every table, and each entry of the contents leads somewhere.
+    let (answer, rest) = html.split_once("</ol>").expect("the answer");
+    assert_eq!(answer.matches("<li>").count(), 3);
+    assert!(answer.contains("is best: 1-shot mAP"), "{answer}");
+    assert!(!answer.contains("<table") && rest.find("<svg") < rest.find("<table"));
+    let links: Vec<&str> = html.split("<a href=\"#").skip(1).collect();
+    assert!(links.len() > 8);
+    for link in links {
+        let id = link.split('"').next().unwrap_or_default();
+        assert!(html.contains(&format!("id=\"{id}\"")), "{id}");
+    }
     for section in [
         "results",
         "findings",
