@@ -137,7 +137,7 @@ fn a_tree_in_which_nothing_decodes_is_no_dataset() {
 
 fn scanned(tree: &Tree, config: &BuildConfig) -> (Scan, Catalog) {
     let scan = scan(&tree.path("raw")).unwrap();
-    let plan = propose(&scan, &config, &Overrides::default()).unwrap();
+    let plan = propose(&scan, config, &Overrides::default()).unwrap();
     let catalog = apply(&scan, &plan).unwrap();
     (scan, catalog)
 }
