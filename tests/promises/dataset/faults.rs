@@ -222,7 +222,7 @@ fn a_full_disk_is_an_error_and_the_next_build_goes_on() {
     workspace.write("small.toml", "side = 224\nshard_mib = 4\n");
     let (code, error) = shell(
         &workspace,
-        "trap '' XFSZ; ulimit -f 3000; exec $DATA build --raw raw --out limited --config small.toml",
+        "trap '' XFSZ; ulimit -f 1500; exec $DATA build --raw raw --out limited --config small.toml",
     );
     assert_eq!(code, Some(1), "{error}");
     assert!(

@@ -1,6 +1,7 @@
 //! What `export` is asked to do, and what of it is refused before anything is read or written.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -113,7 +114,11 @@ pub(super) fn inspect(options: &ExportOptions) -> anyhow::Result<()> {
 fn is_mount_point(dir: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
     let found = statx(CWD, dir, AtFlags::empty(), StatxFlags::empty());
-    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    let is_root =
+        |found: rustix::fs::Statx| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+    // Kernels before 5.8 do not tell.
+    let device = |dir: &Path| dir.metadata().ok().map(|found| found.dev());
+    found.is_ok_and(is_root) || device(dir) != device(&dir.join(".."))
 }
 
 #[cfg(test)]
