@@ -2,6 +2,7 @@
 //! text describes and its tables do not hold.
 
 use logodex_schemas::dataset::Region;
+use logodex_schemas::evaluation::ALL;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
@@ -9,8 +10,9 @@ use crate::embeddings::fold_index::FoldIndex;
 use crate::embeddings::prototypes::prototypes;
 use crate::embeddings::unit_vectors::UnitVectors;
 use crate::intervals::bootstrap::ByBrand;
-use crate::intervals::tally::{Asked, Tally};
+use crate::intervals::tally::{Asked, MIN_BRANDS, Tally};
 use crate::protocols::episode::{eligible, supports, take};
+use crate::protocols::slices::Slice;
 use logodex_schemas::random::stream;
 
 /// Name of the protocol.
@@ -124,31 +126,44 @@ pub fn answers(vectors: &UnitVectors, episode: &[Way]) -> Vec<bool> {
     right
 }
 
-/// Adds the accuracies of a model.
-pub fn judge(tally: &mut Tally, fold: &FoldIndex, vectors: &UnitVectors, sets: &[NWayEpisodes]) {
+/// Adds the accuracies of a model, over all queries and over those of each slice.
+pub fn judge(
+    tally: &mut Tally,
+    fold: &FoldIndex,
+    vectors: &UnitVectors,
+    sets: &[NWayEpisodes],
+    slices: &[Slice],
+) {
     for set in sets {
         let right: Vec<Vec<bool>> = set
             .episodes
             .par_iter()
             .map(|episode| answers(vectors, episode))
             .collect();
-        let brands: Vec<u32> = set
-            .episodes
-            .iter()
-            .flatten()
-            .flat_map(|s| std::iter::repeat_n(fold.brands[s.brand].index, s.queries.len()))
-            .collect();
-        let values: Vec<f64> = right
-            .iter()
-            .flatten()
-            .map(|&right| f64::from(u8::from(right)))
-            .collect();
-        tally.mean(
-            Asked::all(N_WAY_K_SHOT, set.shots),
-            &format!("accuracy_{}_way", set.ways),
-            &ByBrand::new(&brands),
-            &values,
-        );
+        let ways = set.episodes.iter().flatten();
+        let asked = ways.flat_map(|way| way.queries.iter().map(|&query| (query, way.brand)));
+        let answered: Vec<((usize, usize), bool)> =
+            asked.zip(right.into_iter().flatten()).collect();
+        let metric = format!("accuracy_{}_way", set.ways);
+        let mut add = |asked: Asked, is_in: &dyn Fn(usize) -> bool| {
+            let kept = answered.iter().filter(|((query, _), _)| is_in(*query));
+            let (brands, values): (Vec<u32>, Vec<f64>) = kept
+                .map(|&((_, brand), right)| (fold.brands[brand].index, f64::from(u8::from(right))))
+                .unzip();
+            let by_brand = ByBrand::new(&brands);
+            if asked.slice == ALL || by_brand.brands() >= MIN_BRANDS {
+                tally.mean(asked, &metric, &by_brand, &values);
+            }
+        };
+        let all = Asked::all(N_WAY_K_SHOT, set.shots);
+        add(all, &|_| true);
+        for slice in slices {
+            let asked = Asked {
+                slice: &slice.name,
+                ..all
+            };
+            add(asked, &|query| slice.positions[query]);
+        }
     }
 }
 

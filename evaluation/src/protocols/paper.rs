@@ -90,7 +90,7 @@ pub fn draw_round(
     })
 }
 
-/// Runs every round for one set of vectors. `cosine` adds [`PAPER_COSINE`], over all episodes and no slices.
+/// Runs every round for one set of vectors. `cosine` adds [`PAPER_COSINE`].
 pub fn judge(
     tally: &mut Tally,
     (fold, vectors): (&FoldIndex, &UnitVectors),
@@ -130,15 +130,8 @@ pub fn judge(
                 (PAPER_COSINE, ThresholdKind::Transferred),
                 (PAPER_COSINE_ORACLE, ThresholdKind::Oracle),
             ];
-            judge_round(
-                tally,
-                fold,
-                round,
-                &scores.by_cosine(),
-                names,
-                &[],
-                &mut answers,
-            );
+            let scores = scores.by_cosine();
+            judge_round(tally, fold, round, &scores, names, slices, &mut answers);
         }
     }
     answers

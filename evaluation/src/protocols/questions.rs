@@ -179,7 +179,7 @@ impl Questions {
             let (rounds, slices) = (&self.paper, &self.slices);
             answers = paper::judge(&mut tally, test, val_vectors, rounds, slices, self.cosine());
         }
-        n_way::judge(&mut tally, &folds.test, vectors, &self.n_way);
+        n_way::judge(&mut tally, &folds.test, vectors, &self.n_way, &self.slices);
         let mut found = Vec::new();
         for set in &self.retrieval {
             let of_set = retrieval::judge(&mut tally, &folds.test, vectors, set, &self.slices);

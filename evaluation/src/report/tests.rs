@@ -325,7 +325,7 @@ fn what_cannot_be_reported_is_refused_with_its_reason() {
             "\"regions\":[{\"region\":\"image\"",
             "--region object",
         ),
-        ("\"version\":3", "\"version\":4", "version 4"),
+        ("\"version\":4", "\"version\":5", "version 5"),
         (
             "pictures/row-0.jpg",
             "../good/evaluation.csv",

@@ -3,6 +3,7 @@
 use crate::facts;
 use logodex_evaluation::embeddings::set::EmbeddingSet;
 use logodex_evaluation::evaluate::{Outcome, Subject, evaluate};
+use logodex_evaluation::facts::Facts;
 use logodex_evaluation::settings::{Protocol, Settings};
 use logodex_schemas::evaluation::{EvaluationRow, OpenSetThreshold};
 use logodex_schemas::random::stream;
@@ -110,6 +111,58 @@ fn brands_that_share_a_point_two_by_two_are_right_half_of_the_time() {
     for shots in [1, 5, 10] {
         let all = value(&outcome, "model", "n_way_k_shot", shots, "accuracy_all_way");
         assert_eq!(all, 0.5);
+    }
+}
+
+/// Twelve brands that share a point two by two, in one category, and twelve that stand alone in another.
+#[test]
+fn a_slice_narrows_who_is_asked_about_and_not_what_is_compared() {
+    let point = |brand: usize, _| axis(if brand < 12 { brand / 2 } else { brand });
+    let (test, val) = (
+        set(0, &[12; 24], &point),
+        set(30, &[12; 10], &|brand, _| axis(brand)),
+    );
+    let facts = Facts {
+        category: Box::new(|brand| if brand < 12 { "twins" } else { "alone" }.to_owned()),
+        ..facts(|row| row)
+    };
+    let settings = Settings {
+        protocols: vec![Protocol::PaperCosine, Protocol::NWayKShot],
+        resamples: 200,
+        ..Settings::default()
+    };
+    let model = Subject {
+        name: "model",
+        test: &test,
+        val: Some(&val),
+    };
+    let rows = evaluate(model, &[], &facts, &settings).unwrap();
+    let rows = rows.evaluation.rows;
+    for (protocol, metric) in [
+        ("n_way_k_shot", "accuracy_all_way"),
+        ("n_way_k_shot", "accuracy_5_way"),
+        ("paper_cosine", "f1"),
+        ("paper_cosine", "map"),
+    ] {
+        let of = |slice: &str| {
+            let is_it = |r: &&EvaluationRow| {
+                (r.model.as_str(), r.slice.as_str(), r.shots) == ("model", slice, 1)
+                    && (r.protocol.as_str(), r.metric.as_str()) == (protocol, metric)
+            };
+            let row = rows.iter().find(is_it);
+            let row = row.unwrap_or_else(|| panic!("{protocol} {metric} of {slice}"));
+            (row.mean, row.brands)
+        };
+        assert_eq!(of("category: alone"), (1.0, 12), "{protocol} {metric}");
+        let (twins, brands) = of("category: twins");
+        assert_eq!(brands, 12);
+        assert!(twins < 1.0 && twins < of("all").0, "{protocol} {metric}");
+        if metric == "accuracy_all_way" {
+            assert!(
+                (twins - 0.5).abs() < 1e-9,
+                "the twin is among the brands: {twins}"
+            );
+        }
     }
 }
 

@@ -35,8 +35,9 @@ pub struct EvaluationRow {
     /// What the rows show: `image` or `object`.
     pub region: Region,
     /// `all`, `few_images`, `small_boxes`, `many_boxes`, `text_like` or `category: NAME`: which episodes or queries are
-    /// averaged. What they are compared with is the same. `retrieval` and `retrieval_query_gallery` have all of them,
-    /// `paper` those that its support brand decides (`few_images` and categories), the others `all` alone.
+    /// averaged. What they are compared with is the same. `retrieval`, `retrieval_query_gallery` and `n_way_k_shot` have
+    /// all of them, `paper` and `paper_cosine` those that the support brand decides (`few_images` and categories), the
+    /// others `all` alone.
     pub slice: String,
     /// Brands that have a value, over which the bootstrap is drawn.
     pub brands: u32,
