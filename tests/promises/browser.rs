@@ -1,31 +1,26 @@
-//! The report in a browser, where one is found: `tests/python/browse_report.py` turns its map in headless Chromium.
+//! The report in a browser: `tests/python/browse_report.py` turns its map in headless Chromium.
 
 use std::path::{Path, PathBuf};
 
 use crate::house::python_readers::check;
 
-/// `LOGODEX_CHROMIUM`, which must be there if it is set, or a Chromium or Chrome in `PATH`.
-fn chromium() -> Option<PathBuf> {
+/// `LOGODEX_CHROMIUM`, or a Chromium or Chrome in `PATH`.
+fn chromium() -> PathBuf {
     if let Some(path) = std::env::var_os("LOGODEX_CHROMIUM") {
         let path = PathBuf::from(path);
         assert!(path.is_file(), "LOGODEX_CHROMIUM: no {}", path.display());
-        return Some(path);
+        return path;
     }
     let names = ["chromium", "chromium-browser", "google-chrome"];
-    let path = std::env::var_os("PATH")?;
+    let path = std::env::var_os("PATH").expect("PATH");
     std::env::split_paths(&path)
         .flat_map(|folder| names.map(|name| folder.join(name)))
         .find(|path| path.is_file())
+        .expect("no Chromium found; install one or set LOGODEX_CHROMIUM")
 }
 
 /// The page renders, its map turns and shows pictures, nothing is an error and nothing comes from the network.
 pub fn browse(report: &Path) {
-    let Some(chromium) = chromium() else {
-        println!(
-            "not looked at in a browser: no Chromium found; install one or set LOGODEX_CHROMIUM"
-        );
-        return;
-    };
-    let said = check("browse_report", &[report, &chromium]);
+    let said = check("browse_report", &[report, &chromium()]);
     assert!(said.contains("points"), "{said}");
 }
