@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use logodex_schemas::dataset::Encoding;
+use logodex_schemas::random::derive;
 use logodex_schemas::split::Fold;
 use safetensors::tensor::Dtype;
 
@@ -26,10 +27,21 @@ pub struct Workspace {
 impl Workspace {
     /// One brand per entry: its number of rows and its fold. Two rows share a source image.
     pub fn new(side: usize, brands: &[(usize, Fold)]) -> Self {
+        Self::of(side, brands, &|brand, row| picture(side, brand, row))
+    }
+
+    /// As [`Self::new`], of pictures that show noise and nothing of their brand: nobody is perfect on them.
+    pub fn of_noise(side: usize, brands: &[(usize, Fold)]) -> Self {
+        Self::of(side, brands, &|brand, row| {
+            let pixel = |i| derive(brand as u64, "noise", &[row as u64, i]) as u8;
+            (0..(side * side * 3) as u64).map(pixel).collect()
+        })
+    }
+
+    fn of(side: usize, brands: &[(usize, Fold)], stored: &dyn Fn(usize, usize) -> Vec<u8>) -> Self {
         let dir = tempfile::tempdir().expect("temporary directory");
         let dataset = dir.path().join("data");
-        let stored = |brand, row| picture(side, brand, row);
-        tiny::write(&dataset, side, brands, Encoding::Raw, &stored);
+        tiny::write(&dataset, side, brands, Encoding::Raw, stored);
         Self { dir, dataset }
     }
 
