@@ -3,5 +3,6 @@
 pub mod commands;
 pub mod findings;
 pub mod protocols;
+pub mod seeds;
 pub mod tables;
 pub mod thresholds;
