@@ -74,10 +74,12 @@ python: $(STAMP) ## the Python libraries that the tests read our files with, in 
 test: setup python ## every test
 	$(CARGO) build --release --locked --workspace --bins
 	LOGODEX_PYTHON=$(CURDIR)/$(PYTHON)/bin/python $(CARGO) test --release --locked --workspace --no-fail-fast
+	LOGODEX_PYTHON=$(CURDIR)/$(PYTHON)/bin/python scripts/test_ignored.sh
 
 torture: setup python ## every fault at full length: 100 kills, 1,000 flipped bits, 440,000 damaged files
 	$(CARGO) build --release --locked --workspace --bins
 	LOGODEX_TORTURE=1 LOGODEX_HOSTILE_N=40 $(CARGO) test --release --locked --workspace --test promises --test hostile -- --nocapture
+	LOGODEX_PYTHON=$(CURDIR)/$(PYTHON)/bin/python scripts/test_ignored.sh
 
 check: setup ## formatting and lints, warnings refused
 	$(CARGO) fmt --all --check

@@ -1,4 +1,4 @@
-//! Learning curves: loss, F1, threshold and learning rate of the epochs in `metrics.jsonl`, as figures of the report and
+//! Learning curves: loss, MAP@R, F1, threshold and learning rate of the epochs in `metrics.jsonl`, as figures of the report and
 //! as pictures in the run's directory, drawn anew after every epoch.
 
 use std::fs;
@@ -21,6 +21,8 @@ pub struct Epoch {
     pub train_loss: f64,
     /// Mean validation loss, where it is defined.
     pub val_loss: Option<f64>,
+    /// MAP@R on the validation brands, where epochs are judged by it.
+    pub map_at_r: Option<f64>,
     /// Best F1 on the validation pairs.
     pub f1: Option<f64>,
     /// Its threshold.
@@ -40,6 +42,7 @@ pub fn epochs(lines: &[MetricsLine]) -> Vec<Epoch> {
                 epoch,
                 train_loss,
                 val_loss,
+                map_at_r,
                 f1,
                 threshold,
                 lr,
@@ -49,6 +52,7 @@ pub fn epochs(lines: &[MetricsLine]) -> Vec<Epoch> {
                 epoch: *epoch,
                 train_loss: *train_loss,
                 val_loss: *val_loss,
+                map_at_r: *map_at_r,
                 f1: *f1,
                 threshold: *threshold,
                 lr: (lr.head, lr.backbone),
@@ -61,7 +65,7 @@ pub fn epochs(lines: &[MetricsLine]) -> Vec<Epoch> {
     epochs
 }
 
-/// Draws `figures/loss.svg`, `f1.svg`, `threshold.svg` and `lr.svg` in the run's directory.
+/// Draws `figures/loss.svg`, `map_at_r.svg`, `f1.svg`, `threshold.svg` and `lr.svg` in the run's directory.
 ///
 /// # Errors
 /// The disk.
@@ -75,7 +79,7 @@ pub fn write(run_dir: &Path, schedule: &ScheduleConfig, lines: &[MetricsLine]) -
     Ok(())
 }
 
-/// Loss, F1, threshold and learning rate over the epochs, each named; none that has no values.
+/// Loss, MAP@R, F1, threshold and learning rate over the epochs, each named; none that has no values.
 pub fn draw(name: &str, epochs: &[Epoch], schedule: &ScheduleConfig, place: usize) -> Vec<Figure> {
     let series = |value: fn(&Epoch) -> Option<f64>| -> Vec<(f64, f64)> {
         epochs
@@ -102,6 +106,11 @@ pub fn draw(name: &str, epochs: &[Epoch], schedule: &ScheduleConfig, place: usiz
                 line(|e| Some(e.train_loss), MUTED, Dash::Dashed),
                 line(|e| e.val_loss, own, Dash::Solid),
             ],
+        ),
+        (
+            "map_at_r",
+            "MAP@R on validation brands",
+            vec![line(|e| e.map_at_r, own, Dash::Solid)],
         ),
         (
             "f1",

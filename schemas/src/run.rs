@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::header::Header;
+use crate::train::BestBy;
 
 /// The header of a checkpoint's `state.json`.
 pub fn run_header() -> Header {
@@ -36,15 +37,21 @@ pub struct RunState {
     pub epoch_samples: u64,
     /// Optimiser steps taken in the run.
     pub steps_done: u64,
-    /// 0-based epoch with the highest validation F1 so far.
+    /// What epochs are judged by: `checkpoint.best_by` when the run began. F1 in checkpoints of before this was written down,
+    /// and a run goes on with it.
+    #[serde(default = "f1")]
+    pub best_by: BestBy,
+    /// 0-based epoch with the highest value of that so far.
     pub best_epoch: Option<u32>,
-    /// That F1.
-    pub best_f1: Option<f64>,
-    /// 0-based epoch whose F1 last rose by more than `checkpoint.min_delta` above `risen_f1` before it: the patience counts
-    /// from here.
+    /// That value.
+    #[serde(alias = "best_f1")]
+    pub best_value: Option<f64>,
+    /// 0-based epoch whose value last rose by more than `checkpoint.min_delta` above `risen_value` before it: the patience
+    /// counts from here.
     pub risen_epoch: Option<u32>,
-    /// The F1 of that epoch.
-    pub risen_f1: Option<f64>,
+    /// The value of that epoch.
+    #[serde(alias = "risen_f1")]
+    pub risen_value: Option<f64>,
     /// BLAKE3 of `config.toml` with 0 for the value of `schedule.epochs`, hexadecimal: a run continues only under the
     /// configuration it began with, or for more epochs.
     pub config_blake3: String,
@@ -62,6 +69,10 @@ pub struct RunState {
     pub optimizer_blake3: String,
     /// BLAKE3 of this file with 64 zeros here, hexadecimal.
     pub seal: String,
+}
+
+fn f1() -> BestBy {
+    BestBy::F1
 }
 
 /// A line of `metrics.jsonl`.
@@ -111,6 +122,9 @@ pub enum MetricsLine {
         f1: Option<f64>,
         /// The first threshold that gives it.
         threshold: Option<f64>,
+        /// MAP@R of retrieval over the validation brands; none where epochs are judged by F1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        map_at_r: Option<f64>,
         /// Learning rates of the epoch's last step.
         lr: LearningRates,
         /// Freeze level during the epoch.

@@ -24,7 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use augment::AugmentConfig;
-pub use checkpoint::CheckpointConfig;
+pub use checkpoint::{BestBy, CheckpointConfig};
 pub use data::{DataConfig, SamplerKind};
 pub use loss::LossConfig;
 pub use miner::{MemoryConfig, MinerConfig};

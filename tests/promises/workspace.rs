@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -95,6 +96,25 @@ impl Workspace {
     pub fn write(&self, relative: &str, text: &str) {
         std::fs::write(self.path(relative), text).expect("the file is written");
     }
+}
+
+/// Starts a training into `run` and kills it once `ready`. Where the machine is so busy that the training ends first, it is
+/// tried again from nothing.
+pub fn kill(run: &Path, train: &mut Command, ready: &dyn Fn() -> bool) {
+    for _ in 0..20 {
+        let _ = std::fs::remove_dir_all(run);
+        let mut child = train.spawn().expect("the binary starts");
+        while !ready() && child.try_wait().expect("a child").is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().expect("SIGKILL");
+        let status = child.wait().expect("a child");
+        match status.code() {
+            None => return,
+            Some(code) => assert_eq!(code, 0, "it failed before it was killed"),
+        }
+    }
+    panic!("twenty trainings ended before they could be killed");
 }
 
 /// A small dataset of learnable brands at 32 px with a split `s`, built once for all tests that only read it.

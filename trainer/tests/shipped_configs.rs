@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use logodex_schemas::train::BestBy;
 use logodex_trainer::config::explain::effective;
 use logodex_trainer::config::read;
 use logodex_trainer::experiments::sweep::runs::of_grid;
@@ -66,6 +67,36 @@ fn holds(file: &str, rows: &[(&str, &str)]) {
         });
         let found = value.map_or("unset".to_owned(), toml::Value::to_string);
         assert_eq!(found, *expected, "{file}: {key}");
+    }
+}
+
+#[test]
+fn the_paper_s_choose_their_best_epoch_as_the_paper_and_ours_by_retrieval() {
+    let judged_by = |file: &Path| read(file).expect("accepted").0.checkpoint.best_by;
+    for path in below(&configs()) {
+        let text = fs::read_to_string(&path).expect("UTF-8");
+        let name = path
+            .strip_prefix(configs())
+            .expect("below")
+            .display()
+            .to_string();
+        if text.contains("\n[grid]\n") {
+            continue;
+        }
+        let trains = read(&path).expect("accepted").0.schedule.epochs > 0;
+        let ours = [
+            "demo/",
+            "best.toml",
+            "tiny.toml",
+            "proxy_anchor",
+            "pk_multi",
+            "00_pretrain",
+        ];
+        let expected = match ours.iter().any(|part| name.contains(part)) {
+            true => BestBy::MapAtR,
+            false => BestBy::F1,
+        };
+        assert!(!trains || judged_by(&path) == expected, "{name}");
     }
 }
 

@@ -22,14 +22,16 @@ impl UnitVectors {
         }
     }
 
-    /// Stores `vector` `[D]` divided by its Euclidean norm (in f64, rounded once to f32).
+    /// Stores `vector` `[D]` divided by its Euclidean norm (in f64, rounded once to f32). Zeros have no direction and stay.
     pub fn set(&mut self, position: usize, vector: &[f32]) {
         let norm = vector
             .iter()
             .map(|&x| f64::from(x) * f64::from(x))
             .sum::<f64>()
             .sqrt();
-        self.set_unit(position, vector.iter().map(|&x| f64::from(x) / norm));
+        if norm > 0.0 {
+            self.set_unit(position, vector.iter().map(|&x| f64::from(x) / norm));
+        }
     }
 
     /// Stores a vector of length one, rounded to f32.

@@ -1,6 +1,7 @@
-//! How sure the numbers are: 95 % intervals by [`bootstrap`] over brands, kept line by line in a [`tally`], and the paired
-//! [`difference`] of two models.
+//! How sure the numbers are: 95 % intervals by [`bootstrap`] over brands, kept line by line in a [`tally`], the paired
+//! [`difference`] of two models, and what [`training_seeds`] do.
 
 pub mod bootstrap;
 pub mod difference;
 pub mod tally;
+pub mod training_seeds;

@@ -5,6 +5,7 @@ use logodex_schemas::evaluation::RetrievalRow;
 use rand::seq::SliceRandom;
 
 use crate::embeddings::fold_index::FoldIndex;
+use crate::embeddings::set::EmbeddingSet;
 use crate::embeddings::unit_vectors::UnitVectors;
 use crate::intervals::bootstrap::ByBrand;
 use crate::intervals::tally::{Asked, MIN_BRANDS, Tally};
@@ -107,6 +108,23 @@ pub fn search(fold: &FoldIndex, vectors: &UnitVectors, set: &QuerySet) -> Vec<Fo
         queries: &set.queries,
         gallery: &set.gallery,
     })
+}
+
+/// MAP@R of [`RETRIEVAL`] over all queries, as an evaluation of these embeddings with this seed has it. None where no brand
+/// has two source images, or there is one brand only. An embedding of zeros is like none.
+pub fn map_at_r(
+    embeddings: &EmbeddingSet,
+    image_of_row: &dyn Fn(i64) -> i64,
+    seed: u64,
+) -> Option<f64> {
+    let fold = FoldIndex::new(embeddings, image_of_row).ok()?;
+    let [set, _] = query_sets(seed, &fold)?;
+    let found = search(&fold, &fold.unit_vectors(embeddings), &set);
+    let sum: f64 = found
+        .iter()
+        .map(|found| ranking::average_precision_at_r(&found.ranks))
+        .sum();
+    Some(sum / found.len() as f64)
 }
 
 /// Adds the metrics of a model, over all queries and over those of each slice. Returns what the queries found.

@@ -86,14 +86,14 @@ fn the_whole_page() {
         crate::report::figures::tsne::script_hash()
     )));
 
-    // Overview 2, differences 2, thresholds 2 × 6, learning 3 + 3 + 3, similarities 2 × 6, confusion 6, t-SNE 6, curves 4, slices 2.
+    // Overview 2, differences 2, thresholds 2 × 6, learning 4 + 4 + 3, similarities 2 × 6, confusion 6, t-SNE 6, curves 4, slices 2.
     assert_eq!(
         html.matches("<svg role=\"img\"").count(),
-        2 + 2 + 12 + 9 + 12 + 6 + 6 + 4 + 2
+        2 + 2 + 12 + 11 + 12 + 6 + 6 + 4 + 2
     );
     assert_eq!(
         html.matches("unfreeze\n").count(),
-        6,
+        8,
         "on each panel of two runs"
     );
     // Three examples once, not once a model; then per model 6 × 7 found, 5 pairs, and the 60 rows of the t-SNE view once.

@@ -215,9 +215,8 @@ fn shell(workspace: &Workspace, script: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_the_next_build_goes_on() {
+fn a_file_that_cannot_be_written_whole_is_an_error_that_leaves_nothing() {
     let workspace = tree(8);
-    workspace.ok("logodex-data", &BUILD.replace("dataset", "whole"));
     // A limit on the length of files stands for the disk's end: the first shard that exceeds it cannot be written.
     workspace.write("small.toml", "side = 224\nshard_mib = 4\n");
     let (code, error) = shell(
@@ -230,7 +229,13 @@ fn a_full_disk_is_an_error_and_the_next_build_goes_on() {
         "{error}"
     );
     assert!(!workspace.path("limited").exists(), "nothing is left");
-    // A file system of its own that is really full, where the system lets us make one.
+}
+
+#[test]
+#[ignore = "takes a file system of its own: unshare -rm"]
+fn a_disk_that_is_really_full_is_an_error_and_the_next_build_goes_on() {
+    let workspace = tree(8);
+    workspace.ok("logodex-data", &BUILD.replace("dataset", "whole"));
     let (code, error) = shell(
         &workspace,
         "unshare -rm bash -c 'mkdir full && mount -t tmpfs -o size=6m none full && \
@@ -239,10 +244,6 @@ fn a_full_disk_is_an_error_and_the_next_build_goes_on() {
          mount -o remount,size=600m full && $DATA build --raw raw --out full/dataset --config build.toml >said || exit 79; \
          diff -r -x .build full/dataset whole >/dev/null || exit 80; grep -q \"used again\" said || exit 81; exit $code'",
     );
-    if error.contains("unshare failed") || error.contains("permission denied") {
-        // The limit above has shown the error; here no file system can be made.
-        return;
-    }
     assert_eq!(code, Some(1), "{error}");
     assert!(
         error.contains("No space left") && error.contains("cannot write"),
@@ -265,10 +266,10 @@ fn a_place_that_may_not_be_written_is_named() {
     let (code, error) = shell(
         &workspace,
         "mkdir locked && chmod 555 locked; as=; [ $(id -u) != 0 ] || as='setpriv --reuid=65534 --clear-groups'; \
-         chmod 755 .; $as $DATA build --raw raw --out locked/dataset --config build.toml",
+         chmod 755 . && cp $DATA data && $as ./data build --raw raw --out locked/dataset --config build.toml",
     );
-    assert!(matches!(code, Some(1 | 2)), "{error}");
-    assert!(error.contains("locked") || error.contains("raw"), "{error}");
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("locked/dataset"), "{error}");
     assert!(!workspace.path("locked/dataset").exists());
 }
 

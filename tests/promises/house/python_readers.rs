@@ -3,10 +3,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use crate::dataset::export::quirky;
-use crate::workspace::{Workspace, binary, repository, small_dataset, tiny_config};
+use crate::workspace::{Workspace, binary, kill, repository, small_dataset, tiny_config};
 
 /// The environment's interpreter: `LOGODEX_PYTHON`, or where `make python` puts it.
 fn interpreter() -> PathBuf {
@@ -167,21 +166,10 @@ fn numpy_comes_to_the_same_numbers_from_the_lists_of_episodes() {
 }
 
 #[test]
+#[ignore = "takes torch and torchvision in the tests' Python"]
 fn the_examples_score_a_network_of_anyone() {
     let (shared, workspace) = (small_dataset(), Workspace::new());
     let dataset = shared.path("dataset");
-    let has_torch = Command::new(interpreter())
-        .args(["-c", "import torch, torchvision"])
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !has_torch {
-        // Without torch what the examples write is checked by numpy_files_with_their_rows_are_judged…
-        eprintln!(
-            "skipped: no torch and torchvision in {}",
-            interpreter().display()
-        );
-        return;
-    }
     let python = |arguments: &[&str]| {
         let output = Command::new(interpreter())
             .arg("-B")
@@ -263,18 +251,14 @@ fn tensorboard_reads_a_run_that_was_killed_and_resumed() {
         "fit --dataset {} --split s --config fit.toml --run run --resume-or-start",
         dataset.display()
     );
-    let mut child = binary("logodex-train")
+    let last = workspace.path("run/checkpoints/last");
+    let mut train = binary("logodex-train");
+    train
         .args(fit.split(' '))
         .current_dir(workspace.path(""))
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let last = workspace.path("run/checkpoints/last");
-    while !last.exists() && child.try_wait().unwrap().is_none() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child.kill().unwrap();
-    assert!(!child.wait().unwrap().success(), "the kill came too late");
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    kill(&workspace.path("run"), &mut train, &|| last.exists());
     workspace.ok("logodex-train", &fit);
     check("read_run", &[&repository(), &workspace.path("run")]);
 }

@@ -88,6 +88,7 @@ fn check_checkpoint(checkpoint: &CheckpointConfig) -> Result<(), String> {
     let CheckpointConfig {
         every_epochs: _,
         every_steps: _,
+        best_by: _,
         patience_epochs,
         min_delta,
     } = *checkpoint;

@@ -29,7 +29,7 @@ use table::Outcome;
 /// What is typed after `logodex-train sweep`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples:\n  logodex-train sweep --dataset data/demo/dataset --split demo --out runs/section4 --evaluate \\\n    --configs trainer/configs/sweep/demo_section4/*.toml\n  logodex-train sweep --dataset data/demo/dataset --split demo --out runs/margins --dry-run \\\n    --grid trainer/configs/sweep/demo_margins.toml\n\nA grid:\n  base = \"../demo/contrastive.toml\"     # relative to the grid's folder\n  [grid]\n  \"loss.margin\" = [0.2, 0.5]\n  \"optimizer.lr\" = [1e-3, 1e-2]"
+    after_help = "Examples:\n  logodex-train sweep --dataset data/demo/dataset --split demo --out runs/section4 --evaluate \\\n    --configs trainer/configs/sweep/demo_section4/*.toml\n  logodex-train sweep --dataset data/demo/dataset --split demo --out runs/margins --dry-run \\\n    --grid trainer/configs/sweep/demo_margins.toml\n  logodex-train sweep --dataset data/demo/dataset --split demo --out runs/seeds --seeds 3 --evaluate \\\n    --configs trainer/configs/demo/multi_similarity.toml\n\nA grid:\n  base = \"../demo/contrastive.toml\"     # relative to the grid's folder\n  [grid]\n  \"loss.margin\" = [0.2, 0.5]\n  \"optimizer.lr\" = [1e-3, 1e-2]"
 )]
 pub struct SweepArgs {
     /// Dataset directory, as `logodex-data build` makes it.
@@ -48,6 +48,9 @@ pub struct SweepArgs {
     /// A grid: a base configuration and lists of values for some of its keys; every combination is run.
     #[arg(long, value_name = "GRID.toml")]
     pub grid: Option<PathBuf>,
+    /// Train each configuration with so many seeds: its own and those after it. The table then shows how far they lie apart.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub seeds: u32,
     /// Judge each finished run on the test brands too, for the table's mAP.
     #[arg(long)]
     pub evaluate: bool,
@@ -82,6 +85,7 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
         Some(grid) => runs::of_grid(grid)?,
         None => runs::of_configs(&args.configs)?,
     };
+    let runs = runs::with_seeds(runs, args.seeds)?;
     let dataset = Dataset::open(&args.dataset)?;
     let split = dataset.split(&args.split)?;
     let mut tasks = Vec::new();
@@ -127,7 +131,7 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
         }
     }
 
-    let lines: Vec<table::Line> = tasks
+    let mut lines: Vec<table::Line> = tasks
         .iter()
         .zip(&outcomes)
         .map(|(task, outcome)| {
@@ -135,6 +139,7 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
         })
         .collect();
     let configs: Vec<_> = tasks.iter().map(|task| &task.run.config).collect();
+    table::over_seeds(&mut lines, &configs);
     let differences = table::differences(&configs)?;
     write_whole(
         &args.out.join("sweep.md"),

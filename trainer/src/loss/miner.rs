@@ -42,7 +42,8 @@ impl Labels<'_> {
 ///
 /// Equal to pytorch-metric-learning 2.9.0's miners of these names (`semi_hard` is its
 /// `TripletMarginMiner(type_of_triplets="semihard")`) with embeddings as they are, not normalised anew, for the two
-/// that measure Euclidean distances.
+/// that measure Euclidean distances. `distance_weighted` has the probabilities of its miner, and draws one negative for
+/// each positive pair, where that draws positives, too.
 pub fn mine(
     config: &MinerConfig,
     measured: impl FnOnce(Measure) -> Tensor,

@@ -9,7 +9,8 @@ use tch::{Kind, Tensor};
 use super::log_sum_exp::{log_one_plus_sum_exp, log_sum_exp};
 use super::selection::Selection;
 
-/// Mean of max(0, d(a, p) − d(a, n) + margin) over the selected triplets (Schroff et al. 2015); `distance` `[B, R]`.
+/// Mean of max(0, d(a, p) − d(a, n) + margin) over the selected triplets (Schroff et al. 2015); `distance` `[B, R]`. That
+/// is pytorch-metric-learning's `MeanReducer`; its default divides by the triplets above 0 alone.
 ///
 /// The hinge is piecewise linear, so its sum is Σ c·d + margin · open, where c counts how often an open triplet uses a
 /// distance as its positive less how often as its negative. c is found without autograd, a piece at a time: no triplet
@@ -55,8 +56,9 @@ pub fn contrastive_euclidean(distance: &Tensor, selection: &Selection, margin: f
         + mean_of(&(-distance + margin).clamp_min(0.0).square(), &negative)
 }
 
-/// Mean of 1 − cos over the selected positive pairs plus mean of max(0, cos − margin) over the selected negative pairs;
-/// `cosine` `[B, R]`.
+/// Mean of 1 − cos over the selected positive pairs plus mean of max(0, cos − margin) over the selected negative pairs, each
+/// pair once; `cosine` `[B, R]`. pytorch-metric-learning's default divides by the pairs above 0 alone, and counts a pair
+/// once for each triplet of a miner that has it.
 pub fn contrastive_cosine(cosine: &Tensor, selection: &Selection, margin: f64) -> Tensor {
     let (positive, negative) = selection.pairs();
     mean_of(&(-cosine + 1.0), &positive) + mean_of(&(cosine - margin).clamp_min(0.0), &negative)

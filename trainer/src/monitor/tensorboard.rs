@@ -50,6 +50,7 @@ pub fn events(line: &MetricsLine) -> Vec<u8> {
             step,
             train_loss,
             val_loss,
+            map_at_r,
             f1,
             threshold,
             freeze,
@@ -60,6 +61,7 @@ pub fn events(line: &MetricsLine) -> Vec<u8> {
             vec![
                 ("epoch/train_loss", Some(*train_loss)),
                 ("epoch/val_loss", *val_loss),
+                ("epoch/map_at_r", *map_at_r),
                 ("epoch/f1", *f1),
                 ("epoch/threshold", *threshold),
                 ("epoch/freeze", Some(f64::from(*freeze))),

@@ -6,7 +6,7 @@ use std::path::Path;
 use logodex_dataset::{Dataset, Split};
 use logodex_program::Failure;
 use logodex_schemas::run::{RunState, run_header};
-use logodex_schemas::train::TrainConfig;
+use logodex_schemas::train::{BestBy, TrainConfig};
 
 use crate::config::identity::with_epochs;
 
@@ -32,10 +32,11 @@ fn unbegun(config_blake3: &str, manifest_blake3: &str, split_blake3: &str) -> Ru
         epoch_loss_sum: 0.0,
         epoch_samples: 0,
         steps_done: 0,
+        best_by: BestBy::default(),
         best_epoch: None,
-        best_f1: None,
+        best_value: None,
         risen_epoch: None,
-        risen_f1: None,
+        risen_value: None,
         config_blake3: config_blake3.to_owned(),
         manifest_blake3: manifest_blake3.to_owned(),
         split_blake3: split_blake3.to_owned(),
@@ -46,15 +47,15 @@ fn unbegun(config_blake3: &str, manifest_blake3: &str, split_blake3: &str) -> Ru
     }
 }
 
-/// The state after an epoch with this validation F1: the first epoch with the highest is the best.
-pub fn finish_epoch(state: &mut RunState, config: &TrainConfig, f1: Option<f64>) {
+/// The state after an epoch with this value of what it is judged by: the first epoch with the highest is the best.
+pub fn finish_epoch(state: &mut RunState, config: &TrainConfig, value: Option<f64>) {
     let epoch = state.epochs_done;
-    if f1.is_some_and(|f1| state.best_f1.is_none_or(|best| f1 > best)) {
-        (state.best_epoch, state.best_f1) = (Some(epoch), f1);
+    if value.is_some_and(|v| state.best_value.is_none_or(|best| v > best)) {
+        (state.best_epoch, state.best_value) = (Some(epoch), value);
     }
     let delta = config.checkpoint.min_delta;
-    if f1.is_some_and(|f1| state.risen_f1.is_none_or(|risen| f1 > risen + delta)) {
-        (state.risen_epoch, state.risen_f1) = (Some(epoch), f1);
+    if value.is_some_and(|v| state.risen_value.is_none_or(|risen| v > risen + delta)) {
+        (state.risen_epoch, state.risen_value) = (Some(epoch), value);
     }
     state.epochs_done = epoch + 1;
     (
@@ -74,8 +75,9 @@ pub fn ended(state: &RunState, config: &TrainConfig) -> Option<String> {
     let risen = state.risen_epoch.filter(|_| patience > 0)?;
     (state.epochs_done > risen + patience).then(|| {
         format!(
-            "stopped early after {} epochs: validation F1 has not risen for {patience} epochs (checkpoint.patience_epochs)",
-            state.epochs_done
+            "stopped early after {} epochs: validation {} has not risen for {patience} epochs (checkpoint.patience_epochs)",
+            state.epochs_done,
+            state.best_by.name()
         )
     })
 }
@@ -111,19 +113,19 @@ pub fn check_identity(
 mod tests {
     use super::*;
 
-    /// The state after epochs with these F1s under `patience_epochs = 2` and this `min_delta`, and the epochs it took.
-    fn run(min_delta: f64, f1s: &[f64]) -> RunState {
+    /// The state after epochs with these values under `patience_epochs = 2` and this `min_delta`, and the epochs it took.
+    fn run(min_delta: f64, values: &[f64]) -> RunState {
         let text = format!(
             "[model]\narch = \"resnet18\"\nhead = \"linear\"\n[loss]\nkind = \"triplet\"\nmargin = 1.0\n[schedule]\nepochs = 8\n[checkpoint]\npatience_epochs = 2\nmin_delta = {min_delta:?}\n"
         );
         let config = crate::config::parse(text.as_bytes()).expect("a configuration");
         let mut state = unbegun("", "", "");
-        for f1 in f1s {
+        for value in values {
             if ended(&state, &config).is_some() {
                 break;
             }
             state.epoch_batches = 5;
-            finish_epoch(&mut state, &config, Some(*f1));
+            finish_epoch(&mut state, &config, Some(*value));
             assert_eq!(state.epoch_batches, 0);
         }
         state
@@ -135,6 +137,22 @@ mod tests {
         assert_eq!((state.epochs_done, state.best_epoch), (4, Some(1)));
         let state = run(0.0, &[0.5, 0.7, 0.6, 0.71, 0.6, 0.72, 0.6, 0.6]);
         assert_eq!((state.epochs_done, state.best_epoch), (8, Some(5)));
+    }
+
+    #[test]
+    fn a_run_of_before_there_was_a_choice_goes_on_by_f1() {
+        let mut old = serde_json::to_value(unbegun("", "", "")).expect("JSON");
+        let fields = old.as_object_mut().expect("fields");
+        for gone in ["best_by", "best_value", "risen_value"] {
+            assert!(fields.remove(gone).is_some(), "{gone}");
+        }
+        fields.insert("best_f1".to_owned(), 0.75.into());
+        fields.insert("risen_f1".to_owned(), 0.5.into());
+        let state: RunState = serde_json::from_value(old).expect("a state");
+        assert_eq!(
+            (state.best_by, state.best_value, state.risen_value),
+            (BestBy::F1, Some(0.75), Some(0.5))
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use logodex_schemas::train::TrainConfig;
 use tch::Tensor;
 
 use super::learner::Learner;
-use super::validate::{Validation, validate};
+use super::validate::{Validation, ValidationSet, validate};
 use crate::data::batch::{BatchPlan, Samples};
 use crate::data::loader::{Batch, Source, load};
 use crate::data::sampler::FoldRows;
@@ -39,7 +39,7 @@ pub(super) struct Training<'a> {
     pub(super) source: Source<'a>,
     pub(super) train: FoldRows,
     pub(super) skipped_images: u64,
-    pub(super) validation: Option<BatchPlan>,
+    pub(super) validation: Option<ValidationSet>,
     pub(super) total_steps: u64,
     pub(super) run: Run,
     pub(super) interrupts: Interrupts,
@@ -141,9 +141,9 @@ impl Training<'_> {
 
         let validated = match &self.validation {
             None => None,
-            Some(plan) => {
+            Some(set) => {
                 let net = self.learner.evaluated();
-                Some(validate(net, self.runtime, dataset, plan, &config.loss)?)
+                Some(validate(net, self.runtime, dataset, set, &config.loss)?)
             }
         };
         let train_loss = self.state.epoch_loss_sum / self.state.epoch_samples as f64;
@@ -154,6 +154,7 @@ impl Training<'_> {
             val_loss: validated.and_then(|v| v.loss),
             f1: validated.map(|v| v.f1),
             threshold: validated.map(|v| v.threshold),
+            map_at_r: validated.and_then(|v| v.map_at_r),
             lr: learning_rates(config, self.state.steps_done - 1, self.total_steps, epoch),
             freeze: frozen,
             skipped_images: self.skipped_images,
@@ -164,7 +165,8 @@ impl Training<'_> {
         let lines = self.journal.metrics.lines();
         learning_curves::write(self.run.dir(), &config.schedule, lines)?;
 
-        finish_epoch(&mut self.state, config, validated.map(|v| v.f1));
+        let value = validated.and_then(|v| v.value(self.state.best_by));
+        finish_epoch(&mut self.state, config, value);
         self.checkpoint()
     }
 
@@ -216,6 +218,9 @@ fn epoch_line(
     if let Some(v) = validated {
         if let Some(loss) = v.loss {
             line += &format!(", validation loss {loss:.4}");
+        }
+        if let Some(map_at_r) = v.map_at_r {
+            line += &format!(", MAP@R {map_at_r:.4}");
         }
         line += &format!(", F1 {:.4} at {:.3}", v.f1, v.threshold);
     }

@@ -7,15 +7,15 @@ use logodex_dataset::{Dataset, Tables};
 use logodex_program::Failure;
 use logodex_program::output::print;
 use logodex_program::progress::ImageProgress;
-use logodex_schemas::train::{Residency, SamplerKind};
+use logodex_schemas::train::{BestBy, Residency, SamplerKind};
 
 use super::epoch::Training;
 use super::learner::Learner;
-use super::validate::validation_batch;
+use super::validate::ValidationSet;
 use crate::config;
 use crate::data::batch::{BatchPlan, Samples};
 use crate::data::loader::{Resident, Source, check_residency};
-use crate::data::sampler::{self, FoldRows};
+use crate::data::sampler::{self, BrandRows, FoldRows};
 use crate::monitor::journal::Journal;
 use crate::optim::schedule::steps_per_epoch;
 use crate::run::checkpoint::{Contents, folder_name, publish};
@@ -85,7 +85,8 @@ pub fn fit(
     sampler::check_brands(&tables, &split, &config)?;
     check_residency(&tables, &config.runtime)?;
     let dataset = Dataset::map(tables)?;
-    let beginning = beginning(&config_bytes, &dataset, &split);
+    let mut beginning = beginning(&config_bytes, &dataset, &split);
+    beginning.best_by = config.checkpoint.best_by;
     let mut runtime_config = config.runtime.clone();
     if let Some(checkpoint) = &found {
         let state = &checkpoint.state;
@@ -123,7 +124,16 @@ pub fn fit(
     if config.schedule.epochs > 0 {
         check_samples(&train, plans.len(), skipped_images, split_name)?;
     }
-    let validation = validation_batch(&config.loss, &val, config.seed);
+    let best_by = found
+        .as_ref()
+        .map_or(config.checkpoint.best_by, |c| c.state.best_by);
+    let validation = ValidationSet::draw(&config.loss, &val, config.seed, best_by);
+    let lone = |b: &BrandRows| b.images.iter().all(|image| *image == b.images[0]);
+    if best_by == BestBy::MapAtR && validation.is_some() && val.brands.iter().all(lone) {
+        tracing::warn!(
+            "split {split_name:?}: no validation brand has two pictures, so no epoch has a MAP@R and there will be no best checkpoint; checkpoint.best_by = \"f1\" judges by pairs"
+        );
+    }
     if validation.is_none() && config.schedule.epochs > 0 {
         tracing::warn!(
             "split {split_name:?}: no pair can be drawn from its validation brands, so no epoch is validated and there will be no best checkpoint"
@@ -200,9 +210,11 @@ pub fn fit(
         }
     };
     training.journal.progress.finish();
-    let best = match (training.state.best_epoch, training.state.best_f1) {
-        (Some(epoch), Some(f1)) => {
-            format!("; validation F1 was highest, {f1:.4}, in epoch {epoch}")
+    let state = &training.state;
+    let best = match (state.best_epoch, state.best_value) {
+        (Some(epoch), Some(value)) => {
+            let name = state.best_by.name();
+            format!("; validation {name} was highest, {value:.4}, in epoch {epoch}")
         }
         _ => String::new(),
     };

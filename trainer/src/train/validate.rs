@@ -1,10 +1,12 @@
-//! Validates a network as the paper does, after each epoch: the loss on fixed pairs or triplets of validation brands,
-//! and the distance threshold with the highest F1.
+//! Validates a network after each epoch: the loss on fixed pairs or triplets of validation brands and the distance
+//! threshold with the highest F1, as the paper does, and retrieval among all their pictures, as the evaluator does.
 
 use anyhow::Result;
 use logodex_dataset::Dataset;
+use logodex_evaluation::embeddings::set::EmbeddingSet;
+use logodex_evaluation::protocols::retrieval;
 use logodex_schemas::random::derive;
-use logodex_schemas::train::LossConfig;
+use logodex_schemas::train::{BestBy, LossConfig};
 use tch::{Kind, Tensor};
 
 use super::embed::embed_rows;
@@ -27,11 +29,46 @@ pub struct Validation {
     pub f1: f64,
     /// The first threshold that gives it: a distance below it means "same brand".
     pub threshold: f64,
+    /// MAP@R of retrieval, where it is asked for and some brand has two source images.
+    pub map_at_r: Option<f64>,
+}
+
+impl Validation {
+    /// What the epoch is judged by.
+    pub fn value(&self, best_by: BestBy) -> Option<f64> {
+        match best_by {
+            BestBy::MapAtR => self.map_at_r,
+            BestBy::F1 => Some(self.f1),
+        }
+    }
+}
+
+/// What every epoch is validated on, from the seed alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValidationSet {
+    /// Pairs or triplets, one after the other.
+    batch: BatchPlan,
+    /// All rows, ascending, where retrieval is asked for.
+    all_rows: Option<Vec<u64>>,
+    seed: u64,
+}
+
+impl ValidationSet {
+    /// Draws it; `None` where no pair can be drawn.
+    pub fn draw(loss: &LossConfig, val: &FoldRows, seed: u64, best_by: BestBy) -> Option<Self> {
+        let mut all_rows = val.rows();
+        all_rows.sort_unstable();
+        Some(Self {
+            batch: validation_batch(loss, val, seed)?,
+            all_rows: (best_by == BestBy::MapAtR).then_some(all_rows),
+            seed,
+        })
+    }
 }
 
 /// The pairs or triplets that every epoch is validated on, from the seed alone; for `norm_softmax`, pairs.
 /// `None` where the fold yields none.
-pub fn validation_batch(loss: &LossConfig, val: &FoldRows, seed: u64) -> Option<BatchPlan> {
+fn validation_batch(loss: &LossConfig, val: &FoldRows, seed: u64) -> Option<BatchPlan> {
     let seed = derive(seed, "validation", &[]);
     let samples = match loss {
         LossConfig::Triplet { .. } => Samples::Triplets(sampler::triplets(val, seed, 0)),
@@ -40,7 +77,7 @@ pub fn validation_batch(loss: &LossConfig, val: &FoldRows, seed: u64) -> Option<
     (!samples.is_empty()).then(|| samples.whole())
 }
 
-/// Embeds each row that the batch needs once, in evaluation mode and without augmentation, and scores the batch.
+/// Embeds each row that is needed once, in evaluation mode and without augmentation, and scores the set.
 ///
 /// Distances: Euclidean for the triplet loss (anchor to positive, label 1; anchor to negative, label 0) and for
 /// Euclidean pairs; 1 − cos for the others.
@@ -51,12 +88,16 @@ pub fn validate(
     net: &EmbeddingNet,
     runtime: &Runtime,
     dataset: &Dataset,
-    batch: &BatchPlan,
+    set: &ValidationSet,
     loss: &LossConfig,
 ) -> Result<Validation> {
-    let mut rows = batch.rows.clone();
-    rows.sort_unstable();
-    rows.dedup();
+    let batch = &set.batch;
+    let rows = set.all_rows.clone().unwrap_or_else(|| {
+        let mut rows = batch.rows.clone();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    });
     let flat = embed_rows(net, runtime, dataset, &rows, None)?;
     let embeddings = Tensor::from_slice(&flat).view([rows.len() as i64, net.embedding_dim()]);
     let position: Vec<i64> = batch
@@ -100,10 +141,24 @@ pub fn validate(
         ),
     };
     let (f1, threshold) = best_threshold(&distances, &labels);
+    let map_at_r = set.all_rows.as_ref().and_then(|rows| {
+        let embeddings = EmbeddingSet {
+            dim: net.embedding_dim() as usize,
+            embeddings: flat,
+            brand: rows
+                .iter()
+                .map(|row| dataset.brand_of(*row).into())
+                .collect(),
+            row: rows.iter().map(|row| *row as i64).collect(),
+        };
+        let image_of_row = |row: i64| dataset.image_of(row.cast_unsigned());
+        retrieval::map_at_r(&embeddings, &image_of_row, set.seed)
+    });
     Ok(Validation {
         loss: loss.map(|l| l.double_value(&[])),
         f1,
         threshold,
+        map_at_r,
     })
 }
 

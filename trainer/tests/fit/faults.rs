@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{assert_same, left_alone, lines, run, spawn, train, wait};
+use crate::support::{assert_same, caught, left_alone, lines, run, train};
 
 /// Runs a shell command in the workspace; `$FIT` is the command line of `fit` but for `--run`.
 fn shell(dir: &Path, dataset: &Path, config: &Path, script: &str) -> (Option<i32>, String) {
@@ -54,6 +54,7 @@ fn a_damaged_newest_checkpoint_costs_what_came_after_the_one_before() {
 }
 
 #[test]
+#[ignore = "takes a file system of its own: unshare -rm"]
 fn a_full_disk_is_told_keeps_the_checkpoint_before_and_the_run_goes_on_when_there_is_room() {
     let (w, config) = left_alone();
     // Room for one checkpoint of 134 MB and not for a second.
@@ -63,9 +64,6 @@ fn a_full_disk_is_told_keeps_the_checkpoint_before_and_the_run_goes_on_when_ther
          mount -o remount,size=900m small && $FIT --run small/run --resume && cp -a small/run freed || code=79; \
          exit $code; }'";
     let (code, error) = shell(w.dir.path(), &w.dataset, config, script);
-    if error.contains("unshare failed") || error.to_lowercase().contains("permission denied") {
-        return where_files_have_a_largest_length();
-    }
     assert_eq!(code, Some(1), "{error}");
     assert!(
         error.contains("No space left") && error.contains("the one before is whole: make room"),
@@ -74,22 +72,20 @@ fn a_full_disk_is_told_keeps_the_checkpoint_before_and_the_run_goes_on_when_ther
     assert_same(&w.path("alone"), &w.path("freed"));
 }
 
-/// Where no file system can be made: a limit on the length of files stands for the disk's end.
-fn where_files_have_a_largest_length() {
+/// A limit on the length of files stands for the disk's end.
+#[test]
+fn a_checkpoint_that_cannot_be_written_whole_is_told_and_the_one_before_is_kept() {
     let (w, config) = left_alone();
     let full = w.path("full");
-    let mut child = spawn(&mut w.fit(config, "full"));
     let begun = || !lines(&full, "step").is_empty();
-    assert!(wait(&mut child, begun, Duration::ZERO), "still at work");
-    let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-s", "INT", &pid])
-            .status()
-            .expect("kill")
-            .success()
+    let output = caught(
+        "INT",
+        &mut w.fit(config, "full"),
+        &full,
+        &begun,
+        Duration::ZERO,
     );
-    assert_eq!(child.wait().expect("waited for").code(), Some(130));
+    assert_eq!(output.status.code(), Some(130));
     let before = fs::read_link(full.join("checkpoints/last")).expect("a checkpoint");
 
     // No network of 45 MB can be written.

@@ -1,28 +1,23 @@
 //! Ctrl-C and SIGTERM end a run cleanly, and it goes on from the very step.
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{assert_same, left_alone, lines, run, wait};
+use crate::support::{assert_same, caught, left_alone, lines, run};
 
 #[test]
 fn a_signal_finishes_the_step_writes_a_checkpoint_and_tells_how_to_go_on() {
     let (w, config) = left_alone();
     let directory = w.path("interrupted");
     for (signal, code, steps) in [("INT", 130, 1), ("TERM", 143, 4)] {
-        let mut child = w
-            .fit(config, "interrupted")
-            .arg("--resume-or-start")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("starts");
+        let mut fit = w.fit(config, "interrupted");
         let ready = || lines(&directory, "step").len() >= steps;
-        assert!(wait(&mut child, ready, Duration::ZERO), "still at work");
-        let pid = child.id().to_string();
-        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
-        assert!(sent.expect("kill").success());
-        let output = child.wait_with_output().expect("waited for");
+        let output = caught(
+            signal,
+            fit.arg("--resume-or-start"),
+            &directory,
+            &ready,
+            Duration::ZERO,
+        );
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{stderr}");
         assert!(

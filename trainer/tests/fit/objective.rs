@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use logodex_trainer::torch::load_tensors;
 
-use crate::support::{TINY, Workspace, run};
+use crate::support::{TINY, Workspace, kill, run};
 
 const TRIPLET: &str = "kind = \"triplet\"\nmargin = 1.0";
 
@@ -52,19 +52,9 @@ fn a_run_with_a_miner_and_a_memory_continues_bit_for_bit() {
 
     let last = |run: &Path| run.join("checkpoints/last");
     let killed = w.path("killed");
-    let mut child = w
-        .fit(&config, "killed")
-        .stderr(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .expect("starts");
-    let began = Instant::now();
-    while !last(&killed).exists() {
-        assert!(began.elapsed() < Duration::from_secs(120), "no checkpoint");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    child.kill().expect("killed");
-    child.wait().expect("gone");
+    let is_written = || last(&killed).exists();
+    let mut fit = w.fit(&config, "killed");
+    kill(&mut fit, &killed, &is_written, Duration::ZERO);
     let (code, stderr) = run(w.fit(&config, "killed").arg("--resume"));
     assert_eq!(code, 0, "{stderr}");
     let alone = w.path("alone");

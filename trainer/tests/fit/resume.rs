@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use logodex_schemas::random::derive;
 
-use crate::support::{TINY, Workspace, assert_same, left_alone, lines, outcome, run, spawn, wait};
+use crate::support::{TINY, Workspace, assert_same, kill, left_alone, lines, outcome, run};
 
 #[test]
 fn killed_in_every_epoch_and_resumed_equals_left_alone() {
@@ -22,8 +22,7 @@ fn killed_in_every_epoch_and_resumed_equals_left_alone() {
         })
     };
     // Where to kill: while starting, after the first step, with a checkpoint within the first epoch, while the second
-    // epoch is validated or its checkpoint written, within the last. Each delay differs from run to run of the test suite
-    // by the machine's load alone; the promise holds for all.
+    // epoch is validated or its checkpoint written, within the last.
     let moments: [(&dyn Fn() -> bool, u64); 5] = [
         (&|| true, 300),
         (&|| !lines(&killed, "step").is_empty(), 10),
@@ -31,17 +30,11 @@ fn killed_in_every_epoch_and_resumed_equals_left_alone() {
         (&|| lines(&killed, "step").len() >= 4, 20),
         (&|| written("002-batch"), 0),
     ];
-    let mut kills = 0;
     for (i, (ready, after)) in moments.into_iter().enumerate() {
-        let jitter = derive(i as u64, "kill", &[]) % 50;
-        let mut child = spawn(w.fit(config, "killed").arg("--resume-or-start"));
-        if wait(&mut child, ready, Duration::from_millis(after + jitter)) {
-            child.kill().expect("SIGKILL");
-            kills += 1;
-        }
-        child.wait().expect("waited for");
+        let after = Duration::from_millis(after + derive(i as u64, "kill", &[]) % 50);
+        let mut fit = w.fit(config, "killed");
+        kill(fit.arg("--resume-or-start"), &killed, ready, after);
     }
-    assert!(kills >= 3, "the kills must hit a running process");
     let (code, stderr) = run(w.fit(config, "killed").arg("--resume"));
     assert_eq!(code, 0, "{stderr}");
     assert_same(&w.path("alone"), &killed);
@@ -216,14 +209,10 @@ fn class_weights_and_adam_s_moments_survive_too() {
     let config = w.config("softmax.toml", &text);
     let (code, stderr) = run(&mut w.fit(&config, "alone"));
     assert_eq!(code, 0, "{stderr}");
-    let mut child = spawn(&mut w.fit(&config, "killed"));
     let first = w.path("killed/checkpoints/last");
-    assert!(
-        wait(&mut child, || first.exists(), Duration::ZERO),
-        "killed before its end"
-    );
-    child.kill().expect("SIGKILL");
-    child.wait().expect("waited for");
+    let mut fit = w.fit(&config, "killed");
+    let is_written = || first.exists();
+    kill(&mut fit, &w.path("killed"), &is_written, Duration::ZERO);
     let (code, stderr) = run(w.fit(&config, "killed").arg("--resume"));
     assert_eq!(code, 0, "{stderr}");
     assert_same(&w.path("alone"), &w.path("killed"));

@@ -2,7 +2,12 @@
 
 use std::fs;
 
-use crate::support::{TINY, Workspace, lines, run, tensors};
+use logodex_evaluation::embeddings::set::EmbeddingSet;
+use logodex_evaluation::protocols::retrieval;
+use logodex_schemas::run::RunState;
+use logodex_schemas::split::Fold;
+
+use crate::support::{TINY, Workspace, lines, run, tensors, train};
 
 /// A linear head on a frozen network: nothing but the head's weights and their gradient.
 const LINEAR: &str = r#"
@@ -153,8 +158,81 @@ fn a_run_without_progress_stops_early_says_so_and_stays_stopped() {
         names,
         ["best", "epoch-001", "epoch-002", "epoch-003", "last"]
     );
-    for figure in ["loss", "f1", "threshold", "lr"] {
+    for figure in ["loss", "map_at_r", "f1", "threshold", "lr"] {
         let svg = fs::read_to_string(w.path(&format!("run/figures/{figure}.svg"))).expect(figure);
         assert!(svg.starts_with("<svg xmlns=") && svg.trim_end().ends_with("</svg>"));
+    }
+}
+
+/// `best` under either choice, and the value that the evaluator finds for it.
+#[test]
+fn the_best_epoch_is_that_of_the_highest_map_at_r_or_as_the_paper_s_of_the_highest_f1() {
+    let w = Workspace::of_noise(
+        32,
+        &[
+            (4, Fold::Train),
+            (4, Fold::Train),
+            (8, Fold::Val),
+            (8, Fold::Val),
+            (8, Fold::Val),
+        ],
+    );
+    let text = LINEAR.replace("epochs = 1", "epochs = 5");
+    for (name, more, judged_by) in [
+        ("map", "", "map_at_r"),
+        ("f1", "[checkpoint]\nbest_by = \"f1\"\n", "f1"),
+    ] {
+        let config = w.config(&format!("{name}.toml"), &format!("{text}\n{more}"));
+        let output = w.fit(&config, name).output().expect("starts");
+        assert!(output.status.success());
+        let epochs = lines(&w.path(name), "epoch");
+        let values: Vec<f64> = epochs
+            .iter()
+            .map(|line| line[judged_by].as_f64().expect(judged_by))
+            .collect();
+        let highest = values.iter().copied().fold(f64::MIN, f64::max);
+        assert!(values.iter().any(|v| *v < highest), "it moves: {values:?}");
+        let first = values
+            .iter()
+            .position(|v| *v == highest)
+            .expect("it is there");
+        let best = fs::read(w.path(&format!("{name}/checkpoints/best/state.json")));
+        let best: RunState = serde_json::from_slice(&best.expect("best")).expect("a state");
+        assert_eq!(best.epochs_done as usize, first + 1, "{values:?}");
+        assert_eq!(best.best_value, Some(highest));
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let expected = format!("validation {} was highest", best.best_by.name());
+        assert!(told.contains(&expected), "{told}");
+        // Neither takes the time for the other's pictures.
+        assert_eq!(epochs[0].get("map_at_r").is_some(), name == "map");
+
+        let embeddings = w.path(&format!("{name}.safetensors"));
+        let mut embed = train();
+        embed
+            .args([
+                "embed",
+                "--split",
+                "s",
+                "--fold",
+                "val",
+                "--checkpoint",
+                "best",
+            ])
+            .arg("--dataset")
+            .arg(&w.dataset)
+            .arg("--run")
+            .arg(w.path(name))
+            .arg("--out")
+            .arg(&embeddings);
+        let (code, stderr) = run(&mut embed);
+        assert_eq!(code, 0, "{stderr}");
+        if name == "map" {
+            let set = EmbeddingSet::read(&embeddings).expect("embeddings");
+            let dataset = logodex_dataset::Dataset::open(&w.dataset).expect("a dataset");
+            let image_of_row = |row: i64| dataset.image_of(row.cast_unsigned());
+            let seed = 42;
+            let found = retrieval::map_at_r(&set, &image_of_row, seed);
+            assert_eq!(found, Some(highest));
+        }
     }
 }

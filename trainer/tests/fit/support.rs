@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use logodex_schemas::dataset::Encoding;
+use logodex_schemas::random::derive;
 use logodex_schemas::split::Fold;
 use safetensors::tensor::Dtype;
 
@@ -26,10 +27,21 @@ pub struct Workspace {
 impl Workspace {
     /// One brand per entry: its number of rows and its fold. Two rows share a source image.
     pub fn new(side: usize, brands: &[(usize, Fold)]) -> Self {
+        Self::of(side, brands, &|brand, row| picture(side, brand, row))
+    }
+
+    /// As [`Self::new`], of pictures that show noise and nothing of their brand: nobody is perfect on them.
+    pub fn of_noise(side: usize, brands: &[(usize, Fold)]) -> Self {
+        Self::of(side, brands, &|brand, row| {
+            let pixel = |i| derive(brand as u64, "noise", &[row as u64, i]) as u8;
+            (0..(side * side * 3) as u64).map(pixel).collect()
+        })
+    }
+
+    fn of(side: usize, brands: &[(usize, Fold)], stored: &dyn Fn(usize, usize) -> Vec<u8>) -> Self {
         let dir = tempfile::tempdir().expect("temporary directory");
         let dataset = dir.path().join("data");
-        let stored = |brand, row| picture(side, brand, row);
-        tiny::write(&dataset, side, brands, Encoding::Raw, &stored);
+        tiny::write(&dataset, side, brands, Encoding::Raw, stored);
         Self { dir, dataset }
     }
 
@@ -161,14 +173,8 @@ pub fn left_alone() -> &'static (Workspace, PathBuf) {
     })
 }
 
-/// Begins without output.
-pub fn spawn(command: &mut Command) -> Child {
-    let silent = command.stdout(Stdio::null()).stderr(Stdio::null());
-    silent.spawn().expect("the binary starts")
-}
-
 /// Waits until `ready`, then `after` more; false when the process ended first.
-pub fn wait(child: &mut Child, ready: impl Fn() -> bool, after: Duration) -> bool {
+fn wait(child: &mut Child, ready: impl Fn() -> bool, after: Duration) -> bool {
     let mut since: Option<Instant> = None;
     loop {
         if since.is_none() && ready() {
@@ -182,6 +188,50 @@ pub fn wait(child: &mut Child, ready: impl Fn() -> bool, after: Duration) -> boo
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Runs the command and sends it the signal once `ready`, then `after` more; returns how it ended. Where the machine is so
+/// busy that the command ends well before, `run` is put back as it was and all is tried again.
+pub fn caught(
+    signal: &str,
+    command: &mut Command,
+    run: &Path,
+    ready: &dyn Fn() -> bool,
+    after: Duration,
+) -> Output {
+    let before = run.with_extension("before");
+    copy(run, &before);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    for _ in 0..20 {
+        let mut child = command.spawn().expect("the binary starts");
+        if wait(&mut child, ready, after) {
+            let pid = child.id().to_string();
+            let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+            assert!(sent.expect("kill").success());
+        }
+        let output = child.wait_with_output().expect("waited for");
+        if !output.status.success() {
+            return output;
+        }
+        copy(&before, run);
+    }
+    panic!("twenty runs ended before the signal came");
+}
+
+/// Kills the command as [`caught`] catches it.
+pub fn kill(command: &mut Command, run: &Path, ready: &dyn Fn() -> bool, after: Duration) {
+    let output = caught("KILL", command, run, ready, after);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), None, "{stderr}");
+}
+
+/// Makes `to` a copy of a run's directory, or of its absence. Checkpoints, which nobody writes into, are linked.
+fn copy(from: &Path, to: &Path) {
+    let script = "rm -rf \"$2\" && test ! -e \"$1\" || { cp -al \"$1\" \"$2\" && cd \"$1\" && \
+         find . -path ./checkpoints -prune -o -type f -exec cp --remove-destination {} \"$2\"/{} ';'; }";
+    let mut shell = Command::new("sh");
+    let copied = shell.args(["-c", script, "sh"]).args([from, to]).status();
+    assert!(copied.expect("sh").success());
 }
 
 /// A network of a few seconds: momentum, BatchNorm, dropout, augmentation and an unfreeze take part.

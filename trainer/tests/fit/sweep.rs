@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{TINY, Workspace, run, train};
+use logodex_schemas::split::Fold;
+
+use crate::support::{TINY, Workspace, kill, run, train};
 
 fn sweep(w: &Workspace, what: &[&str]) -> Command {
     let mut command = train();
@@ -69,20 +71,9 @@ fn a_sweep_goes_on_after_a_failure_and_the_next_one_does_only_what_is_left() {
     let c = w.config("c.toml", &short(10).replace("lr = 1e-2", "lr = 1e-3"));
     // One run is half done: killed after its first epoch.
     let out = w.path("out");
-    let mut child = w
-        .fit(&c, "out/c")
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .expect("starts");
-    while !out.join("c/checkpoints/last").exists() {
-        assert!(
-            child.try_wait().expect("child").is_none(),
-            "ten epochs are longer than one"
-        );
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    child.kill().expect("SIGKILL");
-    child.wait().expect("waited for");
+    let mut fit = w.fit(&c, "out/c");
+    let first = out.join("c/checkpoints/last");
+    kill(&mut fit, &out.join("c"), &|| first.exists(), Duration::ZERO);
     let half = fs::read_to_string(out.join("c/checkpoints/last/state.json")).expect("state");
     assert!(half.contains("\"epochs_done\": "), "{half}");
 
@@ -114,10 +105,11 @@ fn a_sweep_goes_on_after_a_failure_and_the_next_one_does_only_what_is_left() {
         let lines = metrics
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
-        let f1 = lines
-            .filter_map(|line| line["f1"].as_f64())
-            .fold(0.0, f64::max);
-        assert_eq!(field(&out, name, "best_f1").parse::<f64>().expect("F1"), f1);
+        let values =
+            lines.filter_map(|line| Some((line["map_at_r"].as_f64()?, line["f1"].as_f64()?)));
+        let best = values.fold((-1.0, 0.0), |best, v| if v.0 > best.0 { v } else { best });
+        let told = ["map_at_r", "f1"].map(|column| number(&field(&out, name, column)));
+        assert_eq!(told, [best.0, best.1]);
         assert_eq!(field(&out, name, "epochs"), epochs.to_string());
         // 24 training rows, each an anchor once, three pictures a triplet.
         assert_eq!(field(&out, name, "images"), (72 * epochs).to_string());
@@ -316,4 +308,52 @@ fn config_answers_with_2_for_a_slip_and_names_all_of_them() {
     );
     assert_eq!(run(train().args(["config", "--explain"])).0, 0);
     assert_eq!(run(train().arg("config")).0, 2);
+}
+
+#[test]
+fn seeds_are_trained_judged_and_their_spread_told_beside_the_interval_over_brands() {
+    use Fold::{Test, Train, Val};
+    let folds = [Train, Train, Val, Val, Test, Test, Test];
+    let w = Workspace::of_noise(32, &folds.map(|fold| (6, fold)));
+    w.config("a.toml", &short(1));
+    let (code, stderr) = run(&mut sweep(
+        &w,
+        &["--configs", "a.toml", "--seeds", "3", "--evaluate"],
+    ));
+    assert_eq!(code, 0, "{stderr}");
+    let out = w.path("out");
+    let names = ["a", "a_seed-43", "a_seed-44"];
+    let values = names.map(|name| evaluated(&out.join(name), name));
+    assert!(values.iter().any(|v| *v != values[0]), "{values:?}");
+    let mean = values.iter().sum::<f64>() / 3.0;
+    let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+    for (name, value) in names.into_iter().zip(values) {
+        let told = |column: &str| number(&field(&out, name, column));
+        assert_eq!(told("map_1"), value);
+        assert!((told("map_1_seeds_mean") - mean).abs() < 1e-12);
+        assert!((told("map_1_seeds_deviation") - deviation).abs() < 1e-12);
+        assert_eq!(told("map_1_seeds"), 3.0);
+    }
+    let spread = format!("{mean:.3} ± {deviation:.3} (3)");
+    let text = fs::read_to_string(out.join("sweep.md")).expect("sweep.md");
+    assert_eq!(text.matches(&spread).count() % 3, 0, "{text}");
+    assert!(
+        text.contains(&spread) && text.contains("| `seed` | 42 | 43 | 44 |"),
+        "{text}"
+    );
+
+    // The report finds them together.
+    let mut report = train();
+    report.arg("report").arg("--out").arg(w.path("report"));
+    let (code, stderr) = run(report.args(names.map(|name| out.join(name))));
+    assert_eq!(code, 0, "{stderr}");
+    let text = fs::read_to_string(w.path("report/report.md")).expect("report.md");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("| `a, a_seed-43, a_seed-44` | 1-shot mAP |"))
+        .unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        line.contains(&format!("± {deviation:.3} (3 seeds)")),
+        "{line}"
+    );
 }

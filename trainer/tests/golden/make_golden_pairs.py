@@ -3,14 +3,20 @@
     python3 -m pip install torch==2.11.0 torchvision==0.26.0 pytorch-metric-learning==2.9.0 safetensors==0.8.0 numpy==2.4.6
     python3 trainer/tests/golden/make_golden_pairs.py
 
-Everything is pytorch-metric-learning's own arithmetic but for `contrastive_*`, which has no counterpart there with squared
-distances, and is written out here pair by pair. Inputs come from `fill`, as in make_golden.py.
+Everything is computed by pytorch-metric-learning's own functions with their defaults, but for what is named where it is:
+the margins and reducers of the triplet and contrastive losses (ours are means over all pairs, each once, or triplets that
+were selected, theirs by default over those whose loss is not 0), distances of embeddings as they are, and the one loss that it
+has not: the Euclidean contrastive loss with squared distances is written out here pair by pair. Inputs come from `fill`, as
+in make_golden.py.
 """
+
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
 from make_golden import HERE, centred
 from pytorch_metric_learning import distances, losses, miners, reducers
+from pytorch_metric_learning.utils import loss_and_miner_utils
 from safetensors.torch import save_file
 
 BATCH, DIM, CLASSES = 24, 16, 8
@@ -52,16 +58,19 @@ def masks(indices, n_references=BATCH):
 
 MINERS = {
     "none": None,
-    "batch_hard": miners.BatchHardMiner(distance=PLAIN),
-    "semi_hard": miners.TripletMarginMiner(margin=0.2, type_of_triplets="semihard", distance=PLAIN),
-    "multi_similarity": miners.MultiSimilarityMiner(epsilon=0.1),
+    "batch_hard": miners.BatchHardMiner(),
+    "semi_hard": miners.TripletMarginMiner(type_of_triplets="semihard"),
+    "multi_similarity": miners.MultiSimilarityMiner(),
 }
 MEAN = reducers.MeanReducer()
 PAIR_LOSSES = {
-    "multi_similarity": losses.MultiSimilarityLoss(alpha=2, beta=50, base=0.5),
-    "sup_con": losses.SupConLoss(temperature=0.1),
+    "multi_similarity": losses.MultiSimilarityLoss(),
+    "sup_con": losses.SupConLoss(),
     "circle": losses.CircleLoss(m=0.25, gamma=8),
-    "circle_80": losses.CircleLoss(m=0.4, gamma=80),
+    "circle_80": losses.CircleLoss(),
+    "contrastive_cosine": losses.ContrastiveLoss(
+        pos_margin=1, neg_margin=0.2, distance=distances.CosineSimilarity(), reducer=MEAN
+    ),
 }
 
 
@@ -69,12 +78,9 @@ def mean_under(values, mask):
     return values[mask].mean() if mask.any() else values.sum() * 0
 
 
-def contrastive(kind, x, references, positive, negative):
-    if kind == "contrastive_euclidean":
-        d = (x[:, None] - references[None]).pow(2).sum(2).clamp(min=1e-24).sqrt()
-        return mean_under(d**2, positive) + mean_under((1.0 - d).clamp(min=0) ** 2, negative)
-    cos = F.normalize(x) @ F.normalize(references).t()
-    return mean_under(1 - cos, positive) + mean_under((cos - 0.2).clamp(min=0), negative)
+def contrastive_euclidean(x, references, positive, negative):
+    d = (x[:, None] - references[None]).pow(2).sum(2).clamp(min=1e-24).sqrt()
+    return mean_under(d**2, positive) + mean_under((1.0 - d).clamp(min=0) ** 2, negative)
 
 
 x = F.normalize(batch())
@@ -90,21 +96,25 @@ for name, miner in MINERS.items():
     for kind, loss_fn in PAIR_LOSSES.items():
         e = leaf(x)
         pairs = None if miner is None else indices
+        if kind == "contrastive_cosine":
+            # A pair that several triplets share counts once with us, and with them as often as triplets share it.
+            pairs = *positive.nonzero(as_tuple=True), *negative.nonzero(as_tuple=True)
         record(f"{kind}.{name}", loss_fn(e, LABELS, pairs), e)
-    for kind in ("contrastive_euclidean", "contrastive_cosine"):
-        e = leaf(x)
-        record(f"{kind}.{name}", contrastive(kind, e, e, positive, negative), e)
+    e = leaf(x)
+    record(f"contrastive_euclidean.{name}", contrastive_euclidean(e, e, positive, negative), e)
     for margin in (0.2, 1.0):
         e = leaf(x)
         loss_fn = losses.TripletMarginLoss(margin=margin, distance=PLAIN, reducer=MEAN)
         record(f"triplet.{name}.{margin}", loss_fn(e, LABELS, indices), e)
 
-# Drawing by distance: the probabilities; what is drawn from them is random.
-d = torch.cdist(x.double(), x.double()).clamp(min=0.5)
-log_weights = (2.0 - DIM) * d.log() - ((DIM - 3) / 2) * (1.0 - 0.25 * d**2).log()
-possible = everything[1] & (d < 1.4)
-weights = torch.where(possible, (log_weights - log_weights[possible].max()).exp(), 0.0)
-out["miner.distance_weighted.weights"] = (weights / weights.sum(1, keepdim=True).clamp(min=1e-300)).float()
+# Drawing by distance: the probabilities that its miner hands to its draw; what is drawn from them is random. An anchor
+# without a negative near enough has 0 / 0 there, and draws none.
+original = loss_and_miner_utils.get_random_triplet_indices
+with mock.patch.object(loss_and_miner_utils, original.__name__, wraps=original) as draw:
+    miners.DistanceWeightedMiner()(x, LABELS)
+weights = draw.call_args.kwargs["weights"]
+assert weights.shape == (BATCH, BATCH)
+out["miner.distance_weighted.weights"] = weights.nan_to_num(0.0)
 
 # Losses over classes: value, gradient of the embeddings, gradient of the weights.
 for sub_centers in (1, 3):

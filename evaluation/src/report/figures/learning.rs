@@ -5,7 +5,7 @@ use crate::plot::Figure;
 use crate::plot::figure::slug;
 use crate::report::load::model::Model;
 
-/// Loss, F1 and threshold over the epochs; empty for a model that was not trained.
+/// Loss, MAP@R, F1 and threshold over the epochs; empty for a model that was not trained.
 pub fn learning(model: &Model, place: usize) -> Vec<Figure> {
     let Some(training) = &model.training else {
         return Vec::new();

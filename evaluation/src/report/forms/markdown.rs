@@ -10,6 +10,7 @@ use crate::report::load::inputs::Inputs;
 use crate::report::text::commands::commands;
 use crate::report::text::findings::Finding;
 use crate::report::text::protocols::label;
+use crate::report::text::seeds::{TEXT, seed_lines};
 use crate::report::text::tables::{RegionTables, Table};
 use crate::report::text::thresholds::threshold_lines;
 use crate::report::wording::{code, plain, prefix, signed, signed_interval, thousands};
@@ -53,6 +54,7 @@ pub fn render(
         let _ = writeln!(out, "- {sentence}");
     }
     results(&mut out, regions);
+    training_seeds(&mut out, inputs);
     out.push_str("\n## Findings\n\n");
     for finding in findings {
         let mark = if finding.warning { "**!** " } else { "" };
@@ -82,7 +84,7 @@ pub fn render(
 
 fn results(out: &mut String, regions: &[RegionTables]) {
     out.push_str(
-        "\n## Results\n\n95 % intervals by bootstrap over brands; the best model of a row in bold; ▾ marks a value that a floor surpasses.\n",
+        "\n## Results\n\n95 % intervals by bootstrap over test brands, of one training each; the best model of a row in bold; ▾ marks a value that a floor surpasses.\n",
     );
     for region in regions {
         let name = region.name;
@@ -97,6 +99,30 @@ fn results(out: &mut String, regions: &[RegionTables]) {
         out.push_str("\n### Categories and slices\n");
     }
     slices.iter().for_each(|table| values(out, table));
+}
+
+fn training_seeds(out: &mut String, inputs: &Inputs) {
+    let lines = seed_lines(inputs);
+    if lines.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "\n### Over training seeds\n\n{TEXT}\n\n| runs | metric | mean | over brands | over seeds | lowest to highest |\n|---|---|---:|---:|---:|---:|"
+    );
+    for line in lines {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | ± {} ({} seeds) | {} |",
+            cell(&line.models),
+            line.metric,
+            line.mean,
+            line.brands,
+            line.deviation,
+            line.seeds,
+            line.range
+        );
+    }
 }
 
 fn values(out: &mut String, table: &Table) {

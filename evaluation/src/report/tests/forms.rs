@@ -1,7 +1,12 @@
 //! The same tables and figures in each form: page, LaTeX, SVG and PNG.
 
-use super::made::model::demo;
-use super::write_report;
+use std::fs;
+use std::path::PathBuf;
+
+use super::made::evaluation::write_model;
+use super::made::model::{demo, made};
+use super::{report_command, write_report};
+use crate::intervals::difference;
 
 /// The cells of a line of a table of the page, from its label on.
 fn page_line<'a>(html: &'a str, id: &str, label: &str) -> Vec<&'a str> {
@@ -117,4 +122,58 @@ fn latex_tables_are_whole_and_escaped() {
     }
     assert!(tex.contains("norm\\_softmax") && !tex.contains("norm_softmax"));
     assert!(tex.contains("category: Food \\& Drink (11 brands)"));
+}
+
+#[test]
+fn runs_that_differ_in_their_seed_alone_have_a_table_and_others_none() {
+    let root = tempfile::tempdir().unwrap();
+    let runs: Vec<PathBuf> = [("a", 0.5), ("b", 0.6), ("c", 0.55)]
+        .map(|(name, quality)| write_model(root.path(), &made(name, quality, Some(2))))
+        .into();
+    for (name, dir) in ["a", "b", "c"].iter().zip(&runs) {
+        let csv = fs::read_to_string(dir.join("evaluation.csv")).unwrap();
+        let own = csv
+            .lines()
+            .filter(|line| line.starts_with(&format!("{name},")));
+        let value = |line: &str| -> f32 { line.split(',').nth(4).unwrap().parse().unwrap() };
+        let near = |v: f32| [-0.02, -0.01, 0.0, 0.01, 0.02].map(|d| v + d).to_vec();
+        let replicates: Vec<Vec<f32>> = own.map(|line| near(value(line))).collect();
+        difference::write(&dir.join(difference::FILE), &replicates).unwrap();
+    }
+    let report = |out: &str| {
+        let out = root.path().join(out);
+        report_command(&out, &runs).unwrap();
+        ["report.md", "report.html"].map(|name| fs::read_to_string(out.join(name)).unwrap())
+    };
+    for text in report("one seed") {
+        assert!(!text.contains("Over training seeds"));
+    }
+    let path = root.path().join("b/config.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("seed = 43\n{config}")).unwrap();
+    let [markdown, html] = report("two seeds");
+    assert!(html.contains("Over training seeds") && html.contains("<td>a, b</td>"));
+    let line = markdown
+        .lines()
+        .find(|line| line.starts_with("| `a, b` | 1-shot mAP | "))
+        .unwrap_or_else(|| panic!("{markdown}"));
+    // The third is of the first's seed.
+    let value = |name: &str| -> f64 {
+        let csv = fs::read_to_string(root.path().join(name).join("evaluation.csv")).unwrap();
+        let start = format!("{name},paper,1,map,");
+        let row = csv.lines().find_map(|l| l.strip_prefix(&start)).unwrap();
+        row.split(',').next().unwrap().parse().unwrap()
+    };
+    let (a, b) = (value("a"), value("b"));
+    let (mean, deviation) = (f64::midpoint(a, b), (a - b).abs() / f64::sqrt(2.0));
+    let cells: Vec<&str> = line.split(" | ").collect();
+    assert_eq!(cells[2], format!("{mean:.3}"));
+    assert_eq!(cells[4], format!("± {deviation:.3} (2 seeds)"));
+    // The interval of the mean lies about it.
+    let ends: Vec<f64> = cells[3]
+        .trim_matches(['[', ']'])
+        .split(", ")
+        .map(|end| end.parse().unwrap())
+        .collect();
+    assert!(ends[0] < mean && mean < ends[1], "{line}");
 }

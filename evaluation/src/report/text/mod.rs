@@ -4,5 +4,6 @@ pub mod answer;
 pub mod commands;
 pub mod findings;
 pub mod protocols;
+pub mod seeds;
 pub mod tables;
 pub mod thresholds;

@@ -42,7 +42,8 @@ fn category(name: &str, brands: &[&BrandRow]) -> Option<CategoryStats> {
     images.sort_unstable();
     let (min, max) = (*images.first()?, *images.last()?);
     let (below, above) = (images[(images.len() - 1) / 2], images[images.len() / 2]);
-    let largest = brands.iter().find(|brand| brand.n_images == max)?;
+    let largest = brands.iter().filter(|brand| brand.n_images == max);
+    let largest = largest.min_by_key(|brand| brand.index)?;
     Some(CategoryStats {
         category: name.to_owned(),
         brands: images.len() as u64,

@@ -19,7 +19,7 @@ pub struct SweepRun {
     pub config: TrainConfig,
     /// The configuration's file, byte for byte.
     pub bytes: Vec<u8>,
-    /// Where that file is; none where the grid made it and it is still to be written.
+    /// Where that file is; none where the sweep made it and it is still to be written.
     pub path: Option<PathBuf>,
 }
 
@@ -48,6 +48,55 @@ pub fn of_configs(paths: &[PathBuf]) -> Result<Vec<SweepRun>, Failure> {
         });
     }
     Ok(runs)
+}
+
+/// Each run under its own seed, by its own name, and under the next `seeds` − 1 ones, named after them.
+///
+/// # Errors
+/// [`Failure::Usage`] where a seed would be out of range, or two of the runs would be one: the configurations have seeds of
+/// their own then.
+pub fn with_seeds(runs: Vec<SweepRun>, seeds: u32) -> Result<Vec<SweepRun>, Failure> {
+    if seeds == 1 {
+        return Ok(runs);
+    }
+    let mut all: Vec<SweepRun> = Vec::new();
+    for run in runs {
+        let refused = |why: String| Failure::Usage(format!("{}: --seeds {seeds}: {why}", run.name));
+        for i in 0..u64::from(seeds) {
+            let next = match i {
+                0 => run.clone(),
+                _ => under_seed(&run, i).map_err(refused)?,
+            };
+            let is_it = |other: &&SweepRun| other.name == next.name || other.config == next.config;
+            if let Some(other) = all.iter().find(is_it) {
+                return Err(refused(format!(
+                    "{} and {} would be the same run; leave out --seeds, or the seeds of the configurations",
+                    other.name, next.name
+                )));
+            }
+            all.push(next);
+        }
+    }
+    Ok(all)
+}
+
+/// The run under the seed that lies `more` further.
+fn under_seed(run: &SweepRun, more: u64) -> Result<SweepRun, String> {
+    let seed = run.config.seed.checked_add(more);
+    let seed = seed.and_then(|seed| i64::try_from(seed).ok());
+    let seed = seed.ok_or_else(|| format!("seed {} + {more} is too large", run.config.seed))?;
+    let text = String::from_utf8_lossy(&run.bytes);
+    let mut table: Table = toml::from_str(&text).map_err(|e| e.to_string())?;
+    table.insert("seed".to_owned(), Value::Integer(seed));
+    let toml = toml::to_string(&table).map_err(|e| e.to_string())?;
+    let text = format!("# {} under another seed.\n\n{toml}", run.name);
+    let config = config::parse(text.as_bytes()).map_err(|e| e.to_string())?;
+    Ok(SweepRun {
+        name: format!("{}_seed-{seed}", run.name),
+        config,
+        bytes: text.into_bytes(),
+        path: None,
+    })
 }
 
 /// A run per combination of the grid's values, the last key changing fastest. Each is judged here, so that nothing runs
@@ -222,108 +271,4 @@ fn safe(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    const BASE: &str = "[model]\narch = \"resnet18\"\nhead = \"linear\"\n[loss]\nkind = \"contrastive_cosine\"\nmargin = 0.2\n[schedule]\nepochs = 2\n";
-
-    fn grid(text: &str) -> Result<Vec<SweepRun>, Failure> {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("base.toml"), BASE).unwrap();
-        fs::write(dir.path().join("grid.toml"), text).unwrap();
-        of_grid(&dir.path().join("grid.toml"))
-    }
-
-    #[test]
-    fn a_grid_is_every_combination_under_a_readable_name() {
-        let runs = grid("base = \"base.toml\"\n[grid]\n\"loss.margin\" = [0.2, 0.5]\noptimizer.lr = [1e-3, 0.01]\n").unwrap();
-        let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-        assert_eq!(
-            names,
-            [
-                "margin-0.2_lr-0.001",
-                "margin-0.2_lr-0.01",
-                "margin-0.5_lr-0.001",
-                "margin-0.5_lr-0.01"
-            ]
-        );
-        for run in &runs {
-            assert_eq!(config::parse(&run.bytes).unwrap(), run.config);
-        }
-        assert_eq!(runs[3].config.optimizer.lr, 0.01);
-        assert!(
-            String::from_utf8_lossy(&runs[0].bytes)
-                .starts_with("# One combination of a grid: loss.margin = 0.2, ")
-        );
-    }
-
-    #[test]
-    fn whole_tables_and_tables_that_the_base_has_not_can_be_set() {
-        let runs = grid(
-            "base = \"base.toml\"\n[grid]\nloss = [{ margin = 1.0, kind = \"triplet\" }, { kind = \"norm_softmax\", temperature = 0.05 }]\n\"augment.flip_p\" = [0.5]\n",
-        )
-        .unwrap();
-        let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-        assert_eq!(
-            names,
-            [
-                "flip_p-0.5_loss-triplet-1.0",
-                "flip_p-0.5_loss-norm_softmax-0.05"
-            ]
-        );
-        assert_eq!(runs[0].config.augment.as_ref().unwrap().flip_p, 0.5);
-    }
-
-    #[test]
-    fn a_combination_that_cannot_run_is_named_before_anything_does() {
-        let refusal = |grid_table: &str| {
-            grid(&format!("base = \"base.toml\"\n[grid]\n{grid_table}\n"))
-                .unwrap_err()
-                .to_string()
-        };
-        let text = refusal("\"loss.margin\" = [0.2, 1.5]\n\"data.batch\" = [1, 8]");
-        assert!(text.contains("3 of its combinations"), "{text}");
-        assert!(
-            text.contains("data.batch = 1, loss.margin = 0.2: data.batch = 1 must be at least 2"),
-            "{text}"
-        );
-        assert!(
-            text.contains("data.batch = 8, loss.margin = 1.5: loss.margin"),
-            "{text}"
-        );
-        let text = refusal("\"loss.margn\" = [0.2]");
-        assert!(
-            text.contains("unknown key loss.margn; did you mean loss.margin?"),
-            "{text}"
-        );
-        assert!(refusal("\"loss.margin\" = 0.2").contains("must be a list"));
-        assert!(refusal("\"loss.margin\" = []").contains("must be a list"));
-        assert!(refusal("\"model.arch.x\" = [1]").contains("model.arch.x: arch is no table"));
-        assert!(refusal("").contains("[grid] is empty"));
-        assert!(refusal("\"loss.margin\" = [0.2, 0.2]").contains("is there twice"));
-        assert!(
-            grid("bass = \"base.toml\"\n[grid]\n")
-                .unwrap_err()
-                .to_string()
-                .contains("bass")
-        );
-    }
-
-    #[test]
-    fn configurations_are_named_after_their_files_which_must_differ() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| {
-            let path = dir.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, BASE).unwrap();
-            path
-        };
-        let runs = of_configs(&[path("b.toml"), path("a.toml")]).unwrap();
-        assert_eq!((runs[0].name.as_str(), runs[1].name.as_str()), ("b", "a"));
-        let error = of_configs(&[path("a.toml"), path("x/a.toml")])
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("a second configuration named a"), "{error}");
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
+use logodex_evaluation::intervals::training_seeds::{Spread, groups};
 use logodex_evaluation::protocols::paper::PAPER;
 use logodex_schemas::evaluation::{ALL, Evaluation, EvaluationRow, evaluation_header};
 use logodex_schemas::run::MetricsLine;
@@ -24,14 +25,17 @@ pub enum Outcome {
     Failed(String),
 }
 
-/// What a run came to. F1, threshold and validation loss are those of the epoch with the highest F1, the first of them.
+/// What a run came to. MAP@R, F1, threshold and validation loss are those of the best epoch: the first with the highest
+/// MAP@R, or with the highest F1 where the run is judged by that.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
     /// The run.
     pub name: String,
     /// How it came out.
     pub outcome: Outcome,
-    /// Highest F1 on the validation pairs.
+    /// MAP@R on the validation brands.
+    pub map_at_r: Option<f64>,
+    /// F1 on the validation pairs.
     pub f1: Option<f64>,
     /// The distance below which a pair counts as one brand.
     pub threshold: Option<f64>,
@@ -47,6 +51,8 @@ pub struct Line {
     pub images_per_sec: Option<f64>,
     /// mAP of the last checkpoint on the test brands with its 95 % interval, for 1 and 5 shots: (mean, low, high).
     pub map: [Option<(f64, f64, f64)>; 2],
+    /// That mAP over all runs of the table that differ from this one in their seed alone.
+    pub over_seeds: [Option<Spread>; 2],
 }
 
 /// Dotted key → its value in each run, none where the run has no such key; only keys in which runs differ.
@@ -58,6 +64,7 @@ pub fn line(name: &str, dir: &Path, images_per_epoch: u64, outcome: &Outcome) ->
     let mut line = Line {
         name: name.to_owned(),
         outcome: outcome.clone(),
+        map_at_r: None,
         f1: None,
         threshold: None,
         val_loss: None,
@@ -66,12 +73,15 @@ pub fn line(name: &str, dir: &Path, images_per_epoch: u64, outcome: &Outcome) ->
         images: 0,
         images_per_sec: None,
         map: [None; 2],
+        over_seeds: [None; 2],
     };
+    let mut highest = f64::NEG_INFINITY;
     let mut secs_per_image = 0.0;
     for parsed in metrics.lines().map(serde_json::from_str) {
         let Ok(MetricsLine::Epoch {
             epoch,
             val_loss,
+            map_at_r,
             f1,
             threshold,
             images_per_sec,
@@ -82,8 +92,10 @@ pub fn line(name: &str, dir: &Path, images_per_epoch: u64, outcome: &Outcome) ->
         };
         line.epochs += 1;
         secs_per_image += 1.0 / images_per_sec;
-        if f1.is_some_and(|f1| line.f1.is_none_or(|best| f1 > best)) {
-            (line.f1, line.threshold, line.val_loss) = (f1, threshold, val_loss);
+        if let Some(value) = map_at_r.or(f1).filter(|value| *value > highest) {
+            highest = value;
+            (line.map_at_r, line.f1) = (map_at_r, f1);
+            (line.threshold, line.val_loss) = (threshold, val_loss);
             line.best_epoch = Some(epoch);
         }
     }
@@ -109,6 +121,22 @@ pub fn line(name: &str, dir: &Path, images_per_epoch: u64, outcome: &Outcome) ->
     line
 }
 
+/// Gathers the mAP of runs of one configuration under several seeds; `configs` are those of the lines.
+pub fn over_seeds(lines: &mut [Line], configs: &[&TrainConfig]) {
+    let given: Vec<Option<&TrainConfig>> = configs.iter().copied().map(Some).collect();
+    for group in groups(&given) {
+        for i in 0..SHOTS.len() {
+            let values = group
+                .iter()
+                .filter_map(|&place| Some(lines[place].map[i]?.0));
+            let spread = Spread::of(&values.collect::<Vec<f64>>());
+            for &place in &group {
+                lines[place].over_seeds[i] = spread;
+            }
+        }
+    }
+}
+
 /// The keys in which the configurations differ once every default is filled in.
 ///
 /// # Errors
@@ -124,10 +152,12 @@ pub fn differences(configs: &[&TrainConfig]) -> Result<Differences> {
     Ok(all)
 }
 
-const HEAD: [&str; 11] = [
+const COLUMNS: usize = 14;
+const HEAD: [&str; COLUMNS] = [
     "run",
     "outcome",
-    "best F1",
+    "MAP@R",
+    "F1",
     "threshold",
     "val loss",
     "best epoch",
@@ -135,15 +165,22 @@ const HEAD: [&str; 11] = [
     "images",
     "images/s",
     "1-shot mAP",
+    "over seeds",
     "5-shot mAP",
+    "over seeds",
 ];
 
-fn cells(line: &Line) -> [String; 11] {
+fn cells(line: &Line) -> [String; COLUMNS] {
     let none = || "–".to_owned();
     let places = |value: Option<f64>, n: usize| value.map_or_else(none, |v| format!("{v:.n$}"));
     let map = |value: Option<(f64, f64, f64)>| {
         value.map_or_else(none, |(mean, low, high)| {
             format!("{mean:.3} [{low:.3}, {high:.3}]")
+        })
+    };
+    let seeds = |spread: Option<Spread>| {
+        spread.map_or_else(none, |s| {
+            format!("{:.3} ± {:.3} ({})", s.mean, s.deviation, s.seeds)
         })
     };
     [
@@ -152,6 +189,7 @@ fn cells(line: &Line) -> [String; 11] {
             Outcome::Done => "done".to_owned(),
             Outcome::Failed(why) => format!("failed: {why}"),
         },
+        places(line.map_at_r, 4),
         places(line.f1, 4),
         places(line.threshold, 3),
         places(line.val_loss, 4),
@@ -160,8 +198,22 @@ fn cells(line: &Line) -> [String; 11] {
         line.images.to_string(),
         places(line.images_per_sec, 0),
         map(line.map[0]),
+        seeds(line.over_seeds[0]),
         map(line.map[1]),
+        seeds(line.over_seeds[1]),
     ]
+}
+
+/// The head and a row per run, without the columns in which nobody has anything.
+fn rows(lines: &[Line]) -> Vec<Vec<String>> {
+    let all: Vec<[String; COLUMNS]> = [HEAD.map(str::to_owned)]
+        .into_iter()
+        .chain(lines.iter().map(cells))
+        .collect();
+    let is_shown = |column: &usize| all[1..].iter().any(|row| row[*column] != "–");
+    let shown: Vec<usize> = (0..COLUMNS).filter(is_shown).collect();
+    let pick = |row: &[String; COLUMNS]| shown.iter().map(|&c| row[c].clone()).collect();
+    all.iter().map(pick).collect()
 }
 
 /// Two tables: what the runs came to, a run per row; and in what they differ, a run per column, as the paper's Tables 2
@@ -170,12 +222,13 @@ pub fn markdown(lines: &[Line], differences: &Differences) -> String {
     let row = |cells: &[String]| format!("| {} |\n", cells.join(" | ").replace('\n', " "));
     let rule = |n: usize| format!("|---|{}\n", "---:|".repeat(n - 1));
     let mut out = format!(
-        "# {} runs\n\nF1, threshold and validation loss: the first epoch with the highest F1. mAP: the last checkpoint on the test brands, protocol `paper`, with 95 % intervals by bootstrap over brands.\n\n",
+        "# {} runs\n\nMAP@R, F1, threshold and validation loss: the best epoch, on validation brands. mAP: the last checkpoint on the test brands, protocol `paper`; in brackets the 95 % interval by bootstrap over test brands, which knows nothing of the training's seed. Over seeds: mean ± standard deviation over the runs that differ in their seed alone (and their number).\n\n",
         lines.len()
     );
-    out += &row(&HEAD.map(str::to_owned));
-    out += &rule(HEAD.len());
-    lines.iter().for_each(|line| out += &row(&cells(line)));
+    let results = rows(lines);
+    out += &row(&results[0]);
+    out += &rule(results[0].len());
+    results[1..].iter().for_each(|cells| out += &row(cells));
     if !differences.is_empty() {
         out += "\n## What differs\n\n";
         let names = lines.iter().map(|line| line.name.clone());
@@ -194,6 +247,16 @@ pub fn markdown(lines: &[Line], differences: &Differences) -> String {
     out
 }
 
+/// What `sweep.csv` says of an mAP: the run's with its interval over brands, and that of all seeds.
+const MAP: [&str; 6] = [
+    "",
+    "_low",
+    "_high",
+    "_seeds",
+    "_seeds_mean",
+    "_seeds_deviation",
+];
+
 /// One line per run: its numbers to full precision, then a column per key that differs.
 ///
 /// # Errors
@@ -202,11 +265,12 @@ pub fn csv(lines: &[Line], differences: &Differences) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let maps = SHOTS
         .iter()
-        .flat_map(|shots| ["", "_low", "_high"].map(|end| format!("map_{shots}{end}")));
+        .flat_map(|shots| MAP.map(|end| format!("map_{shots}{end}")));
     let names = [
         "run",
         "outcome",
-        "best_f1",
+        "map_at_r",
+        "f1",
         "threshold",
         "val_loss",
         "best_epoch",
@@ -222,6 +286,7 @@ pub fn csv(lines: &[Line], differences: &Differences) -> Result<Vec<u8>> {
         let own = [
             name,
             outcome,
+            text(line.map_at_r),
             text(line.f1),
             text(line.threshold),
             text(line.val_loss),
@@ -231,10 +296,21 @@ pub fn csv(lines: &[Line], differences: &Differences) -> Result<Vec<u8>> {
             line.images.to_string(),
             text(line.images_per_sec),
         ];
-        let maps = line.map.iter().flat_map(|map| match map {
-            Some((mean, low, high)) => [mean, low, high].map(|v| text(Some(*v))),
-            None => [(); 3].map(|()| String::new()),
-        });
+        let maps = line
+            .map
+            .iter()
+            .zip(&line.over_seeds)
+            .flat_map(|(map, seeds)| {
+                [
+                    map.map(|m| m.0),
+                    map.map(|m| m.1),
+                    map.map(|m| m.2),
+                    seeds.map(|s| s.seeds as f64),
+                    seeds.map(|s| s.mean),
+                    seeds.map(|s| s.deviation),
+                ]
+                .map(text)
+            });
         let differing = differences
             .values()
             .map(|values| values[place].clone().unwrap_or_default());
@@ -245,26 +321,18 @@ pub fn csv(lines: &[Line], differences: &Differences) -> Result<Vec<u8>> {
 
 /// The results in columns, then each run's own values of the keys that differ.
 pub fn terminal(lines: &[Line], differences: &Differences) -> String {
-    let rows: Vec<[String; 11]> = [HEAD.map(str::to_owned)]
-        .into_iter()
-        .chain(lines.iter().map(cells))
-        .collect();
+    let rows = rows(lines);
     let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
     };
-    // A column in which nobody has anything is not shown.
-    let shown: Vec<(usize, usize)> = (0..HEAD.len())
-        .filter(|&column| rows[1..].iter().any(|row| row[column] != "–"))
-        .map(|column| (column, width(column)))
-        .collect();
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     let mut out = String::new();
     for row in &rows {
-        let cells = shown.iter().map(|&(column, width)| match column {
-            0 | 1 => format!("{:<width$}", row[column]),
-            _ => format!("{:>width$}", row[column]),
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(column, (cell, width))| match column {
+            0 | 1 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
         });
         let _ = writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
@@ -282,96 +350,4 @@ pub fn terminal(lines: &[Line], differences: &Differences) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::parse;
-
-    fn config(text: &str) -> TrainConfig {
-        let base = "[model]\narch = \"resnet18\"\nhead = \"linear\"\n[schedule]\nepochs = 2\n";
-        parse(format!("{base}{text}").as_bytes()).unwrap()
-    }
-
-    fn run(name: &str) -> Line {
-        Line {
-            name: name.to_owned(),
-            outcome: Outcome::Done,
-            f1: Some(0.75),
-            threshold: Some(0.6),
-            val_loss: None,
-            best_epoch: Some(1),
-            epochs: 2,
-            images: 200,
-            images_per_sec: Some(80.0),
-            map: [Some((0.5, 0.4, 0.6)), None],
-        }
-    }
-
-    #[test]
-    fn only_keys_that_differ_are_told_defaults_and_the_sampler_among_them() {
-        let cosine = config("[loss]\nkind = \"contrastive_cosine\"\nmargin = 0.2\n");
-        let triplet = config("[loss]\nkind = \"triplet\"\nmargin = 0.2\n[optimizer]\nlr = 0.1\n");
-        let d = differences(&[&cosine, &triplet]).unwrap();
-        let keys: Vec<&str> = d.keys().map(String::as_str).collect();
-        assert_eq!(keys, ["data.sampler", "loss.kind", "optimizer.lr"]);
-        assert_eq!(
-            d["optimizer.lr"],
-            [Some("0.001".to_owned()), Some("0.1".to_owned())]
-        );
-        assert!(differences(&[&cosine, &cosine]).unwrap().is_empty());
-        let softmax = config("[loss]\nkind = \"norm_softmax\"\ntemperature = 0.05\n");
-        let d = differences(&[&cosine, &softmax]).unwrap();
-        assert_eq!(d["loss.temperature"], [None, Some("0.05".to_owned())]);
-    }
-
-    #[test]
-    fn a_run_that_left_nothing_is_an_empty_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let empty = line("a", dir.path(), 100, &Outcome::Done);
-        assert_eq!(
-            (empty.epochs, empty.images, empty.f1, empty.images_per_sec),
-            (0, 0, None, None)
-        );
-        let text = markdown(&[empty, run("b")], &Differences::new());
-        assert!(
-            text.contains("| a | done | – | – | – | – | 0 | 0 | – | – | – |"),
-            "{text}"
-        );
-        assert!(
-            text.contains(
-                "| b | done | 0.7500 | 0.600 | – | 1 | 2 | 200 | 80 | 0.500 [0.400, 0.600] | – |"
-            ),
-            "{text}"
-        );
-        assert!(!text.contains("What differs"));
-    }
-
-    #[test]
-    fn the_three_forms_say_the_same() {
-        let failed = Line {
-            outcome: Outcome::Failed("fit: exit code 1".to_owned()),
-            map: [None; 2],
-            ..run("b")
-        };
-        let differences =
-            Differences::from([("loss.margin".to_owned(), vec![Some("0.2".to_owned()), None])]);
-        let lines = [run("a"), failed];
-        let text = terminal(&lines, &differences);
-        assert!(
-            text.contains("failed: fit: exit code 1") && text.contains("a: loss.margin = 0.2"),
-            "{text}"
-        );
-        assert!(!text.contains("5-shot"), "nobody has it: {text}");
-        let text = String::from_utf8(csv(&lines, &differences).unwrap()).unwrap();
-        assert_eq!(
-            text,
-            "run,outcome,best_f1,threshold,val_loss,best_epoch,epochs,images,images_per_sec,map_1,map_1_low,map_1_high,map_5,map_5_low,map_5_high,loss.margin\n\
-             a,done,0.75,0.6,,1,2,200,80,0.5,0.4,0.6,,,,0.2\n\
-             b,failed: fit: exit code 1,0.75,0.6,,1,2,200,80,,,,,,,\n"
-        );
-        let text = markdown(&lines, &differences);
-        assert!(
-            text.contains("|  | a | b |\n|---|---:|---:|\n| `loss.margin` | 0.2 | – |"),
-            "{text}"
-        );
-    }
-}
+mod tests;

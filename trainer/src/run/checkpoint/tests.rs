@@ -1,5 +1,7 @@
 //! What is kept, what is deleted, and what a kill or a damaged file costs.
 
+use logodex_schemas::train::BestBy;
+
 use super::*;
 
 /// The state after `epochs_done` epochs and `epoch_batches` batches.
@@ -11,10 +13,11 @@ fn state(epochs_done: u32, epoch_batches: u64, best_epoch: Option<u32>) -> RunSt
         epoch_loss_sum: 0.1 + 0.2,
         epoch_samples: 3,
         steps_done: u64::from(epochs_done) * 10 + epoch_batches,
+        best_by: BestBy::default(),
         best_epoch,
-        best_f1: best_epoch.map(|_| 1.0 / 3.0),
+        best_value: best_epoch.map(|_| 1.0 / 3.0),
         risen_epoch: best_epoch,
-        risen_f1: best_epoch.map(|_| 1.0 / 3.0),
+        risen_value: best_epoch.map(|_| 1.0 / 3.0),
         config_blake3: "c".into(),
         manifest_blake3: "m".into(),
         split_blake3: "s".into(),
@@ -105,7 +108,7 @@ fn a_number_is_read_back_to_the_bit() {
         .state;
     assert_eq!(found.epoch_loss_sum.to_bits(), (0.1f64 + 0.2).to_bits());
     assert_eq!(
-        found.best_f1.map(f64::to_bits),
+        found.best_value.map(f64::to_bits),
         Some((1.0f64 / 3.0).to_bits())
     );
 }

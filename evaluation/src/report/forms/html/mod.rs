@@ -20,6 +20,7 @@ use crate::report::pictures::retrievals::retrievals;
 use crate::report::text::commands::commands;
 use crate::report::text::findings::Finding;
 use crate::report::text::protocols::label;
+use crate::report::text::seeds::{self, seed_lines};
 use crate::report::text::tables::RegionTables;
 use crate::report::text::thresholds::threshold_lines;
 use crate::report::wording::{plain, prefix, signed, signed_interval, thousands};
@@ -136,6 +137,8 @@ pub fn render(
         differences => shown(&figures.differences)?,
         comparisons => compared(comparisons),
         thresholds => threshold_lines(inputs),
+        seeds => seed_lines(inputs),
+        seeds_text => seeds::TEXT,
         learning,
         f1_over_threshold => per_shots(&figures.f1_over_threshold)?,
         similarities => per_shots(&figures.similarities)?,

@@ -45,6 +45,7 @@ pub fn write_training(dir: &Path, made: &Made, epochs: u32) {
                     .then(|| 0.3 + 0.4 * (-t / 5.0).exp() + 0.01 * (t * 1.7).sin()),
                 f1: Some(0.82 - 0.3 * (-t / 4.0).exp() + 0.008 * (t * 2.3).sin()),
                 threshold: Some(0.6 + 0.2 * (-t / 8.0).exp()),
+                map_at_r: (made.name != "norm_softmax").then(|| 0.5 - 0.3 * (-t / 4.0).exp()),
                 lr: rates,
                 freeze: 0,
                 skipped_images: 4,

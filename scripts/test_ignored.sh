@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs the tests that cargo ignores, since not every machine has what they take, as far as this one has it.
+set -euo pipefail
+
+tests=()
+has() { "$@" >/dev/null 2>&1; }
+if has "$LOGODEX_PYTHON" -c 'import torch, torchvision'; then
+  tests+=(house::python_readers::the_examples_score_a_network_of_anyone)
+fi
+if [ -n "${LOGODEX_CHROMIUM:-}" ] || has command -v chromium || has command -v chromium-browser || has command -v google-chrome; then
+  tests+=(
+    models::whole_line::the_map_of_the_report_turns_in_a_browser
+    dataset::audit::what_is_decided_by_keyboard_in_a_browser_is_built
+  )
+fi
+if has unshare -rm mount -t tmpfs none /mnt; then
+  tests+=(
+    dataset::faults::a_disk_that_is_really_full_is_an_error_and_the_next_build_goes_on
+    faults::a_full_disk_is_told_keeps_the_checkpoint_before_and_the_run_goes_on_when_there_is_room
+  )
+fi
+[ ${#tests[@]} -eq 0 ] || cargo test --release --locked --workspace --test promises --test fit -- --ignored --exact "${tests[@]}"
