@@ -76,7 +76,7 @@ impl Training<'_> {
                     let batch = batches.next().context("the batches ended early")??;
                     // Dropout is the only generator that libtorch draws from here.
                     let number = u64::from(epoch) * n_batches + self.state.epoch_batches + i;
-                    tch::manual_seed(derive(config.seed, "dropout", &[number]) as i64);
+                    torch::manual_seed(derive(config.seed, "dropout", &[number]) as i64);
                     let pictures = self.pictures(&batch, epoch); // [roles × B, 3, H, W]
                     let targets = self.runtime.i64_tensor(&batch.plan.targets); // [B]
                     let mode = Mode::Train { frozen };
