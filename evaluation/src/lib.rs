@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod examples;
 pub mod facts;
 pub mod floors;
+pub mod history;
 pub mod intervals;
 pub mod learning_curves;
 pub mod metrics;

@@ -24,7 +24,7 @@ use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 use shim::must;
-pub use tensors::{is_finite, load_tensors, save_tensors};
+pub use tensors::{is_finite, load_tensors, save_tensors, save_with_history};
 
 unsafe extern "C" {
     fn shim_manual_seed(seed: i64) -> c_int;

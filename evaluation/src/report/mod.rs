@@ -28,6 +28,7 @@ use figures::Figures;
 use forms::{csv, html, latex, markdown};
 use load::load;
 use logodex_program::durable::write_whole;
+use text::caution::seen_brands;
 use text::findings::findings;
 use text::tables;
 
@@ -68,6 +69,9 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
     let names: Vec<String> = inputs.models.iter().map(|m| m.name.clone()).collect();
     let rows: Vec<EvaluationRow> = rows.into_iter().cloned().collect();
     print!("{}", terminal::table(&rows, &names));
+    for seen in seen_brands(&inputs) {
+        println!("{}", seen.text);
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use logodex_dataset::Dataset;
 use logodex_evaluation::learning_curves;
+use logodex_schemas::history::History;
 use logodex_schemas::random::derive;
 use logodex_schemas::run::{MetricsLine, RunState};
 use logodex_schemas::train::TrainConfig;
@@ -44,6 +45,7 @@ pub(super) struct Training<'a> {
     pub(super) run: Run,
     pub(super) interrupts: Interrupts,
     pub(super) learner: Learner,
+    pub(super) history: History,
     pub(super) state: RunState,
     pub(super) journal: Journal,
 }
@@ -191,6 +193,7 @@ impl Training<'_> {
         );
         let contents = Contents {
             state: &self.state,
+            history: &self.history,
             model: self.learner.model_state(),
             optimizer: self.learner.training_state(),
         };
@@ -202,7 +205,9 @@ impl Training<'_> {
     pub(super) fn interrupted(&self) -> Option<Interrupted> {
         let step = self.state.steps_done;
         let signal = self.interrupts.received()?;
-        Some(Interrupted { signal, step })
+        let ended =
+            format!("the run after step {step}; its checkpoint is written, continue with --resume");
+        Some(Interrupted { signal, ended })
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the report says: its tables, its findings, and how it can be made again.
 
+pub(super) mod caution;
 pub mod commands;
+pub mod finding;
 pub mod findings;
 pub mod protocols;
 pub mod tables;
