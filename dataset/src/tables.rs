@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use logodex_schemas::dataset::{BoxRow, BrandRow, Manifest};
+use logodex_schemas::dataset::{BoxRow, BrandRow, ImageRow, Manifest};
 use logodex_schemas::split::Fold;
 use serde::de::DeserializeOwned;
 
@@ -105,6 +105,29 @@ impl Tables {
             false => Err(DatasetError::corrupt(
                 &self.dir.join("boxes.csv"),
                 "does not list the dataset's rows in order",
+            )),
+        }
+    }
+
+    /// The content of each source image that has rows, by its number; none in a dataset that an earlier version built.
+    ///
+    /// # Errors
+    /// [`DatasetError::Corrupt`] when `images.csv` is not the file that the manifest lists, or lists other than numbers from 0
+    /// on and a BLAKE3 each.
+    pub fn images(&self) -> Result<Option<Vec<ImageRow>>, DatasetError> {
+        if !self.manifest.files.contains_key("images.csv") {
+            return Ok(None);
+        }
+        let images: Vec<ImageRow> = self.listed_csv("images.csv")?;
+        let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let fits = (0..)
+            .zip(&images)
+            .all(|(i, row)| row.image == i && is_hash(&row.blake3));
+        match fits {
+            true => Ok(Some(images)),
+            false => Err(DatasetError::corrupt(
+                &self.dir.join("images.csv"),
+                "does not list a BLAKE3 for each image in order",
             )),
         }
     }

@@ -63,7 +63,7 @@ fn main() {
         .expect("threads");
     let set = embeddings(n, dim);
     if let Some(path) = args.get(3) {
-        set.write(Path::new(path)).expect("written");
+        set.write(Path::new(path), None).expect("written");
     }
     let before_mib = peak_mib();
     let begun = Instant::now();

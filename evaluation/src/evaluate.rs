@@ -15,7 +15,9 @@ use anyhow::{Context, Result, ensure};
 use logodex_schemas::evaluation::{
     ConfusionRow, CurveRow, EpisodeRow, Evaluation, JudgedRegion, RetrievalRow, evaluation_header,
 };
+use logodex_schemas::history::TrainedOn;
 
+use crate::embeddings::collapse::collapse;
 use crate::embeddings::fold_index::{FoldIndex, Folds};
 use crate::embeddings::set::EmbeddingSet;
 use crate::examples::{confusion, retrievals, triples};
@@ -24,7 +26,7 @@ use crate::floors;
 use crate::intervals::tally::Bootstrap;
 use crate::protocols::questions::{Judged, Questions};
 use crate::protocols::retrieval;
-use crate::settings::{Protocol, Settings, TsneBrands};
+use crate::settings::{Protocol, Settings, TsneBrands, region_name};
 use crate::tsne::view;
 
 /// The embeddings of one model.
@@ -41,7 +43,7 @@ pub struct Subject<'a> {
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// `evaluation.json`; `manifest_blake3`, `split` and `split_blake3` are left empty for the caller.
+    /// `evaluation.json`; `manifest_blake3`, `split`, `split_blake3` and `trained_on` are left empty for the caller.
     pub evaluation: Evaluation,
     /// `episodes.csv`: every episode of the model under each protocol that has a threshold.
     pub episodes: Vec<EpisodeRow>,
@@ -112,6 +114,14 @@ pub fn evaluate(
     let bootstrap = Bootstrap::new(settings.seed, settings.resamples);
 
     let (vectors, val_vectors) = folds.vectors(model.test, model.val);
+    let mut collapsed = Vec::new();
+    if let Some(seen) = collapse(&folds.test, &vectors) {
+        collapsed.push(settings.region);
+        notices.push(format!(
+            "the test embeddings of {} rows have collapsed: {seen}; every number of every protocol is an accident",
+            region_name(settings.region)
+        ));
+    }
     let judged = questions.judge(
         model.name,
         &bootstrap,
@@ -184,6 +194,8 @@ pub fn evaluate(
         embedding_dim: u32::try_from(model.test.dim)?,
         test_brands: folds.test.brands.len() as u64,
         test_rows: folds.test.len() as u64,
+        trained_on: TrainedOn::default(),
+        collapsed,
         regions: vec![JudgedRegion {
             region: settings.region,
             test_brands: folds.test.brands.len() as u64,
@@ -227,6 +239,7 @@ impl Outcome {
             .count();
         into.rows.splice(at..at, own);
         into.rows.extend(floors);
+        into.collapsed.extend(from.collapsed);
         into.regions.extend(from.regions);
         into.too_few.extend(from.too_few);
         into.thresholds.extend(from.thresholds);

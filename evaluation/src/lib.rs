@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod examples;
 pub mod facts;
 pub mod floors;
+pub mod history;
 pub mod intervals;
 pub mod learning_curves;
 pub mod metrics;

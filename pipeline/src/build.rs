@@ -148,6 +148,7 @@ fn of_scan(
         ),
         ("brand_to_index.csv", tables::brand_to_index_csv(&catalog)?),
         ("brands.csv", csv_bytes(&brands)?),
+        ("images.csv", csv_bytes(&tables::image_rows(&built))?),
         ("catalog.parquet", parquet::catalog_bytes(&built.rows)?),
         ("consolidation.json", json_bytes(&plan)?),
         ("rejects.jsonl", jsonl_bytes(&rejects)?),

@@ -165,6 +165,16 @@ pub struct BoxRow {
     pub height: u32,
 }
 
+/// A line of `images.csv`: a source image that has rows, for readers without Parquet. By its content a brand is known in
+/// any build and under any name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageRow {
+    /// Number of the source image, dense from 0.
+    pub image: u64,
+    /// BLAKE3 of the raw image's bytes, hexadecimal.
+    pub blake3: String,
+}
+
 /// A row of `catalog.parquet`, which has these columns in this order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CatalogRow {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Region;
 use crate::header::Header;
+use crate::history::TrainedOn;
 
 pub use csv::{
     ALL, ComparisonRow, ConfusionRow, CurveRow, EpisodeRow, EvaluationRow, RetrievalRow,
@@ -42,6 +43,11 @@ pub struct Evaluation {
     pub test_brands: u64,
     /// Test rows, of the first region.
     pub test_rows: u64,
+    /// What the model was trained on, as far as is known, and which of the brands judged on were among it.
+    pub trained_on: TrainedOn,
+    /// Regions on which the test embeddings have collapsed: they hardly tell one row from another, so that every number of
+    /// every protocol is an accident.
+    pub collapsed: Vec<Region>,
     /// What was judged: first the region that the model was trained on, or whole images.
     pub regions: Vec<JudgedRegion>,
     /// Brands with too few images, per protocol and number of shots.

@@ -10,6 +10,7 @@ pub mod dataset;
 pub mod device;
 pub mod evaluation;
 pub mod header;
+pub mod history;
 pub mod plan;
 pub mod random;
 pub mod run;
@@ -53,6 +54,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "stopped" => run::Stopped,
         "device_check" => device::DeviceCheck,
         "bench" => device::Benchmark,
+        "history" => history::History,
         "evaluation" => evaluation::Evaluation,
         "evaluation_row" => evaluation::EvaluationRow,
         "episode_row" => evaluation::EpisodeRow,
@@ -60,6 +62,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "confusion_row" => evaluation::ConfusionRow,
         "curve_row" => evaluation::CurveRow,
         "box_row" => dataset::BoxRow,
+        "image_row" => dataset::ImageRow,
         "comparison_row" => evaluation::ComparisonRow,
     }
 }

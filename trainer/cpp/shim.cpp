@@ -73,6 +73,10 @@ at::DeviceType device_type(int cuda) { return cuda ? at::kCUDA : at::kCPU; }
 extern "C" {
 const char* shim_last_error() { return last_error.c_str(); }
 
+// tch's own lets an exception through.
+int shim_manual_seed(int64_t seed) {
+  return guarded([&] { torch::manual_seed(seed); });
+}
 int shim_set_autocast(int cuda, int enabled, int scalar_type) {
   return guarded([&] {
     at::autocast::set_autocast_enabled(device_type(cuda), enabled);

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use logodex_evaluation::command::options::parse_region;
 use logodex_evaluation::command::report::ReportArgs;
 use logodex_program::output::print;
+use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
 
 use crate::config::explain;
@@ -23,7 +25,8 @@ use crate::train::{self, Existing, embed};
 /// Trains networks that tell logos of brands they have never seen, and judges them.
 ///
 /// Exit codes: 0 done, 1 failed, 2 usage or configuration (also a path that does not exist), 5 corrupt dataset or
-/// another format version, 130 and 143 training ended by Ctrl-C or SIGTERM with a checkpoint written.
+/// another format version, 130 and 143 training or a sweep ended by Ctrl-C or SIGTERM with a checkpoint
+/// written.
 #[derive(Debug, Parser)]
 #[command(name = "logodex-train", version, max_term_width = 100)]
 pub struct Cli {
@@ -77,6 +80,9 @@ enum Command {
         /// Which brands: train, val or test.
         #[arg(long, value_parser = parse_fold)]
         fold: Fold,
+        /// What the rows show: image, object or both [default: what the run was trained on].
+        #[arg(long, value_parser = parse_region)]
+        region: Option<Region>,
         /// File to write.
         #[arg(long, value_name = "FILE.safetensors")]
         out: PathBuf,
@@ -148,9 +154,10 @@ impl Cli {
                 split,
                 run,
                 fold,
+                region,
                 out,
                 checkpoint,
-            } => embed::embed_command(&dataset, &split, &run, checkpoint, fold, &out),
+            } => embed::embed_command(&dataset, &split, &run, checkpoint, fold, region, &out),
             Command::Config { explain, check } => {
                 let text = match check {
                     Some(path) => explain::check(&path)?,

@@ -8,6 +8,7 @@ use logodex_evaluation::command::evaluate::{EvaluateArgs, evaluate_files, evalua
 use logodex_evaluation::command::options::regions;
 use logodex_evaluation::embeddings::matching::Rows;
 use logodex_schemas::dataset::Region;
+use logodex_schemas::history::History;
 use logodex_schemas::split::Fold;
 
 use crate::run::Which;
@@ -55,12 +56,12 @@ fn embed(
     asked: Option<Region>,
     dataset: &Dataset,
     split: &Split,
-) -> Result<Vec<(Region, Rows)>> {
-    let (net, runtime, trained_on) = open_network(run, checkpoint, dataset, split)?;
+) -> Result<(Vec<(Region, Rows)>, History)> {
+    let run = open_network(run, checkpoint, dataset, split)?;
     let mut all = Vec::new();
-    for region in regions(asked, dataset, trained_on) {
+    for region in regions(asked, dataset, run.region) {
         let has_rows = |fold: Fold| !dataset.rows(&dataset.fold(split, fold), region).is_empty();
-        let embed = |fold: Fold| embed_fold(&net, &runtime, dataset, split, fold, region);
+        let embed = |fold: Fold| embed_fold(&run, dataset, split, fold, region);
         if has_rows(Fold::Test) {
             let rows = Rows {
                 test: embed(Fold::Test)?,
@@ -70,5 +71,5 @@ fn embed(
             all.push((region, rows));
         }
     }
-    Ok(all)
+    Ok((all, run.history))
 }

@@ -24,9 +24,10 @@ use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 use shim::must;
-pub use tensors::{is_finite, load_tensors, save_tensors};
+pub use tensors::{is_finite, load_tensors, save_tensors, save_with_history};
 
 unsafe extern "C" {
+    fn shim_manual_seed(seed: i64) -> c_int;
     fn shim_set_autocast(cuda: c_int, enabled: c_int, scalar_type: c_int) -> c_int;
     fn shim_get_autocast(cuda: c_int, enabled: *mut c_int, scalar_type: *mut c_int) -> c_int;
     fn shim_autocast_enter() -> c_int;
@@ -183,6 +184,12 @@ pub fn channels_last(t: &Tensor) -> Tensor {
         must(c_int::from(out.is_null()));
         Tensor::from_ptr(out)
     }
+}
+
+/// Seeds libtorch's global generators, of every device.
+pub fn manual_seed(seed: i64) {
+    // SAFETY: a plain call.
+    must(unsafe { shim_manual_seed(seed) });
 }
 
 /// Allows TensorFloat-32 in CUDA's convolutions. Matrix products (heads, losses) stay fp32.

@@ -72,7 +72,7 @@ fn args(workspace: &Workspace, files: &[PathBuf]) -> RunOrFiles {
 
 fn file(workspace: &Workspace, name: &str, set: &EmbeddingSet) -> PathBuf {
     let path = workspace.path(name);
-    set.write(&path).unwrap();
+    set.write(&path, None).unwrap();
     path
 }
 
@@ -332,6 +332,18 @@ fn numpy_files_with_their_rows_are_judged_as_the_same_safetensors_are() {
         args.files.rows = vec![rows];
         assert_eq!(result(&args), expected);
     }
+    // The content decides, not the name; what cannot be read names its line, or what it is.
+    let unnamed = workspace.path("unnamed");
+    fs::copy(&any, &unnamed).unwrap();
+    args.files.embeddings = vec![unnamed.clone()];
+    args.files.name = Some("any".to_owned());
+    assert_eq!(result(&args), expected);
+    args.files.embeddings = vec![any];
+    fs::write(&unnamed, "row\n0\n1\nsecond\n").unwrap();
+    args.files.rows = vec![unnamed.clone()];
+    assert!(refusal(&args).contains("unnamed: not usable: line 4: \"second\" is no row number"));
+    fs::write(&unnamed, b"PK\x03\x04").unwrap();
+    assert!(refusal(&args).contains("NumPy's .npz"));
     let short = npy("short.npy", "<i8", "(2,)".to_owned(), vec![0; 16]);
     args.files.rows = vec![short];
     assert!(refusal(&args).contains("lists 2 rows, but"));

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use logodex_dataset::shard::{Stored, header};
 use logodex_schemas::dataset::{
-    AnnotationsEntry, BrandRow, BuildConfig, Counts, Encoding, FileEntry, Manifest, ShardEntry,
-    manifest_header,
+    AnnotationsEntry, BrandRow, BuildConfig, Counts, Encoding, FileEntry, ImageRow, Manifest,
+    ShardEntry, manifest_header,
 };
 use logodex_schemas::header::seal;
 use logodex_schemas::split::{Fold, Split, SplitRow, split_header};
@@ -96,11 +96,20 @@ pub fn write(
         })
         .collect();
     let brands_csv = csv(&rows);
-    fs::write(dataset.join("brands.csv"), &brands_csv).expect("brands.csv");
-    let entry = FileEntry {
-        bytes: brands_csv.len() as u64,
-        blake3: hash(&brands_csv),
-    };
+    // The content of an image is told by its brand and number alone, whatever is stored of it.
+    let images = owner.chunks(2).enumerate().map(|(image, owners)| ImageRow {
+        image: image as u64,
+        blake3: hash(format!("image {image} of brand {}", owners[0]).as_bytes()),
+    });
+    let images_csv = csv(&images.collect::<Vec<_>>());
+    let files = [("brands.csv", brands_csv), ("images.csv", images_csv)].map(|(name, bytes)| {
+        fs::write(dataset.join(name), &bytes).expect(name);
+        let entry = FileEntry {
+            bytes: bytes.len() as u64,
+            blake3: hash(&bytes),
+        };
+        (name.to_owned(), entry)
+    });
     let manifest = Manifest {
         header: manifest_header(),
         created_by: "test".into(),
@@ -116,7 +125,7 @@ pub fn write(
             ..Counts::default()
         },
         shards,
-        files: BTreeMap::from([("brands.csv".to_owned(), entry)]),
+        files: BTreeMap::from(files),
         annotations: AnnotationsEntry::default(),
         encoding,
         encoder: None,

@@ -8,12 +8,14 @@ use logodex_dataset::{Dataset, Split};
 use logodex_program::Failure;
 use logodex_program::output::print;
 use logodex_schemas::dataset::Region;
+use logodex_schemas::history::History;
 
 use crate::command::options::{Options, regions};
 use crate::embeddings::matching::{self, Rows};
 use crate::evaluate::{Outcome, Subject, evaluate};
 use crate::facts::Facts;
 use crate::floors::{COLOUR_HISTOGRAM, FLOORS, RANDOM, colour_histograms};
+use crate::history;
 use crate::settings::Settings;
 use crate::terminal::{protocols_table, table};
 
@@ -23,8 +25,8 @@ pub struct EvaluateArgs {
     /// What every evaluation is told.
     #[command(flatten)]
     pub options: Options,
-    /// An embedding file from any tool: safetensors (`embeddings` F32 [N,D], `brand` I64 [N], `row` I64 [N]), or
-    /// NumPy's .npy ([N,D] floats) with its --rows. Rows of validation brands give the thresholds. Several files are put
+    /// An embedding file from any tool: safetensors (`embeddings` [N,D], `brand` I64 [N], `row` I64 [N]), or NumPy's .npy ([N,D])
+    /// with its --rows; floats of 16, 32 or 64 bits. Rows of validation brands give the thresholds. Several files are put
     /// together.
     #[arg(long, value_name = "FILE")]
     pub embeddings: Vec<PathBuf>,
@@ -52,22 +54,24 @@ pub fn evaluate_files(args: &EvaluateArgs) -> Result<()> {
         }
         let regions = regions(args.options.region, dataset, Region::Image);
         let of = |region| Some((region, all.of_region(dataset, region)?));
-        Ok(regions.into_iter().filter_map(of).collect())
+        let history = history::of_embeddings(&args.embeddings)
+            .map_err(|e| Failure::Usage(format!("{e:#}")))?;
+        Ok((regions.into_iter().filter_map(of).collect(), history))
     })
 }
 
-/// As [`evaluate_files`], of what `embeddings` gives, region by region; `source`, where they come from, names the model
-/// unless `--name` does. The rows and brands must be those of the dataset.
+/// As [`evaluate_files`], of what `embeddings` gives, region by region, and of what made them; `source`, where they come
+/// from, names the model unless `--name` does. The rows and brands must be those of the dataset.
 ///
 /// # Errors
 /// As [`evaluate_files`], and those of `embeddings`.
 pub fn evaluate_with(
     args: &EvaluateArgs,
     source: &Path,
-    embeddings: impl FnOnce(&Dataset, &Split) -> Result<Vec<(Region, Rows)>>,
+    embeddings: impl FnOnce(&Dataset, &Split) -> Result<(Vec<(Region, Rows)>, History)>,
 ) -> Result<()> {
     let opened = args.options.open()?;
-    let rows = embeddings(&opened.dataset, &opened.split)?;
+    let (rows, history) = embeddings(&opened.dataset, &opened.split)?;
     let model = match &args.name {
         Some(name) => name.clone(),
         None => model_name(source)?,
@@ -89,11 +93,19 @@ pub fn evaluate_with(
             args.options.split
         ))
     })?;
+    let (dataset, split) = (&opened.dataset, &opened.split);
+    let trained_on = history::trained_on(&history, dataset, split)?;
+    let leaks = history::warnings(&trained_on, dataset, split);
+    outcome.evaluation.trained_on = trained_on;
+    outcome.notices.extend(leaks.iter().cloned());
     args.options.write(&opened, &mut outcome)?;
     let rows = &outcome.evaluation.rows;
     print(table(rows, std::slice::from_ref(&model)));
     print(protocols_table(rows, &[&model, RANDOM, COLOUR_HISTOGRAM]));
     args.options.print_footer(&outcome);
+    for leak in leaks {
+        print(format_args!("{model}: {leak}\n"));
+    }
     Ok(())
 }
 

@@ -47,7 +47,11 @@ pub struct Options {
     pub map_brands: Option<String>,
 }
 
-fn parse_region(name: &str) -> Result<Region, String> {
+/// `image`, `object` or `both`, as typed.
+///
+/// # Errors
+/// Another word.
+pub fn parse_region(name: &str) -> Result<Region, String> {
     [Region::Image, Region::Object, Region::Both]
         .into_iter()
         .find(|region| region_name(*region) == name)

@@ -1,5 +1,7 @@
 //! Embedding files of any tool, matched to the rows of a dataset: what does not fit is refused by name.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -49,7 +51,7 @@ pub fn read(paths: &[PathBuf], rows: &[PathBuf], dataset: &Dataset, split: &Spli
     let mut all: Option<EmbeddingSet> = None;
     let mut rows = rows.iter();
     for path in paths {
-        let set = match path.extension().is_some_and(|e| e == "npy") {
+        let set = match is_npy(path) {
             false => EmbeddingSet::read(path),
             true => match rows.next() {
                 Some(rows) => read_npy(path, rows, dataset),
@@ -82,6 +84,13 @@ pub fn read(paths: &[PathBuf], rows: &[PathBuf], dataset: &Dataset, split: &Spli
     sort_by_fold(&all, dataset, split).map_err(|reason| Failure::Usage(reason).into())
 }
 
+/// Whether a file is one of NumPy's, by its name or its content.
+fn is_npy(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(6).read_to_end(&mut start));
+    path.extension().is_some_and(|e| e == "npy") || (read.is_ok() && npy::is_npy(&start))
+}
+
 /// Embeddings from a `.npy` file and the rows that they are of from another, or from a CSV with a column `row`. The
 /// dataset says of which brand a row is.
 fn read_npy(path: &Path, rows: &Path, dataset: &Dataset) -> Result<EmbeddingSet> {
@@ -90,9 +99,10 @@ fn read_npy(path: &Path, rows: &Path, dataset: &Dataset) -> Result<EmbeddingSet>
     };
     let unusable = |path: &Path| format!("{}: not usable", path.display());
     let (embeddings, dim) = npy::floats(&bytes(path)?).with_context(|| unusable(path))?;
-    let row = match rows.extension().is_some_and(|e| e == "npy") {
-        true => npy::integers(&bytes(rows)?),
-        false => csv_rows(&bytes(rows)?),
+    let listed = bytes(rows)?;
+    let row = match is_npy(rows) || npy::is_zip(&listed) {
+        true => npy::integers(&listed),
+        false => csv_rows(&listed),
     }
     .with_context(|| unusable(rows))?;
     ensure!(
@@ -128,7 +138,14 @@ fn csv_rows(bytes: &[u8]) -> Result<Vec<i64>> {
     let place = place.context("it has no column `row`")?;
     reader
         .records()
-        .map(|record| Ok(record?.get(place).unwrap_or_default().trim().parse()?))
+        .map(|record| {
+            let record = record?;
+            let cell = record.get(place).unwrap_or_default();
+            cell.trim().parse().with_context(|| {
+                let line = record.position().map_or(0, csv::Position::line);
+                format!("line {line}: {cell:?} is no row number")
+            })
+        })
         .collect()
 }
 

@@ -4,6 +4,20 @@
 use anyhow::{Context, Result, bail, ensure};
 use half::f16;
 
+const MAGIC: &[u8] = b"\x93NUMPY";
+/// What is said of a zip archive.
+pub const NO_ZIP: &str = "it is a zip archive, as NumPy's .npz and torch.save are; save the array alone: numpy.save(\"mine.npy\", numpy.load(\"mine.npz\")[\"embeddings\"])";
+
+/// Whether a file begins as a `.npy` does.
+pub fn is_npy(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
+/// Whether a file begins as a zip archive does.
+pub fn is_zip(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04")
+}
+
 /// A parsed header and the bytes behind it.
 #[derive(Debug)]
 struct Array<'a> {
@@ -72,9 +86,8 @@ fn numbers<T, const SIZE: usize>(
 }
 
 fn parse(bytes: &[u8]) -> Result<Array<'_>> {
-    let rest = bytes
-        .strip_prefix(b"\x93NUMPY")
-        .context("it is no .npy file")?;
+    ensure!(!is_zip(bytes), NO_ZIP);
+    let rest = bytes.strip_prefix(MAGIC).context("it is no .npy file")?;
     let cut = "it ends within its header";
     let &[major, _, ref rest @ ..] = rest else {
         bail!("{cut}");
@@ -175,6 +188,7 @@ mod tests {
     fn lies_and_other_kinds_are_refused_with_their_reason() {
         let refused = |bytes: &[u8]| format!("{:#}", floats(bytes).unwrap_err());
         assert!(refused(b"PK").contains("no .npy file"));
+        assert!(refused(b"PK\x03\x04\x14").contains("NumPy's .npz"));
         assert!(refused(b"\x93NUMPY\x01\x00\xff\xff").contains("ends within"));
         assert!(refused(&file(&header("<f4", "(2, 2)"), &[0; 12])).contains("do not fit"));
         assert!(

@@ -1,14 +1,18 @@
 //! An embedding file: the one door by which any model, from any tool, enters the evaluation.
 //!
-//! The file is a plain safetensors file with `embeddings` F32 `[N, D]`, `brand` I64 `[N]` and `row` I64 `[N]`. It is
-//! distrusted: whatever would make a metric silently wrong is refused here, so that nothing later re-checks.
+//! The file is a plain safetensors file with `embeddings` F32 `[N, D]`, `brand` I64 `[N]` and `row` I64 `[N]`; embeddings of 64
+//! or 16 bits and integers of 32 are read, too, as from `.npy`. It is distrusted: whatever would make a metric silently wrong is refused here, so that nothing later re-checks.
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use super::npy;
 use logodex_program::durable::write_whole;
+use logodex_schemas::history::{HISTORY_KEY, History};
 
 /// The embeddings of some rows of a dataset.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,12 +69,15 @@ impl EmbeddingSet {
             .with_context(|| format!("{}: not a usable embedding file", path.display()))
     }
 
-    /// Writes the file: to a temporary name beside it, then by rename.
+    /// Writes the file, with what made the embeddings was trained on where that is known: to a temporary name beside it, then
+    /// by rename.
     ///
     /// # Errors
     /// The set fails [`Self::check`], or the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    pub fn write(&self, path: &Path, history: Option<&History>) -> Result<()> {
         self.check()?;
+        let history = history.map(serde_json::to_string).transpose()?;
+        let metadata = history.map(|json| HashMap::from([(HISTORY_KEY.to_owned(), json)]));
         let n = self.len();
         let embeddings: Vec<u8> = self
             .embeddings
@@ -87,7 +94,7 @@ impl EmbeddingSet {
             ("brand", TensorView::new(Dtype::I64, vec![n], &brand)?),
             ("row", TensorView::new(Dtype::I64, vec![n], &row)?),
         ];
-        write_whole(path, &safetensors::serialize(tensors, None)?)
+        write_whole(path, &safetensors::serialize(tensors, metadata)?)
     }
 
     /// Whether every number can be used: sizes agree, brands and rows are not negative, no row occurs twice, every
@@ -132,8 +139,12 @@ impl EmbeddingSet {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self> {
-        let file = SafeTensors::deserialize(bytes).context("it is no valid safetensors file")?;
-        let embeddings = tensor(&file, "embeddings", Dtype::F32)?;
+        if npy::is_zip(bytes) {
+            bail!(npy::NO_ZIP);
+        }
+        let file = SafeTensors::deserialize(bytes)
+            .context("it is no valid safetensors file, and embeddings are .safetensors or .npy")?;
+        let embeddings = tensor(&file, "embeddings")?;
         let &[n, dim] = embeddings.shape() else {
             bail!(
                 "`embeddings` has shape {:?}, expected [N, D]",
@@ -142,7 +153,7 @@ impl EmbeddingSet {
         };
         let set = Self {
             dim,
-            embeddings: little_endian(embeddings.data(), f32::from_le_bytes),
+            embeddings: floats(&embeddings)?,
             brand: integers(&file, "brand", n)?,
             row: integers(&file, "row", n)?,
         };
@@ -151,30 +162,39 @@ impl EmbeddingSet {
     }
 }
 
-fn tensor<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype) -> Result<TensorView<'a>> {
-    let Ok(tensor) = file.tensor(name) else {
+fn tensor<'a>(file: &SafeTensors<'a>, name: &str) -> Result<TensorView<'a>> {
+    file.tensor(name).map_err(|_| {
         let mut names = file.names();
         names.sort_unstable();
-        bail!(
+        anyhow!(
             "it has no tensor `{name}`, only {names:?}; expected embeddings F32 [N, D], brand I64 [N], row I64 [N]"
-        );
-    };
-    ensure!(
-        tensor.dtype() == dtype,
-        "`{name}` is {:?}, expected {dtype:?}",
-        tensor.dtype()
-    );
-    Ok(tensor)
+        )
+    })
+}
+
+fn floats(tensor: &TensorView) -> Result<Vec<f32>> {
+    let bytes = tensor.data();
+    Ok(match tensor.dtype() {
+        Dtype::F32 => little_endian(bytes, f32::from_le_bytes),
+        Dtype::F64 => little_endian(bytes, |b| f64::from_le_bytes(b) as f32),
+        Dtype::F16 => little_endian(bytes, |b| f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => little_endian(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+        other => bail!("`embeddings` is {other:?}, expected F32, F64, F16 or BF16"),
+    })
 }
 
 fn integers(file: &SafeTensors<'_>, name: &str, n: usize) -> Result<Vec<i64>> {
-    let tensor = tensor(file, name, Dtype::I64)?;
+    let tensor = tensor(file, name)?;
     ensure!(
         tensor.shape() == [n],
         "`{name}` has shape {:?}, expected [{n}] as `embeddings` has {n} rows",
         tensor.shape()
     );
-    Ok(little_endian(tensor.data(), i64::from_le_bytes))
+    Ok(match tensor.dtype() {
+        Dtype::I64 => little_endian(tensor.data(), i64::from_le_bytes),
+        Dtype::I32 => little_endian(tensor.data(), |b| i32::from_le_bytes(b).into()),
+        other => bail!("`{name}` is {other:?}, expected I64 or I32"),
+    })
 }
 
 fn little_endian<T, const SIZE: usize>(bytes: &[u8], number: fn([u8; SIZE]) -> T) -> Vec<T> {
@@ -214,7 +234,7 @@ mod tests {
     fn what_is_written_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("e.safetensors");
-        honest().write(&path).unwrap();
+        honest().write(&path, None).unwrap();
         assert_eq!(EmbeddingSet::read(&path).unwrap(), honest());
         assert_eq!(
             std::fs::read_dir(dir.path()).unwrap().count(),
@@ -284,11 +304,11 @@ mod tests {
             (vec![good.clone(), brand.clone()], "no tensor `row`"),
             (
                 vec![
-                    ("embeddings", Dtype::F64, vec![2, 3], vec![0; 48]),
+                    ("embeddings", Dtype::I8, vec![2, 3], vec![0; 6]),
                     brand.clone(),
                     row.clone(),
                 ],
-                "`embeddings` is F64, expected F32",
+                "`embeddings` is I8, expected F32, F64, F16 or BF16",
             ),
             (
                 vec![
@@ -310,9 +330,9 @@ mod tests {
                 vec![
                     good.clone(),
                     brand.clone(),
-                    ("row", Dtype::I32, vec![2], vec![0; 8]),
+                    ("row", Dtype::U8, vec![2], vec![0; 2]),
                 ],
-                "`row` is I32, expected I64",
+                "`row` is U8, expected I64 or I32",
             ),
         ];
         for (tensors, expected) in cases {
@@ -324,5 +344,50 @@ mod tests {
             EmbeddingSet::parse(b"not a tensor in sight").unwrap_err()
         );
         assert!(error.contains("no valid safetensors"), "{error}");
+        let error = format!("{:#}", EmbeddingSet::parse(b"PK\x03\x04").unwrap_err());
+        assert!(
+            error.contains("zip archive") && error.contains(".npz"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn numbers_of_other_widths_are_read_and_what_fp32_cannot_hold_is_refused() {
+        let values = [1.0f32, -2.5, 0.15625, 4.0];
+        let of = |bytes: &dyn Fn(f32) -> Vec<u8>| values.iter().flat_map(|x| bytes(*x)).collect();
+        let narrow = |n: i32| n.to_le_bytes().to_vec();
+        let read = |dtype, data: Vec<u8>| {
+            EmbeddingSet::parse(&file(&[
+                ("embeddings", dtype, vec![2, 2], data),
+                (
+                    "brand",
+                    Dtype::I32,
+                    vec![2],
+                    [narrow(0), narrow(1)].concat(),
+                ),
+                ("row", Dtype::I32, vec![2], [narrow(7), narrow(9)].concat()),
+            ]))
+        };
+        for (dtype, data) in [
+            (Dtype::F64, of(&|x| f64::from(x).to_le_bytes().to_vec())),
+            (Dtype::F16, of(&|x| f16::from_f32(x).to_le_bytes().to_vec())),
+            (
+                Dtype::BF16,
+                of(&|x| bf16::from_f32(x).to_le_bytes().to_vec()),
+            ),
+        ] {
+            let set = read(dtype, data).unwrap();
+            assert_eq!(
+                (set.embeddings, set.row),
+                (values.to_vec(), vec![7, 9]),
+                "{dtype:?}"
+            );
+        }
+        let large = (0..4).flat_map(|_| 1e300f64.to_le_bytes()).collect();
+        let error = format!("{:#}", read(Dtype::F64, large).unwrap_err());
+        assert!(
+            error.contains("row 7") && error.contains("not a finite number"),
+            "{error}"
+        );
     }
 }

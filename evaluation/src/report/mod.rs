@@ -30,6 +30,7 @@ use load::load;
 use logodex_program::durable::write_whole;
 use logodex_program::output::print;
 use text::answer::answer;
+use text::caution::seen_brands;
 use text::findings::findings;
 use text::tables;
 
@@ -71,6 +72,9 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
     let names: Vec<String> = inputs.models.iter().map(|m| m.name.clone()).collect();
     let rows: Vec<EvaluationRow> = rows.into_iter().cloned().collect();
     print(terminal::table(&rows, &names));
+    for seen in seen_brands(&inputs) {
+        print(format_args!("{}\n", seen.text));
+    }
     Ok(())
 }
 

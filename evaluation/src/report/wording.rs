@@ -40,6 +40,20 @@ pub fn code(name: &str) -> String {
     format!("`{}`", name.replace('`', "'"))
 }
 
+/// The ending of a word that counts so many.
+pub fn plural(n: u32) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}
+
+/// `a, b and c`.
+pub fn enumerate(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -348,3 +348,32 @@ fn what_would_leak_or_mean_nothing_is_an_error() {
         );
     }
 }
+
+#[test]
+fn collapsed_embeddings_are_called_so_whatever_is_asked() {
+    let point = |set: EmbeddingSet| EmbeddingSet {
+        embeddings: set.embeddings.iter().map(|x| 1.0 + 1e-5 * x).collect(),
+        ..set
+    };
+    let (test, val) = (point(set(0, 6, 8, 0.3)), set(6, 4, 8, 0.3));
+    for protocol in Protocol::ALL {
+        let settings = Settings {
+            protocols: vec![protocol],
+            ..settings()
+        };
+        let judge = |test: &EmbeddingSet| {
+            let model = Subject {
+                name: "mine",
+                test,
+                val: Some(&val),
+            };
+            evaluate(model, &[], &facts(|row| row), &settings).unwrap()
+        };
+        let flat = judge(&test);
+        assert_eq!(flat.evaluation.collapsed, [settings.region], "{protocol:?}");
+        let told = |outcome: &Outcome| outcome.notices.iter().any(|n| n.contains("have collapsed"));
+        assert!(told(&flat), "{:?}", flat.notices);
+        let good = judge(&set(0, 6, 8, 0.3));
+        assert!(good.evaluation.collapsed.is_empty() && !told(&good));
+    }
+}

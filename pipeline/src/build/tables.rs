@@ -1,8 +1,8 @@
-//! Makes the small tables of a dataset: `brands.csv`, `boxes.csv`, `brand_to_index.csv`.
+//! Makes the small tables of a dataset: `brands.csv`, `boxes.csv`, `images.csv`, `brand_to_index.csv`.
 
 use std::collections::HashMap;
 
-use logodex_schemas::dataset::{BoxRow, BrandIndexRow, BrandRow};
+use logodex_schemas::dataset::{BoxRow, BrandIndexRow, BrandRow, ImageRow};
 
 use super::built::Built;
 use crate::plan::catalog::Catalog;
@@ -75,6 +75,17 @@ pub fn box_rows(scan: &Scan, catalog: &Catalog, built: &Built) -> Vec<BoxRow> {
                 width,
                 height,
             }
+        })
+        .collect()
+}
+
+/// The lines of `images.csv`.
+pub fn image_rows(built: &Built) -> Vec<ImageRow> {
+    let images = built.rows.chunk_by(|one, next| one.image == next.image);
+    images
+        .map(|rows| ImageRow {
+            image: rows[0].image,
+            blake3: rows[0].blake3.clone(),
         })
         .collect()
 }

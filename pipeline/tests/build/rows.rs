@@ -7,7 +7,7 @@ use logodex_pipeline::build::parquet::read_catalog;
 use logodex_pixels::Fit;
 use logodex_pixels::decode::decode;
 use logodex_pixels::resize::{Crop, resize_into};
-use logodex_schemas::dataset::{BoxRow, BrandIndexRow};
+use logodex_schemas::dataset::{BoxRow, BrandIndexRow, ImageRow};
 use safetensors::SafeTensors;
 
 use crate::tree::{Tree, contents, jpeg, xml};
@@ -292,6 +292,26 @@ fn a_dry_run_writes_nothing() {
         "{printed}"
     );
     assert!(!tree.path("dataset").exists());
+}
+
+#[test]
+fn images_are_listed_by_content_for_readers_without_parquet() {
+    let tree = Tree::usual();
+    tree.write("build.toml", "side = 16\nregion = \"both\"\n");
+    tree.ok("build --raw @raw --out @dataset --config @build.toml");
+    let listed: Vec<ImageRow> = csv::Reader::from_path(tree.path("dataset/images.csv"))
+        .unwrap()
+        .into_deserialize()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let catalog = read_catalog(&tree.path("dataset/catalog.parquet")).unwrap();
+    let expected: BTreeMap<u64, String> = catalog
+        .iter()
+        .map(|row| (row.image, row.blake3.clone()))
+        .collect();
+    assert!(catalog.len() > expected.len());
+    let listed: Vec<(u64, String)> = listed.into_iter().map(|r| (r.image, r.blake3)).collect();
+    assert_eq!(listed, expected.into_iter().collect::<Vec<_>>());
 }
 
 #[test]

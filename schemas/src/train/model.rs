@@ -18,6 +18,12 @@ pub struct ModelConfig {
     /// Source: the paper, section 4.1 (torchvision's ImageNet weights V2).
     #[serde(default)]
     pub weights: Option<String>,
+    /// Begin with `weights` although they were trained on brands of the split's validation or test fold, which is refused
+    /// otherwise: what the run is judged on would not be unseen. Evaluations and reports name those brands.
+    ///
+    /// Source: Logodex.
+    #[serde(default)]
+    pub allow_seen_brands: bool,
     /// How the last feature map `[B, F, h, w]` becomes a feature `[B, F]`.
     ///
     /// Source: torchvision (`average`).

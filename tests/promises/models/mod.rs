@@ -2,5 +2,6 @@
 
 mod cuda_kit;
 mod evaluator;
+mod history;
 mod resume;
 mod whole_line;

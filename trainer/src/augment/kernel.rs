@@ -150,7 +150,7 @@ mod tests {
             brightness: 0.0,
             ..config.clone()
         };
-        tch::manual_seed(5);
+        crate::torch::manual_seed(5);
         let images = Tensor::randint(256, [n, side, side, 3], (Kind::Uint8, Device::Cpu));
         let keys: Vec<u64> = (0..n as u64).collect();
         let emulated = Emulated::compile(SOURCE.text);

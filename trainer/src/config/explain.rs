@@ -9,6 +9,7 @@ use logodex_schemas::train::TrainConfig;
 
 use super::keys::{Default, Key, Table, Text, last, nearest, tables};
 use super::read::read;
+use super::warnings::warnings;
 
 /// Columns of what is printed.
 const WIDTH: usize = 100;
@@ -147,6 +148,9 @@ fn paragraph(out: &mut String, indent: &str, head: &str, words: &str) {
 /// [`Failure::Usage`], as for a run.
 pub fn check(path: &Path) -> Result<String> {
     let (config, _) = read(path)?;
+    for warning in warnings(&config) {
+        tracing::warn!("{}: {warning}", path.display());
+    }
     let config = effective(config);
     let text = toml::to_string(&config).context("a configuration is TOML")?;
     let value: toml::Table = toml::from_str(&text).context("its own TOML")?;

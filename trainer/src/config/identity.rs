@@ -100,6 +100,7 @@ mod tests {
                 "{same}"
             );
         }
+        assert_eq!(values(&mine).unwrap()["model.embedding_dim"], "128");
         let other = parse(TEXT.replace("0.01", "0.02").as_bytes()).unwrap();
         let found = differences(&mine, &other).unwrap();
         assert_eq!(found["loss.margin"], ["0.01", "0.02"]);

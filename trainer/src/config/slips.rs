@@ -5,6 +5,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::habits::habit;
 use super::keys::{Default, Key, Table, join, last, nearest, tables};
 
 /// Every slip in the names of `text`, in the order of the file; none where it is no TOML, which the parser tells
@@ -132,6 +133,8 @@ impl Check<'_> {
                 table.path,
                 list(owners.into_iter())
             )
+        } else if let Some(habit) = habit(last(path)) {
+            habit.to_owned()
         } else {
             match nearest(self.tables, path).first() {
                 Some(meant) => format!("did you mean {meant}?"),
@@ -198,6 +201,16 @@ batch = 8
                 "batch = 8",
                 "batch_size = 8",
                 "line 15: unknown key data.batch_size; did you mean data.batch?",
+            ),
+            (
+                "batch = 8",
+                "batch = 8\nworkers = 4",
+                "line 16: unknown key data.workers; there are no loader processes: pictures are read ahead by threads of the program itself; runtime.threads is the number of CPU threads",
+            ),
+            (
+                "[augment]",
+                "[scheduler]",
+                "line 16: unknown key scheduler; it is schedule.lr = \"constant\", \"step\" or \"cosine\"",
             ),
             (
                 "[augment]",

@@ -10,13 +10,14 @@ use logodex_dataset::{Dataset, Tables};
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
 use logodex_program::output::print;
-use logodex_schemas::train::{SamplerKind, TrainConfig};
+use logodex_schemas::train::{DeviceChoice, SamplerKind, TrainConfig};
 use tch::{Device, Kind, Tensor};
 
 use crate::augment;
 use crate::config;
 use crate::data::batch::{BatchPlan, Samples};
 use crate::data::sampler;
+use crate::torch;
 use canvas::{Canvas, Color, Style};
 
 /// What to draw.
@@ -74,6 +75,8 @@ pub fn preview_command(args: &PreviewArgs) -> Result<()> {
         return Err(Failure::Usage(format!("--out {out}: the sheet is a .png")).into());
     }
     let (config, _) = config::read(&args.config)?;
+    // Drawn on the CPU; another libtorch than the program's is refused here, as by every command that computes.
+    torch::select_device(DeviceChoice::Cpu)?;
     let tables = Tables::open(&args.dataset)?;
     let split = tables.split(&args.split)?;
     sampler::check_brands(&tables, &split, &config)?;

@@ -296,7 +296,7 @@ fn dropout(findings: &mut Findings, device: Arithmetic) -> Result<()> {
     let runtime = device.start()?;
     let ones = Tensor::ones([64, 64], (Kind::Float, runtime.device));
     let draw = |seed| {
-        tch::manual_seed(seed);
+        crate::torch::manual_seed(seed);
         ones.dropout(0.3, true)
     };
     let (first, again, other) = (draw(1), draw(1), draw(2));

@@ -67,7 +67,7 @@ impl Workload {
             learner,
             ..
         } = self;
-        tch::manual_seed(derive(config.seed, "dropout", &[self.steps_done]) as i64);
+        crate::torch::manual_seed(derive(config.seed, "dropout", &[self.steps_done]) as i64);
         let embeddings = torch::autocast_bf16(runtime.device, runtime.bf16, || {
             learner.net.forward(images, self.mode)
         });
@@ -96,7 +96,7 @@ impl Workload {
 /// A fixed batch of floats on the device and its targets, the same on every device.
 pub(super) fn synthetic(batch: u32, side: u32, device: Device) -> (Tensor, Tensor) {
     let (batch, side) = (i64::from(batch), i64::from(side));
-    tch::manual_seed(1);
+    crate::torch::manual_seed(1);
     let images = Tensor::randn([batch, 3, side, side], (Kind::Float, Device::Cpu));
     let targets: Vec<i64> = (0..batch / 2).map(|i| i % 2).collect();
     let targets = Tensor::from_slice(&targets);

@@ -4,6 +4,7 @@
 //! compared by pictures through the network. Every checkpoint that a run kept (`checkpoint.every_epochs = 1`) is a
 //! point. (The curves of one run over its epochs are `logodex_evaluation::learning_curves`.)
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use anyhow::{Context, Result};
 use logodex_dataset::{Dataset, Split};
 use logodex_evaluation::evaluate::{Subject, evaluate};
 use logodex_evaluation::facts::Facts;
+use logodex_evaluation::history;
 use logodex_evaluation::plot::{Axis, Dash, MUTED, Mark, Panel, colour};
 use logodex_evaluation::protocols::paper::PAPER;
 use logodex_evaluation::settings::{Protocol, Settings, TsneBrands};
@@ -133,10 +135,16 @@ fn kept_checkpoints(
     let name = full
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let mut points = Vec::new();
+    let (mut points, mut leaks) = (Vec::new(), BTreeSet::new());
     for epochs in kept(&dir.join("checkpoints"))? {
-        let (net, runtime, _) = open_network(dir, Which::Epoch(epochs), dataset, split)?;
-        let set = embed_fold(&net, &runtime, dataset, split, Fold::Test, region)?;
+        let run = open_network(dir, Which::Epoch(epochs), dataset, split)?;
+        let set = embed_fold(&run, dataset, split, Fold::Test, region)?;
+        let trained_on = history::trained_on(&run.history, dataset, split)?;
+        for leak in history::warnings(&trained_on, dataset, split) {
+            if leaks.insert(leak.clone()) {
+                tracing::warn!("{name}: {leak}");
+            }
+        }
         let settings = Settings {
             seed: args.seed,
             shots: vec![args.shots],

@@ -3,6 +3,7 @@
 //! Each run is the program itself, started anew: what it does is what `logodex-train fit` would do alone, and one that
 //! fails, of whatever, takes no other with it.
 
+mod left;
 pub mod runs;
 pub mod table;
 
@@ -21,7 +22,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::data::batch::images_per_epoch;
 use crate::run;
-use crate::run::interrupt::Interrupts;
+use crate::run::interrupt::{Interrupted, Interrupts};
 use crate::run::state::ended;
 use runs::SweepRun;
 use table::Outcome;
@@ -126,8 +127,8 @@ pub fn sweep_command(args: &SweepArgs) -> Result<()> {
             task.run.name
         ));
         outcomes.push(perform(task, args, &interrupts)?);
-        if interrupts.received().is_some() {
-            bail!(STOPPED);
+        if let Some(signal) = interrupts.received() {
+            return Err(stopped(signal).into());
         }
     }
 
@@ -211,7 +212,7 @@ fn perform(task: &Task, args: &SweepArgs, interrupts: &Interrupts) -> Result<Out
         // What it prints at its end is in the sweep's table.
         let status =
             wait_for(fit.stdout(Stdio::null()), interrupts).context("cannot start the run")?;
-        if let Some(why) = failure(status)? {
+        if let Some(why) = failure(status, interrupts)? {
             return Ok(Outcome::Failed(format!("fit: {why}")));
         }
     }
@@ -225,7 +226,7 @@ fn perform(task: &Task, args: &SweepArgs, interrupts: &Interrupts) -> Result<Out
         // Its table would come between the sweep's lines; evaluation.csv has it.
         let status = wait_for(evaluate.stdout(Stdio::null()), interrupts)
             .context("cannot start the evaluation")?;
-        if let Some(why) = failure(status)? {
+        if let Some(why) = failure(status, interrupts)? {
             return Ok(Outcome::Failed(format!("evaluate: {why}")));
         }
     }
@@ -264,14 +265,17 @@ fn program(command: &str, args: &SweepArgs) -> Result<Command> {
     Ok(program)
 }
 
-const STOPPED: &str = "stopped; the same command continues where it was";
+fn stopped(signal: i32) -> Interrupted {
+    let ended = "the sweep; the same command continues where it was".to_owned();
+    Interrupted { signal, ended }
+}
 
-/// Why a run ended badly. One that a person stopped stops the sweep.
-fn failure(status: ExitStatus) -> Result<Option<String>> {
+/// Why a run ended badly. One that a person stopped stops the sweep, by the signal that the sweep got where it got one.
+fn failure(status: ExitStatus, interrupts: &Interrupts) -> Result<Option<String>> {
     let by_a_person = [SIGINT, SIGTERM];
-    let signal = status.signal().or(status.code().map(|code| code - 128));
-    if signal.is_some_and(|signal| by_a_person.contains(&signal)) {
-        bail!(STOPPED);
+    let of_run = status.signal().or(status.code().map(|code| code - 128));
+    if let Some(signal) = of_run.filter(|signal| by_a_person.contains(signal)) {
+        return Err(stopped(interrupts.received().unwrap_or(signal)).into());
     }
     Ok(match (status.code(), status.signal()) {
         (Some(0), _) => None,

@@ -26,7 +26,7 @@ impl Objective {
     pub fn new(config: &TrainConfig, n_classes: usize, dim: i64, device: Device) -> Self {
         let class_weights = config.loss.has_weights().then(|| {
             // Drawn on the CPU, so that every device starts from the same numbers.
-            tch::manual_seed(derive(config.seed, "class weights", &[]) as i64);
+            crate::torch::manual_seed(derive(config.seed, "class weights", &[]) as i64);
             let centers = match config.loss {
                 LossConfig::ArcFace { sub_centers, .. } => i64::from(sub_centers),
                 _ => 1,

@@ -94,7 +94,7 @@ impl EmbeddingNet {
     /// Embeddings `[B, D]`, fp32, of ImageNet-normalised images `[B, 3, H, W]`, L2-normalised if configured.
     ///
     /// Under bf16 autocast only the backbone's convolutions run in bf16: pooling, head and normalisation stay fp32.
-    /// Dropout draws from libtorch's global generator: seed it (`tch::manual_seed`) from the step before a training
+    /// Dropout draws from libtorch's global generator: seed it (`torch::manual_seed`) from the step before a training
     /// pass whose draws must repeat.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Tensor {
         let features = self.features(images, mode);

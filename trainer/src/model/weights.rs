@@ -45,11 +45,24 @@ pub enum WeightsError {
         /// One for each missing, misshapen or surplus tensor of the backbone, all of them.
         problems: Vec<String>,
     },
+    /// It holds numbers that no network can compute with.
+    #[error(
+        "{}: {tensor} holds numbers that are not finite: its training diverged, or the file is damaged; take an earlier \
+         checkpoint or another file",
+        path.display()
+    )]
+    NotFinite {
+        /// As configured.
+        path: PathBuf,
+        /// The first such tensor, as the file names it.
+        tensor: String,
+    },
 }
 
 /// Copies every backbone tensor of the file into those of a network, in place. Nothing else in the file is read: `fc.*`
 /// of whatever shape, or the class weights of a loss. `num_batches_tracked` may be missing, as in torchvision's older
-/// files. Floats of other sizes become fp32, which is said.
+/// files. Floats of other sizes become fp32, and a prefix of all names (`module.` of DataParallel, `backbone.`) is
+/// stripped, which is said.
 ///
 /// # Errors
 /// See [`WeightsError`]; the network is then as it was before.
@@ -72,6 +85,26 @@ pub(super) fn load_backbone(
     })?;
     let mut problems = Vec::new();
     let mut found = Vec::new();
+    let file = match prefixes(&file).as_slice() {
+        [] => file,
+        [prefix] => {
+            tracing::info!(
+                "{}: the names of its tensors begin with `{prefix}`, which is stripped",
+                path.display()
+            );
+            stripped(file, prefix)
+        }
+        several => {
+            return Err(WeightsError::Mismatch {
+                path: path.to_owned(),
+                arch,
+                problems: vec![format!(
+                    "it holds several networks, whose names begin with {}; save one of them alone",
+                    several.join(", ")
+                )],
+            });
+        }
+    };
     let backbone = tensors.iter().filter(|(name, _)| is_backbone(name));
     for &(name, tensor) in backbone {
         match file.get(name) {
@@ -85,7 +118,7 @@ pub(super) fn load_backbone(
             Some(saved) if is_float(saved.kind()) != is_float(tensor.kind()) => {
                 problems.push(format!("{name} is {:?}", saved.kind()));
             }
-            Some(saved) => found.push((tensor, saved)),
+            Some(saved) => found.push((name, tensor, saved)),
         }
     }
     let ours: BTreeSet<&str> = tensors.iter().map(|(name, _)| *name).collect();
@@ -101,10 +134,22 @@ pub(super) fn load_backbone(
             problems,
         });
     }
+    // As they will be: a double may be too large for fp32.
+    let is_finite =
+        |tensor: &Tensor, saved: &Tensor| torch::is_finite(&saved.to_kind(tensor.kind()));
+    if let Some((name, ..)) = found
+        .iter()
+        .find(|(_, tensor, saved)| !is_finite(tensor, saved))
+    {
+        return Err(WeightsError::NotFinite {
+            path: path.to_owned(),
+            tensor: (*name).to_owned(),
+        });
+    }
     let converted: BTreeSet<String> = found
         .iter()
-        .filter(|(tensor, saved)| tensor.kind() != saved.kind())
-        .map(|(_, saved)| format!("{:?}", saved.kind()))
+        .filter(|(_, tensor, saved)| tensor.kind() != saved.kind())
+        .map(|(_, _, saved)| format!("{:?}", saved.kind()))
         .collect();
     if !converted.is_empty() {
         let kinds: Vec<String> = converted.into_iter().collect();
@@ -114,7 +159,7 @@ pub(super) fn load_backbone(
             kinds.join(" and ")
         );
     }
-    for (tensor, saved) in found {
+    for (_, tensor, saved) in found {
         assign(tensor, saved);
     }
     Ok(())
@@ -126,6 +171,28 @@ fn read(path: &Path) -> anyhow::Result<BTreeMap<String, Tensor>> {
         true => pth::load_tensors(path),
         false => torch::load_tensors(path),
     }
+}
+
+/// What stands before torchvision's names, where they do not stand alone: one prefix for each network in the file.
+fn prefixes(file: &BTreeMap<String, Tensor>) -> Vec<String> {
+    const FIRST: &str = "conv1.weight";
+    // A block has a `conv1`, too, but no `layer1`.
+    let begins_network = |prefix: &&str| file.contains_key(&format!("{prefix}layer1.0.{FIRST}"));
+    if file.contains_key(FIRST) {
+        return Vec::new();
+    }
+    file.keys()
+        .filter_map(|name| name.strip_suffix(FIRST))
+        .filter(begins_network)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The tensors whose names begin with the prefix, without it.
+fn stripped(file: BTreeMap<String, Tensor>, prefix: &str) -> BTreeMap<String, Tensor> {
+    file.into_iter()
+        .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor)))
+        .collect()
 }
 
 /// Is it a name of torchvision's backbone?

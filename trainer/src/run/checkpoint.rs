@@ -15,8 +15,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use logodex_evaluation::history;
 use logodex_program::durable::{entries, sync_dir};
 use logodex_schemas::header::{FormatError, is_sealed, seal};
+use logodex_schemas::history::History;
 use logodex_schemas::run::{RunState, run_header};
 use tch::Tensor;
 
@@ -57,10 +59,18 @@ impl Checkpoint {
     /// Parameters and buffers to embed with.
     ///
     /// # Errors
-    /// The file does not match the hash in `state.json`, or is no safetensors file.
+    /// The file does not match the hash in `state.json`, is no safetensors file, or holds a number that is not finite.
     pub fn model(&self) -> Result<BTreeMap<String, Tensor>> {
-        self.check(MODEL_FILE, &self.state.model_blake3)?;
-        torch::load_tensors(&self.dir.join(MODEL_FILE))
+        self.load(MODEL_FILE, &self.state.model_blake3)
+    }
+
+    /// What the weights were trained on, as their file carries it.
+    ///
+    /// # Errors
+    /// It is damaged or of another version.
+    pub fn history(&self) -> Result<History> {
+        let carried = history::read(&self.dir.join(MODEL_FILE))?;
+        Ok(carried.unwrap_or_else(|| History::unknown("weights that carry no history")))
     }
 
     /// What only training needs.
@@ -68,8 +78,20 @@ impl Checkpoint {
     /// # Errors
     /// As for [`Self::model`].
     pub fn optimizer(&self) -> Result<BTreeMap<String, Tensor>> {
-        self.check(OPTIMIZER_FILE, &self.state.optimizer_blake3)?;
-        torch::load_tensors(&self.dir.join(OPTIMIZER_FILE))
+        self.load(OPTIMIZER_FILE, &self.state.optimizer_blake3)
+    }
+
+    fn load(&self, file: &str, blake3: &str) -> Result<BTreeMap<String, Tensor>> {
+        self.check(file, blake3)?;
+        let path = self.dir.join(file);
+        let tensors = torch::load_tensors(&path)?;
+        match tensors.iter().find(|(_, tensor)| !torch::is_finite(tensor)) {
+            None => Ok(tensors),
+            Some((name, _)) => bail!(
+                "{}: {name} holds numbers that are not finite: training has diverged; take an earlier checkpoint",
+                path.display()
+            ),
+        }
     }
 
     fn check(&self, file: &str, blake3: &str) -> Result<()> {
@@ -99,6 +121,8 @@ fn parse(json: &[u8]) -> Result<RunState> {
 pub struct Contents<'a> {
     /// Where the run stands; its hashes are filled in when it is written.
     pub state: &'a RunState,
+    /// What the weights were trained on: in the metadata of [`MODEL_FILE`].
+    pub history: &'a History,
     /// For [`MODEL_FILE`].
     pub model: BTreeMap<String, Tensor>,
     /// For [`OPTIMIZER_FILE`].
@@ -117,7 +141,7 @@ pub fn publish(checkpoints: &Path, contents: &Contents<'_>, keep_every: u32) -> 
     let mut write = || -> Result<()> {
         remove_if_exists(&hidden)?;
         fs::create_dir_all(&hidden)?;
-        torch::save_tensors(&hidden.join(MODEL_FILE), &contents.model)?;
+        torch::save_with_history(&hidden.join(MODEL_FILE), &contents.model, contents.history)?;
         torch::save_tensors(&hidden.join(OPTIMIZER_FILE), &contents.optimizer)?;
         state.model_blake3 = hash_file(&hidden.join(MODEL_FILE))?;
         state.optimizer_blake3 = hash_file(&hidden.join(OPTIMIZER_FILE))?;

@@ -9,15 +9,12 @@ use signal_hook::flag;
 
 /// Training ended on a signal, with a checkpoint: not an error, but the caller has to stop too. Exit code 128 + signal.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{} ended the run after step {step}; its checkpoint is written, continue with --resume",
-    name(*.signal)
-)]
+#[error("{} ended {ended}", name(*.signal))]
 pub struct Interrupted {
     /// SIGINT (2) or SIGTERM (15).
     pub signal: i32,
-    /// Optimiser steps done.
-    pub step: u64,
+    /// What was ended, where it stands and how it goes on.
+    pub ended: String,
 }
 
 /// While it lives, the first SIGINT and the first SIGTERM are noted instead of ending the process.

@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn the_kernels_compute_what_libtorch_computes() {
         let emulated = Emulated::compile(SOURCE.text);
-        tch::manual_seed(3);
+        crate::torch::manual_seed(3);
         for (kind, name, per_thread) in [
             (Kind::Float, c"bias_relu_f32", 4),
             (Kind::BFloat16, c"bias_relu_bf16", 8),

@@ -1,10 +1,11 @@
 //! Named tensors in safetensors files with deterministic bytes.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use logodex_schemas::history::{HISTORY_KEY, History};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use tch::{Device, Kind, Tensor};
 
@@ -14,6 +15,28 @@ use tch::{Device, Kind, Tensor};
 /// # Errors
 /// The file cannot be written, or a tensor's kind has no safetensors counterpart.
 pub fn save_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+    save(path, tensors, None)
+}
+
+/// As [`save_tensors`], with what they were trained on in the file's metadata.
+///
+/// # Errors
+/// As there.
+pub fn save_with_history(
+    path: &Path,
+    tensors: &BTreeMap<String, Tensor>,
+    history: &History,
+) -> Result<()> {
+    let json = serde_json::to_string(history)?;
+    let metadata = HashMap::from([(HISTORY_KEY.to_owned(), json)]);
+    save(path, tensors, Some(metadata))
+}
+
+fn save(
+    path: &Path,
+    tensors: &BTreeMap<String, Tensor>,
+    metadata: Option<HashMap<String, String>>,
+) -> Result<()> {
     let views = tensors
         .iter()
         .map(|(name, tensor)| {
@@ -22,7 +45,7 @@ pub fn save_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(
         })
         .collect::<Result<Vec<_>>>()
         .with_context(|| format!("{}: cannot be written", path.display()))?;
-    safetensors::serialize_to_file(views, None, path)
+    safetensors::serialize_to_file(views, metadata, path)
         .with_context(|| format!("{}: cannot be written", path.display()))
 }
 

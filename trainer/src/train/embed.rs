@@ -5,10 +5,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use logodex_dataset::{Dataset, Split};
 use logodex_evaluation::embeddings::set::EmbeddingSet;
+use logodex_evaluation::history;
 use logodex_program::Failure;
 use logodex_program::output::print;
 use logodex_program::progress::ImageProgress;
 use logodex_schemas::dataset::Region;
+use logodex_schemas::history::History;
 use logodex_schemas::split::Fold;
 use logodex_schemas::train::ModelConfig;
 use tch::Kind;
@@ -25,7 +27,8 @@ use crate::torch;
 /// Rows per forward pass. Fixed, so that the same rows give the same embeddings whatever the run's batch size.
 const BATCH: usize = 64;
 
-/// `logodex-train embed`: embeds a fold with a checkpoint of a run and writes the file.
+/// `logodex-train embed`: embeds a fold with a checkpoint of a run and writes the file. Without `region` it is what the run
+/// was trained on.
 ///
 /// # Errors
 /// A dataset, split, run or checkpoint that does not exist or does not fit; see [`open_network`].
@@ -35,16 +38,24 @@ pub fn embed_command(
     run: &Path,
     which: Which,
     fold: Fold,
+    region: Option<Region>,
     out: &Path,
 ) -> Result<()> {
     let dataset = Dataset::open(dataset)?;
     let split = dataset.split(split)?;
-    let (net, runtime, region) = open_network(run, which, &dataset, &split)?;
-    let embeddings = embed_fold(&net, &runtime, &dataset, &split, fold, region)?;
+    let opened = open_network(run, which, &dataset, &split)?;
+    let region = region.unwrap_or(opened.region);
+    let embeddings = embed_fold(&opened, &dataset, &split, fold, region)?;
     if let Some(parent) = out.parent() {
         std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
     }
-    embeddings.write(out)?;
+    embeddings.write(out, Some(&opened.history))?;
+    if fold != Fold::Train {
+        let trained_on = history::trained_on(&opened.history, &dataset, &split)?;
+        for leak in history::warnings(&trained_on, &dataset, &split) {
+            tracing::warn!("{}: {leak}", out.display());
+        }
+    }
     print(format_args!(
         "{}: {} embeddings of {} numbers\n",
         out.display(),
@@ -54,27 +65,36 @@ pub fn embed_command(
     Ok(())
 }
 
-/// The network of a run's checkpoint, ready to embed, on the device that the run's configuration names, and the region
-/// that it was trained on.
+/// The network of a run's checkpoint, ready to embed.
+pub struct OpenedRun {
+    /// The network, on the device that the run's configuration names.
+    pub net: EmbeddingNet,
+    /// Where it computes.
+    pub runtime: Runtime,
+    /// What it was trained on: whole images, objects or both.
+    pub region: Region,
+    /// The brands that it was trained on.
+    pub history: History,
+}
+
+/// Opens the network of a run's checkpoint.
 ///
 /// # Errors
 /// [`Failure::Usage`] when `run` is no run, has no such checkpoint, or was trained on another split of this very dataset,
-/// whose training brands may be this split's test brands. A run that was trained on another dataset is accepted, with a
-/// warning.
+/// whose training brands may be this split's test brands. A run that was trained on another dataset is accepted: its
+/// history says which brands it has seen.
 pub fn open_network(
     run: &Path,
     which: Which,
     dataset: &Dataset,
     split: &Split,
-) -> Result<(EmbeddingNet, Runtime, Region)> {
+) -> Result<OpenedRun> {
     let (config, checkpoint) = run::open(run, which)?;
     let state = &checkpoint.state;
-    if state.epochs_done > 0 && state.manifest_blake3 != dataset.manifest_blake3() {
-        tracing::warn!(
-            "{}: trained on another build of the dataset; whether it has seen these brands cannot be told",
-            run.display()
-        );
-    } else if state.epochs_done > 0 && state.split_blake3 != split.blake3() {
+    if state.steps_done > 0
+        && state.manifest_blake3 == dataset.manifest_blake3()
+        && state.split_blake3 != split.blake3()
+    {
         return Err(Failure::Usage(format!(
             "{}: trained on another split of this dataset, so brands of split {:?} may have been trained on; use the run's own split",
             run.display(),
@@ -90,7 +110,12 @@ pub fn open_network(
     let mut net = EmbeddingNet::new(&model, config.seed, runtime.device, runtime.channels_last)?;
     net.load_state(&network_state(checkpoint.model()?))
         .with_context(|| checkpoint.dir.display().to_string())?;
-    Ok((net, runtime, config.data.region))
+    Ok(OpenedRun {
+        net,
+        runtime,
+        region: config.data.region,
+        history: checkpoint.history()?,
+    })
 }
 
 /// Embeds every row of a fold that shows `region`, in row order.
@@ -98,8 +123,7 @@ pub fn open_network(
 /// # Errors
 /// [`Failure::Usage`] when the fold is empty; a damaged dataset.
 pub fn embed_fold(
-    net: &EmbeddingNet,
-    runtime: &Runtime,
+    run: &OpenedRun,
     dataset: &Dataset,
     split: &Split,
     fold: Fold,
@@ -116,10 +140,10 @@ pub fn embed_fold(
         .into());
     }
     let mut progress = ImageProgress::start("embedding", rows.len() as u64, 0);
-    let embeddings = embed_rows(net, runtime, dataset, &rows, Some(&mut progress))?;
+    let embeddings = embed_rows(&run.net, &run.runtime, dataset, &rows, Some(&mut progress))?;
     progress.finish();
     Ok(EmbeddingSet {
-        dim: net.embedding_dim() as usize,
+        dim: run.net.embedding_dim() as usize,
         embeddings,
         brand: rows
             .iter()

@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use logodex_dataset::Dataset;
 use logodex_evaluation::learning_curves;
+use logodex_schemas::history::History;
 use logodex_schemas::random::derive;
 use logodex_schemas::run::{MetricsLine, RunState};
 use logodex_schemas::train::TrainConfig;
@@ -44,6 +45,7 @@ pub(super) struct Training<'a> {
     pub(super) run: Run,
     pub(super) interrupts: Interrupts,
     pub(super) learner: Learner,
+    pub(super) history: History,
     pub(super) state: RunState,
     pub(super) journal: Journal,
 }
@@ -76,7 +78,7 @@ impl Training<'_> {
                     let batch = batches.next().context("the batches ended early")??;
                     // Dropout is the only generator that libtorch draws from here.
                     let number = u64::from(epoch) * n_batches + self.state.epoch_batches + i;
-                    tch::manual_seed(derive(config.seed, "dropout", &[number]) as i64);
+                    torch::manual_seed(derive(config.seed, "dropout", &[number]) as i64);
                     let pictures = self.pictures(&batch, epoch); // [roles × B, 3, H, W]
                     let targets = self.runtime.i64_tensor(&batch.plan.targets); // [B]
                     let mode = Mode::Train { frozen };
@@ -193,6 +195,7 @@ impl Training<'_> {
         );
         let contents = Contents {
             state: &self.state,
+            history: &self.history,
             model: self.learner.model_state(),
             optimizer: self.learner.training_state(),
         };
@@ -204,7 +207,9 @@ impl Training<'_> {
     pub(super) fn interrupted(&self) -> Option<Interrupted> {
         let step = self.state.steps_done;
         let signal = self.interrupts.received()?;
-        Some(Interrupted { signal, step })
+        let ended =
+            format!("the run after step {step}; its checkpoint is written, continue with --resume");
+        Some(Interrupted { signal, ended })
     }
 }
 

@@ -7,9 +7,10 @@ use logodex_dataset::{Dataset, Tables};
 use logodex_program::Failure;
 use logodex_program::output::print;
 use logodex_program::progress::ImageProgress;
-use logodex_schemas::train::{BestBy, Residency, SamplerKind};
+use logodex_schemas::train::{BestBy, Residency, SamplerKind, TrainConfig};
 
 use super::epoch::Training;
+use super::history;
 use super::learner::Learner;
 use super::validate::ValidationSet;
 use crate::config;
@@ -116,13 +117,18 @@ pub fn fit(
 
     // What there is to learn from. Every epoch has the same size, whatever it draws.
     let (train, val) = sampler::folds(&dataset, &split, &config)?;
-    let plans = Samples::draw(&config, &train, 0).batches(config.data.batch as usize);
+    let samples = Samples::draw(&config, &train, 0);
+    let plans = samples.batches(config.data.batch as usize);
     let skipped_images = match config.sampler() {
         SamplerKind::Images | SamplerKind::Pk => 0,
         SamplerKind::Triplets | SamplerKind::Pairs => train.n_single(),
     };
     if config.schedule.epochs > 0 {
         check_samples(&train, plans.len(), skipped_images, split_name)?;
+        for warning in config::warnings(&config) {
+            tracing::warn!("{warning}");
+        }
+        warn_of_large_batch(&config, &train, &samples);
     }
     let best_by = found
         .as_ref()
@@ -144,20 +150,33 @@ pub fn fit(
     let runtime = Runtime::start(&runtime_config)?;
     let n_classes = train.brands.len();
     let fresh = match found {
-        None => Some(Learner::new(&config, n_classes, &runtime)?),
+        None => {
+            let history = history::of_beginning(&config, &dataset, &split)?;
+            Some((Learner::new(&config, n_classes, &runtime)?, history))
+        }
         Some(_) => None,
     };
     let run = Run::take(run_dir, &config_bytes)?;
     let keep_every = config.checkpoint.every_epochs;
-    let (learner, mut state) = match (run.repair(keep_every)?, fresh) {
-        (Some(c), _) => (Learner::resume(&config, n_classes, &runtime, &c)?, c.state),
-        (None, Some(fresh)) => (fresh, beginning),
-        (None, None) => (Learner::new(&config, n_classes, &runtime)?, beginning),
+    let (learner, mut history, mut state) = match (run.repair(keep_every)?, fresh) {
+        (Some(c), _) => (
+            Learner::resume(&config, n_classes, &runtime, &c)?,
+            c.history()?,
+            c.state,
+        ),
+        (None, Some((fresh, history))) => (fresh, history, beginning),
+        (None, None) => (
+            Learner::new(&config, n_classes, &runtime)?,
+            history::of_beginning(&config, &dataset, &split)?,
+            beginning,
+        ),
     };
+    history::add_own(&mut history, &config, &dataset, &split, &train)?;
     state.threads = Some(runtime.threads);
     if config.schedule.epochs == 0 {
         let contents = Contents {
             state: &state,
+            history: &history,
             model: learner.model_state(),
             optimizer: learner.training_state(),
         };
@@ -198,6 +217,7 @@ pub fn fit(
         run,
         interrupts,
         learner,
+        history,
         state,
     };
     let why = loop {
@@ -220,6 +240,22 @@ pub fn fit(
     };
     print(format_args!("{}: {why}{best}\n", run_dir.display()));
     Ok(())
+}
+
+/// A batch that an epoch cannot fill is another than the one that was asked for.
+fn warn_of_large_batch(config: &TrainConfig, train: &FoldRows, samples: &Samples) {
+    let batch = config.data.batch as usize;
+    let (there, of, outcome) = match config.sampler() {
+        SamplerKind::Pk => (train.n_rows(), "pictures", "pictures come more than once"),
+        SamplerKind::Triplets => (samples.len(), "triplets", "it holds these alone"),
+        SamplerKind::Pairs => (samples.len(), "pairs", "it holds these alone"),
+        SamplerKind::Images => (samples.len(), "pictures", "it holds these alone"),
+    };
+    if batch > there {
+        tracing::warn!(
+            "data.batch = {batch} is more than the {there} {of} that the training fold gives an epoch: {outcome}, and an epoch is one step"
+        );
+    }
 }
 
 fn check_samples(

@@ -1,9 +1,11 @@
 //! Training and its parts: [`fit`](fn@fit) begins or continues a run, `epoch` is the loop, a [`Learner`] is what
-//! learns; `validate` judges it after each epoch, [`embed`] turns pictures into embeddings.
+//! learns; `validate` judges it after each epoch, [`embed`] turns pictures into embeddings; `history`
+//! says what the weights learnt from.
 
 pub mod embed;
 mod epoch;
 mod fit;
+mod history;
 mod learner;
 mod validate;
 

@@ -96,6 +96,31 @@ fn a_fold_of_one_image_brands_is_refused() {
 }
 
 #[test]
+fn a_margin_out_of_reach_and_a_batch_above_the_fold_are_told_and_run() {
+    let w = Workspace::small();
+    let text = TINY
+        .replace("margin = 1.0", "margin = 3.0")
+        .replace("batch = 8", "batch = 64")
+        .replace("epochs = 3", "epochs = 1")
+        .replace(
+            "unfreeze = [{ epoch = 1, freeze = 0, lr_factor = 0.5 }]",
+            "",
+        );
+    let (code, stderr) = run(&mut w.fit(&w.config("odd.toml", &text), "odd"));
+    assert_eq!(code, 0, "{stderr}");
+    for told in [
+        "loss.margin = 3 cannot be reached",
+        "data.batch = 64 is more than the 24 triplets",
+    ] {
+        assert_eq!(stderr.matches(told).count(), 1, "{told}: {stderr}");
+    }
+    let config = w.config("even.toml", &text.replace("3.0", "1.0").replace("64", "24"));
+    let (code, stderr) = run(&mut w.fit(&config, "even"));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(!stderr.contains("WARN"), "{stderr}");
+}
+
+#[test]
 fn a_one_image_brand_is_skipped_counted_and_told_once() {
     let w = Workspace::new(
         32,

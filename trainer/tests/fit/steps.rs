@@ -58,6 +58,34 @@ fn a_short_last_batch_weighs_by_its_samples() {
 }
 
 #[test]
+fn the_gradient_of_batches_of_different_sizes_is_that_of_the_whole_batch() {
+    let w = Workspace::small();
+    // 24 triplets at once, or as 10, 10 and 4 of which each triplet counts the same.
+    fit(&w, "whole", LINEAR);
+    let parts = LINEAR.replace("batch = 24", "batch = 10");
+    fit(
+        &w,
+        "parts",
+        &parts.replace("lr = 0.1", "lr = 0.1\naccumulate = 3"),
+    );
+    fit(&w, "start", &LINEAR.replace("lr = 0.1", "lr = 1e-30"));
+    let [whole, parts, start] = ["whole", "parts", "start"].map(|name| {
+        assert_eq!(lines(&w.path(name), "step").len(), 1);
+        tensors(&w.path(name).join("checkpoints/last"), "model.safetensors").remove("fc.weight")
+    });
+    let (whole, parts) = (whole.expect("a head"), parts.expect("a head"));
+    let start = start.expect("a head");
+    let difference = |a: &[f32], b: &[f32]| {
+        let each = a.iter().zip(b).map(|(a, b)| f64::from((a - b).abs()));
+        each.fold(0.0, f64::max)
+    };
+    let moved = difference(&whole, &start);
+    let apart = difference(&whole, &parts);
+    // Batches that counted the same, whatever their size, would be apart by a good part of the step.
+    assert!(moved > 1e-4 && apart < 1e-3 * moved, "{apart} of {moved}");
+}
+
+#[test]
 fn accumulated_batches_are_one_batch_and_an_incomplete_group_is_divided_by_its_size() {
     let w = Workspace::small();
     let momentum = LINEAR.replace("momentum = 0.0", "momentum = 0.9");

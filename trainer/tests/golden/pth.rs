@@ -52,6 +52,7 @@ fn a_whole_resnet_is_taken_over() {
     let config = ModelConfig {
         arch: Arch::Resnet18,
         weights: Some(file("resnet18.pth").to_str().unwrap().to_owned()),
+        allow_seen_brands: false,
         pooling: Pooling::Average,
         last_stride: 2,
         head: Head::Linear,

@@ -12,6 +12,7 @@ fn config(arch: Arch, head: Head, l2_normalize: bool) -> ModelConfig {
     ModelConfig {
         arch,
         weights: None,
+        allow_seen_brands: false,
         pooling: Pooling::Average,
         last_stride: 2,
         head,

@@ -19,6 +19,7 @@ fn config(arch: Arch, head: Head) -> ModelConfig {
     ModelConfig {
         arch,
         weights: None,
+        allow_seen_brands: false,
         pooling: Pooling::Average,
         last_stride: 2,
         head,

@@ -76,6 +76,72 @@ fn half_and_double_precision_become_fp32() {
 }
 
 #[test]
+fn the_one_prefix_of_all_names_is_stripped_and_several_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("wrapped.safetensors");
+    let wrap = |prefixes: &[&str]| {
+        torchvision_file(&path, Arch::Resnet18, |state| {
+            let plain = std::mem::take(state);
+            for prefix in prefixes {
+                let with = |(name, tensor): (&String, &Tensor)| {
+                    (format!("{prefix}{name}"), tensor.shallow_clone())
+                };
+                state.extend(plain.iter().map(with));
+            }
+            state.insert("head.weight".into(), Tensor::from(0.5));
+        });
+    };
+    let source = net(Arch::Resnet18, Head::None, 8).state();
+    for prefix in ["module.", "backbone.", "module.encoder."] {
+        wrap(&[prefix]);
+        let target = net(Arch::Resnet18, Head::Linear, 3);
+        target.load_backbone(&path).unwrap();
+        assert_eq!(
+            target.state()["layer4.1.conv2.weight"],
+            source["layer4.1.conv2.weight"]
+        );
+    }
+    wrap(&["encoder_q.", "encoder_k."]);
+    let target = net(Arch::Resnet18, Head::Linear, 3);
+    let told = target.load_backbone(&path).unwrap_err().to_string();
+    assert!(
+        told.contains("several networks") && told.contains("encoder_k., encoder_q."),
+        "{told}"
+    );
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused_by_tensor_and_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("diverged.safetensors");
+    let target = net(Arch::Resnet18, Head::Linear, 3);
+    let before = target.state();
+    let nan = |size: &[i64]| Tensor::full(size, f64::NAN, (Kind::Float, Device::Cpu));
+    let too_large = Tensor::full([64], 1e300, (Kind::Double, Device::Cpu));
+    for (name, tensor) in [
+        ("layer2.0.conv1.weight", nan(&[128, 64, 3, 3])),
+        ("bn1.running_var", too_large),
+    ] {
+        torchvision_file(&path, Arch::Resnet18, |state| {
+            state.insert(name.to_owned(), tensor);
+        });
+        let error = target.load_backbone(&path).unwrap_err();
+        assert!(matches!(error, WeightsError::NotFinite { .. }), "{error}");
+        let told = error.to_string();
+        assert!(
+            told.contains(name) && told.contains("diverged.safetensors"),
+            "{told}"
+        );
+    }
+    assert_eq!(target.state(), before);
+    // What is not taken over may be anything.
+    torchvision_file(&path, Arch::Resnet18, |state| {
+        state.insert("fc.bias".to_owned(), nan(&[1000]));
+    });
+    target.load_backbone(&path).unwrap();
+}
+
+#[test]
 fn a_wrong_weights_file_is_refused_with_reasons() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("weights.safetensors");

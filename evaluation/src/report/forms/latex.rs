@@ -16,16 +16,28 @@ pub fn render(inputs: &Inputs, regions: &[RegionTables], comparisons: &[Comparis
     let mut out = String::from(
         "% Needs \\usepackage{booktabs,graphicx}; a table wider than a line is shrunk to it. Values with 95 % intervals by bootstrap over brands; the best model of a row in bold;\n% a dagger marks a value that a floor surpasses.\n",
     );
+    let caution: String = inputs
+        .models
+        .iter()
+        .filter(|model| !model.evaluation.trained_on.test_brands.is_empty())
+        .map(|model| {
+            let n = model.evaluation.trained_on.test_brands.len();
+            format!(" {} was trained on {n} of the test brands.", model.name)
+        })
+        .collect();
     for region in regions {
         let name = region.name;
         for section in &region.sections {
             for table in &section.tables {
-                let caption = format!("{}, {}, {name} rows.", section.title, table.title);
+                let caption = format!("{}, {}, {name} rows.{caution}", section.title, table.title);
                 values(&mut out, table, &caption);
             }
         }
         for table in &region.slices {
-            let caption = format!("{} by category and slice, {name} rows.", table.title);
+            let caption = format!(
+                "{} by category and slice, {name} rows.{caution}",
+                table.title
+            );
             values(&mut out, table, &caption);
         }
     }

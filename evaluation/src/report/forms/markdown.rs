@@ -8,7 +8,7 @@ use crate::report::comparisons::is_headline;
 use crate::report::figures::Figures;
 use crate::report::load::inputs::Inputs;
 use crate::report::text::commands::commands;
-use crate::report::text::findings::Finding;
+use crate::report::text::finding::Finding;
 use crate::report::text::protocols::label;
 use crate::report::text::seeds::{TEXT, seed_lines};
 use crate::report::text::tables::{RegionTables, Table};

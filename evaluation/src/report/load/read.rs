@@ -35,8 +35,8 @@ pub fn read_model(dir: &Path) -> Result<(Model, Vec<EvaluationRow>)> {
     let is_floor = |name: &str| FLOORS.contains(&name);
     if is_floor(&evaluation.model) {
         return usage(format!(
-            "{}: its model has the name of a floor, {:?}; evaluate again with another --name",
-            path.display(),
+            "{}: holds floors alone, as `floors` writes them ({:?}); every evaluated model brings its floors along, so leave it out",
+            dir.display(),
             evaluation.model
         ));
     }

@@ -2,10 +2,10 @@
 
 use logodex_schemas::evaluation::ComparisonRow;
 
-use super::findings::{FEATURES, enumerate, plural};
+use super::findings::FEATURES;
 use crate::protocols::paper::PAPER;
 use crate::report::load::inputs::Inputs;
-use crate::report::wording::{code, plain, signed, signed_interval};
+use crate::report::wording::{code, enumerate, plain, plural, signed, signed_interval};
 
 /// Names stand between backticks. Nothing where no model was judged by the paper's protocol.
 pub fn answer(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<String> {

@@ -3,28 +3,20 @@
 //! Names stand between backticks; the page and the Markdown file each make of them what they need.
 
 use logodex_schemas::evaluation::{ComparisonRow, ThresholdKind};
-use serde::Serialize;
 
+use super::caution::{collapsed, seen_brands, unknown_history};
+use super::finding::{Finding, note, warning};
 use crate::floors::{COLOUR_HISTOGRAM, RANDOM, REJECT_ALL};
 use crate::protocols::paper::{PAPER, PAPER_ORACLE};
 use crate::report::load::inputs::Inputs;
 use crate::report::load::model::Model;
 use crate::report::text::protocols::label;
 use crate::report::text::tables::floor_above;
-use crate::report::wording::{code, plain, signed, signed_interval};
+use crate::report::wording::{code, enumerate, plain, plural, signed, signed_interval};
 use crate::terminal::METRICS;
 
 /// The honest baseline: the pooled features of the pretrained backbone.
 pub(super) const FEATURES: &str = "baseline_features";
-
-/// A sentence or two.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Whether it is something to be wary of.
-    pub warning: bool,
-    /// The words.
-    pub text: String,
-}
 
 /// All findings, the most important first.
 pub fn findings(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<Finding> {
@@ -34,6 +26,8 @@ pub fn findings(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<Finding> 
         .iter()
         .filter(|model| !model.is_baseline())
         .collect();
+    found.extend(seen_brands(inputs));
+    found.extend(collapsed(inputs));
     for model in &judged {
         found.extend(ranking(inputs, comparisons, model));
     }
@@ -49,21 +43,8 @@ pub fn findings(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<Finding> 
     found.extend(below_floors(inputs));
     found.extend(dearest_threshold(inputs));
     found.extend(left_out(inputs));
+    found.extend(unknown_history(inputs));
     found
-}
-
-fn note(text: String) -> Finding {
-    Finding {
-        warning: false,
-        text,
-    }
-}
-
-fn warning(text: String) -> Finding {
-    Finding {
-        warning: true,
-        text,
-    }
 }
 
 /// mAP of a model and its paired difference to every baseline.
@@ -328,18 +309,5 @@ fn in_words(metric: &str) -> &str {
     match metric {
         "accuracy" | "precision" | "recall" => metric,
         _ => label(metric),
-    }
-}
-
-pub(super) fn plural(n: u32) -> &'static str {
-    if n == 1 { "" } else { "s" }
-}
-
-/// `a, b and c`.
-pub(super) fn enumerate(parts: &[String]) -> String {
-    match parts {
-        [] => String::new(),
-        [one] => one.clone(),
-        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
     }
 }

@@ -3,13 +3,14 @@
 /// What a build works in.
 pub const WORK: &str = ".build";
 /// The files at the top of a dataset besides the manifest, which lists them.
-pub const FILES: [&str; 7] = [
+pub const FILES: [&str; 8] = [
     "boxes.csv",
     "brand_to_index.csv",
     "brands.csv",
     "catalog.parquet",
     "consolidation.json",
     "croissant.json",
+    "images.csv",
     "rejects.jsonl",
 ];
 /// The folder of the indexed annotations.

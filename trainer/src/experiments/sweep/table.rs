@@ -7,10 +7,11 @@ use std::path::Path;
 use anyhow::Result;
 use logodex_evaluation::intervals::training_seeds::{Spread, groups};
 use logodex_evaluation::protocols::paper::PAPER;
-use logodex_schemas::evaluation::{ALL, Evaluation, EvaluationRow, evaluation_header};
+use logodex_schemas::evaluation::{ALL, EvaluationRow};
 use logodex_schemas::run::MetricsLine;
 use logodex_schemas::train::TrainConfig;
 
+use super::left;
 use crate::config::identity::values;
 
 /// Numbers of supports whose mAP is shown.
@@ -49,6 +50,8 @@ pub struct Line {
     pub images: u64,
     /// Over all epochs.
     pub images_per_sec: Option<f64>,
+    /// Test brands that it was trained on, by the weights that it began with: no measure of unseen brands.
+    pub seen_brands: usize,
     /// mAP of the last checkpoint on the test brands with its 95 % interval, for 1 and 5 shots: (mean, low, high).
     pub map: [Option<(f64, f64, f64)>; 2],
     /// That mAP over all runs of the table that differ from this one in their seed alone.
@@ -58,9 +61,9 @@ pub struct Line {
 /// Dotted key → its value in each run, none where the run has no such key; only keys in which runs differ.
 pub type Differences = BTreeMap<String, Vec<Option<String>>>;
 
-/// Gathers what the run in `dir` left on disk; whatever is not there stays empty.
+/// Gathers what the run in `dir` left on disk; whatever is not there stays empty, what is damaged makes the run a failed one.
 pub fn line(name: &str, dir: &Path, images_per_epoch: u64, outcome: &Outcome) -> Line {
-    let metrics = std::fs::read_to_string(dir.join("metrics.jsonl")).unwrap_or_default();
+    let left = left::read(dir);
     let mut line = Line {
         name: name.to_owned(),
         outcome: outcome.clone(),
@@ -72,13 +75,14 @@ pub fn line(name: &str, dir: &Path, images_per_epoch: u64, outcome: &Outcome) ->
         epochs: 0,
         images: 0,
         images_per_sec: None,
+        seen_brands: 0,
         map: [None; 2],
         over_seeds: [None; 2],
     };
     let mut highest = f64::NEG_INFINITY;
     let mut secs_per_image = 0.0;
-    for parsed in metrics.lines().map(serde_json::from_str) {
-        let Ok(MetricsLine::Epoch {
+    for parsed in left.metrics {
+        let MetricsLine::Epoch {
             epoch,
             val_loss,
             map_at_r,
@@ -86,7 +90,7 @@ pub fn line(name: &str, dir: &Path, images_per_epoch: u64, outcome: &Outcome) ->
             threshold,
             images_per_sec,
             ..
-        }) = parsed
+        } = parsed
         else {
             continue;
         };
@@ -99,10 +103,13 @@ pub fn line(name: &str, dir: &Path, images_per_epoch: u64, outcome: &Outcome) ->
             line.best_epoch = Some(epoch);
         }
     }
+    if let (Outcome::Done, Some(damage)) = (outcome, left.damage) {
+        line.outcome = Outcome::Failed(damage);
+    }
     line.images = u64::from(line.epochs) * images_per_epoch;
     line.images_per_sec = (line.epochs > 0).then(|| f64::from(line.epochs) / secs_per_image);
-    let json = std::fs::read(dir.join("evaluation.json")).unwrap_or_default();
-    if let Ok(evaluation) = evaluation_header().parse::<Evaluation>(&json) {
+    if let Some(evaluation) = left.evaluation {
+        line.seen_brands = evaluation.trained_on.test_brands.len();
         let first = evaluation.first_region();
         let is_map = |row: &&EvaluationRow| {
             row.model == evaluation.model
@@ -186,7 +193,10 @@ fn cells(line: &Line) -> [String; COLUMNS] {
     [
         line.name.clone(),
         match &line.outcome {
-            Outcome::Done => "done".to_owned(),
+            Outcome::Done => match line.seen_brands {
+                0 => "done".to_owned(),
+                n => format!("done, trained on {n} test brands"),
+            },
             Outcome::Failed(why) => format!("failed: {why}"),
         },
         places(line.map_at_r, 4),

@@ -7,9 +7,9 @@ use crate::loss::distance::l2_normalize;
 
 /// Embeddings `[96, 32]` around eight centres on the unit sphere, drawn for the step: a healthy batch.
 fn healthy(step: u64) -> Tensor {
-    tch::manual_seed(7);
+    crate::torch::manual_seed(7);
     let centres = Tensor::randn([8, 32], (Kind::Float, Device::Cpu));
-    tch::manual_seed(100 + step as i64);
+    crate::torch::manual_seed(100 + step as i64);
     let noise = Tensor::randn([96, 32], (Kind::Float, Device::Cpu));
     l2_normalize(&(centres.repeat([12, 1]) + 0.6 * noise))
 }

@@ -35,6 +35,7 @@ fn tensors(value: f32) -> BTreeMap<String, Tensor> {
 fn publish_state(dir: &Path, state: &RunState, keep_every: u32) {
     let contents = Contents {
         state,
+        history: &History::untrained(),
         model: tensors(state.steps_done as f32),
         optimizer: tensors(0.0),
     };
@@ -215,6 +216,7 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
     let state = state(2, 0, Some(1));
     let contents = Contents {
         state: &state,
+        history: &History::untrained(),
         model: BTreeMap::from([(
             "strange".to_owned(),
             Tensor::from_slice(&[0.0f32]).to_kind(tch::Kind::ComplexFloat),
@@ -225,6 +227,31 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
     let message = format!("{error:#}");
     assert!(message.contains("epoch-002") && message.contains("one before is whole"));
     assert_eq!(names(dir.path()), ["best", "epoch-001", "last"]);
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_refused_by_tensor_and_file_and_the_history_goes_with_the_file() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let state = state(1, 0, None);
+    let contents = Contents {
+        state: &state,
+        history: &History::unknown("weights.pth"),
+        model: tensors(f32::NAN),
+        optimizer: tensors(f32::INFINITY),
+    };
+    publish(dir.path(), &contents, 0).expect("published");
+    let checkpoint = Checkpoint::open(&dir.path().join("last")).expect("a checkpoint");
+    assert_eq!(checkpoint.history().expect("a history"), *contents.history);
+    for (loaded, file) in [
+        (checkpoint.model(), MODEL_FILE),
+        (checkpoint.optimizer(), OPTIMIZER_FILE),
+    ] {
+        let told = format!("{:#}", loaded.expect_err("not finite"));
+        assert!(
+            told.contains(file) && told.contains("weight holds numbers that are not finite"),
+            "{told}"
+        );
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::report::pictures::examples::triples;
 use crate::report::pictures::picture::data_uri;
 use crate::report::pictures::retrievals::retrievals;
 use crate::report::text::commands::commands;
-use crate::report::text::findings::Finding;
+use crate::report::text::finding::Finding;
 use crate::report::text::protocols::label;
 use crate::report::text::seeds::{self, seed_lines};
 use crate::report::text::tables::RegionTables;

@@ -157,6 +157,8 @@ pub fn write_model(root: &Path, made: &Made) -> PathBuf {
         embedding_dim: 256,
         test_brands: 30,
         test_rows: 360,
+        trained_on: made.trained_on.clone(),
+        collapsed: made.collapsed.clone(),
         regions: [Region::Object, Region::Image]
             .map(|region| JudgedRegion {
                 region,

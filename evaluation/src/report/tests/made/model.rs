@@ -1,5 +1,8 @@
 //! Made-up models.
 
+use logodex_schemas::dataset::Region;
+use logodex_schemas::history::TrainedOn;
+
 /// Awkward on purpose.
 pub const BRANDS: [&str; 6] = [
     "Abercrombie & Fitch",
@@ -15,6 +18,8 @@ pub struct Made {
     pub quality: f64,
     pub epochs: Option<u32>,
     pub transferred: bool,
+    pub trained_on: TrainedOn,
+    pub collapsed: Vec<Region>,
 }
 
 pub fn made(name: &'static str, quality: f64, epochs: Option<u32>) -> Made {
@@ -23,6 +28,8 @@ pub fn made(name: &'static str, quality: f64, epochs: Option<u32>) -> Made {
         quality,
         epochs,
         transferred: true,
+        trained_on: TrainedOn::default(),
+        collapsed: Vec::new(),
     }
 }
 

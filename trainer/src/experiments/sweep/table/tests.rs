@@ -18,6 +18,7 @@ fn run(name: &str) -> Line {
         epochs: 2,
         images: 200,
         images_per_sec: Some(80.0),
+        seen_brands: 0,
         map: [Some((0.5, 0.4, 0.6)), None],
         over_seeds: [None; 2],
     }
@@ -140,6 +141,19 @@ fn runs_that_differ_in_their_seed_alone_share_a_spread() {
     assert!(
         text.contains("| 1-shot mAP | over seeds |")
             && text.contains("| 0.750 [0.700, 0.800] | 0.625 ± 0.177 (2) |"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_run_that_was_trained_on_test_brands_says_so() {
+    let seen = Line {
+        seen_brands: 3,
+        ..run("c")
+    };
+    let text = markdown(&[seen], &Differences::new());
+    assert!(
+        text.contains("| c | done, trained on 3 test brands |"),
         "{text}"
     );
 }
