@@ -261,5 +261,7 @@ fn assert_decided(workspace: &Workspace, open: usize) {
     };
     assert_eq!(plan("plan.json"), plan("again.json"));
     let page = std::fs::read_to_string(workspace.path("audit/audit.html")).unwrap();
-    assert!(page.len() > 100_000 && !page.contains("http://") && !page.contains("https://"));
+    // Nothing is loaded from anywhere: the one address is a name of a namespace.
+    let without_namespace = page.replace("http://www.w3.org/2000/svg", "");
+    assert!(page.len() > 100_000 && !without_namespace.contains("://"));
 }
