@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use logodex_schemas::evaluation::{
     ConfusionRow, CurveRow, EpisodeRow, Evaluation, JudgedRegion, RetrievalRow, evaluation_header,
 };
-use logodex_schemas::history::TrainedOn;
+use logodex_schemas::run::history::TrainedOn;
 
 use crate::embeddings::collapse::collapse;
 use crate::embeddings::fold_index::{FoldIndex, Folds};

@@ -12,7 +12,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use logodex_dataset::{Dataset, Split};
 use logodex_schemas::dataset::BrandRow;
-use logodex_schemas::history::{HISTORY_KEY, History, TrainedOn, Training, history_header};
+use logodex_schemas::run::history::{HISTORY_KEY, History, TrainedOn, Training, history_header};
 use logodex_schemas::split::Fold;
 
 /// Hexadecimal digits of an image in a history.

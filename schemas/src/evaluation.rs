@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Region;
 use crate::header::Header;
-use crate::history::TrainedOn;
+use crate::run::history::TrainedOn;
 
 pub use csv::{
     ALL, ComparisonRow, ConfusionRow, CurveRow, EpisodeRow, EvaluationRow, RetrievalRow,

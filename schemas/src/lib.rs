@@ -5,12 +5,10 @@
 //! are generated from these types ([`json_schemas`]) and a test fails when they are stale, and so is
 //! the XSD of the annotations ([`voc::annotation_xsd`]).
 
-pub mod audit;
 pub mod dataset;
 pub mod device;
 pub mod evaluation;
 pub mod header;
-pub mod history;
 pub mod plan;
 pub mod random;
 pub mod run;
@@ -43,7 +41,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "brand_row" => dataset::BrandRow,
         "consolidation" => plan::ConsolidationPlan,
         "overrides" => plan::Overrides,
-        "audit" => audit::Audit,
+        "audit" => plan::audit::Audit,
         "dataset_stats" => stats::DatasetStats,
         "split" => split::Split,
         "split_row" => split::SplitRow,
@@ -54,7 +52,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "stopped" => run::Stopped,
         "device_check" => device::DeviceCheck,
         "bench" => device::Benchmark,
-        "history" => history::History,
+        "history" => run::history::History,
         "evaluation" => evaluation::Evaluation,
         "evaluation_row" => evaluation::EvaluationRow,
         "episode_row" => evaluation::EpisodeRow,

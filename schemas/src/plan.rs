@@ -3,6 +3,8 @@
 //! A plan lists only what departs from "one folder, one brand, every image kept". A person may read it and answer
 //! with [`Overrides`], which always win.
 
+pub mod audit;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -366,7 +368,7 @@ pub struct DropOverride {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptOverride {
-    /// The finding's kind and subjects, as [`crate::audit::Finding::id`] has them.
+    /// The finding's kind and subjects, as [`audit::Finding::id`] has them.
     pub finding: String,
     /// Why.
     pub reason: String,

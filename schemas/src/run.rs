@@ -1,6 +1,8 @@
 //! A run directory: `config.toml`, `metrics.jsonl`, `checkpoints/<name>/{model.safetensors, optimizer.safetensors, state.json}`
 //! and, after a loss or gradient that is no finite number, `stopped.json`.
 
+pub mod history;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use logodex_evaluation::command::evaluate::{EvaluateArgs, evaluate_files, evalua
 use logodex_evaluation::command::options::regions;
 use logodex_evaluation::embeddings::matching::Rows;
 use logodex_schemas::dataset::Region;
-use logodex_schemas::history::History;
+use logodex_schemas::run::history::History;
 use logodex_schemas::split::Fold;
 
 use crate::run::Which;

@@ -8,7 +8,7 @@ use logodex_dataset::{Dataset, Split};
 use logodex_program::Failure;
 use logodex_program::output::print;
 use logodex_schemas::dataset::Region;
-use logodex_schemas::history::History;
+use logodex_schemas::run::history::History;
 
 use crate::command::options::{Options, regions};
 use crate::embeddings::matching::{self, Rows};

@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::npy;
 use logodex_program::durable::write_whole;
-use logodex_schemas::history::{HISTORY_KEY, History};
+use logodex_schemas::run::history::{HISTORY_KEY, History};
 
 /// The embeddings of some rows of a dataset.
 #[derive(Debug, Clone, PartialEq)]

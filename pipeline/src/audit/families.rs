@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logodex_schemas::audit::{Apart, FamilyVerdict, Finding, FindingKind, PicturePair};
+use logodex_schemas::plan::audit::{Apart, FamilyVerdict, Finding, FindingKind, PicturePair};
 use logodex_schemas::plan::{Group, GroupRule, Verdict};
 
 use super::finding::{Tree, finding};

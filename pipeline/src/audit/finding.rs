@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use logodex_schemas::audit::{Finding, FindingKind};
+use logodex_schemas::plan::audit::{Finding, FindingKind};
 
 use crate::plan::consolidate::brands::by_folder;
 use crate::plan::placement::{Fate, Placement};

@@ -1,9 +1,9 @@
 //! Asks every question about a tree and its plan, and puts the riskiest first.
 
-use logodex_schemas::audit::{
+use logodex_schemas::plan::ConsolidationPlan;
+use logodex_schemas::plan::audit::{
     Audit, AuditBrand, FamilyVerdict, Finding, FindingKind, audit_header,
 };
-use logodex_schemas::plan::ConsolidationPlan;
 
 use super::finding::Tree;
 use super::gallery::Gallery;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 use logodex_pixels::{Crop, Fit, decode, encode, resize_into};
-use logodex_schemas::audit::{Finding, Picture, PictureObject};
+use logodex_schemas::plan::audit::{Finding, Picture, PictureObject};
 use rayon::prelude::*;
 
 use crate::raw::scan::Scan;

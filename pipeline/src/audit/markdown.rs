@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use logodex_schemas::audit::{Audit, FindingKind};
+use logodex_schemas::plan::audit::{Audit, FindingKind};
 
 /// What a section of findings is called.
 fn heading(kind: FindingKind) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use logodex_schemas::audit::{Finding, FindingKind, NameCount, PicturePair};
+use logodex_schemas::plan::audit::{Finding, FindingKind, NameCount, PicturePair};
 use logodex_schemas::plan::{ConsolidationPlan, ForeignName, NameLikeness, NearName};
 
 use super::families::SHOWN;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use logodex_schemas::audit::{Finding, FindingKind};
+use logodex_schemas::plan::audit::{Finding, FindingKind};
 
 use super::families::SHOWN;
 use super::finding::{Tree, finding};

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use logodex_schemas::audit::Audit;
+use logodex_schemas::plan::audit::Audit;
 use sha2::{Digest, Sha256};
 
 use super::gallery::{ACROSS, TILE_PX};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logodex_schemas::audit::{Finding, FindingKind, PicturePair};
+use logodex_schemas::plan::audit::{Finding, FindingKind, PicturePair};
 use logodex_schemas::plan::{ConsolidationPlan, Sameness};
 
 use super::families::SHOWN;

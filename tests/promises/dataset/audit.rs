@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logodex_schemas::audit::{Audit, FamilyVerdict, FindingKind, audit_header};
+use logodex_schemas::plan::audit::{Audit, FamilyVerdict, FindingKind, audit_header};
 use serde_json::Value;
 
 use crate::browser;

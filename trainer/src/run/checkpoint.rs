@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use logodex_evaluation::history;
 use logodex_program::durable::{entries, sync_dir};
 use logodex_schemas::header::{FormatError, is_sealed, seal};
-use logodex_schemas::history::History;
+use logodex_schemas::run::history::History;
 use logodex_schemas::run::{RunState, run_header};
 use tch::Tensor;
 

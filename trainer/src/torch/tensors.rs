@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use logodex_schemas::history::{HISTORY_KEY, History};
+use logodex_schemas::run::history::{HISTORY_KEY, History};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use tch::{Device, Kind, Tensor};
 

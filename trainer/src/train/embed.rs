@@ -10,7 +10,7 @@ use logodex_program::Failure;
 use logodex_program::output::print;
 use logodex_program::progress::ImageProgress;
 use logodex_schemas::dataset::Region;
-use logodex_schemas::history::History;
+use logodex_schemas::run::history::History;
 use logodex_schemas::split::Fold;
 use logodex_schemas::train::ModelConfig;
 use tch::Kind;

@@ -7,7 +7,7 @@ use logodex_dataset::{Dataset, Split};
 use logodex_evaluation::history;
 use logodex_program::Failure;
 use logodex_schemas::dataset::BrandRow;
-use logodex_schemas::history::History;
+use logodex_schemas::run::history::History;
 use logodex_schemas::split::Fold;
 use logodex_schemas::train::TrainConfig;
 

@@ -1,7 +1,7 @@
 //! What must be known before any number is believed stands in every form, and among the warnings first.
 
 use logodex_schemas::dataset::Region;
-use logodex_schemas::history::TrainedOn;
+use logodex_schemas::run::history::TrainedOn;
 
 use super::made::model::{Made, made};
 use super::write_report;

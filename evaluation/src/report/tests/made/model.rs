@@ -1,7 +1,7 @@
 //! Made-up models.
 
 use logodex_schemas::dataset::Region;
-use logodex_schemas::history::TrainedOn;
+use logodex_schemas::run::history::TrainedOn;
 
 /// Awkward on purpose.
 pub const BRANDS: [&str; 6] = [
