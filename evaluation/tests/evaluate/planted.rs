@@ -4,6 +4,7 @@ use crate::facts;
 use logodex_evaluation::embeddings::set::EmbeddingSet;
 use logodex_evaluation::evaluate::{Outcome, Subject, evaluate};
 use logodex_evaluation::facts::Facts;
+use logodex_evaluation::protocols::retrieval;
 use logodex_evaluation::settings::{Protocol, Settings};
 use logodex_schemas::evaluation::{EvaluationRow, OpenSetThreshold};
 use logodex_schemas::random::stream;
@@ -362,5 +363,27 @@ fn queries_count_alike_however_many_a_brand_or_a_block_has() {
     assert!(
         (recall - (80 - missed) as f64 / 80.0).abs() < 1e-12,
         "{recall} {missed}"
+    );
+}
+
+/// What a training asks after each epoch is what an evaluation says.
+#[test]
+fn map_at_r_alone_is_that_of_the_evaluation() {
+    let test = set(0, &[9, 5, 12, 4, 3, 7], &noise);
+    let outcome = run(&test, None, &[Protocol::Retrieval]);
+    let said = value(&outcome, "model", "retrieval", 0, "map_at_r");
+    let alone = retrieval::map_at_r(&test, &|row| row, 5).unwrap();
+    assert!((said - alone).abs() < 1e-12 && said < 0.9, "{said} {alone}");
+
+    // A picture that the network maps to nothing finds nothing, and spoils no number.
+    let mut with_zeros = test.clone();
+    with_zeros.embeddings[..DIM].fill(0.0);
+    let found = retrieval::map_at_r(&with_zeros, &|row| row, 5).unwrap();
+    assert!(found.is_finite() && (found - alone).abs() < 0.2);
+    // Brands of one picture each, and one brand alone.
+    assert_eq!(retrieval::map_at_r(&test, &|row| row / 100, 5), None);
+    assert_eq!(
+        retrieval::map_at_r(&set(0, &[5], &noise), &|row| row, 5),
+        None
     );
 }
