@@ -16,7 +16,7 @@ use crate::evaluate::{Outcome, Subject, evaluate};
 use crate::facts::Facts;
 use crate::floors::{COLOUR_HISTOGRAM, FLOORS, RANDOM, colour_histograms};
 use crate::history;
-use crate::settings::Settings;
+use crate::settings::{Settings, region_name};
 use crate::terminal::{protocols_table, table};
 
 /// What is typed after `evaluate`.
@@ -105,6 +105,12 @@ pub fn evaluate_with(
     args.options.print_footer(&outcome);
     for leak in leaks {
         print(format_args!("{model}: {leak}\n"));
+    }
+    for region in &outcome.evaluation.collapsed {
+        println!(
+            "{model}: its embeddings of {} rows have collapsed, and every number above is an accident",
+            region_name(*region)
+        );
     }
     Ok(())
 }

@@ -4,7 +4,6 @@
 //! compared by pictures through the network. Every checkpoint that a run kept (`checkpoint.every_epochs = 1`) is a
 //! point. (The curves of one run over its epochs are `logodex_evaluation::learning_curves`.)
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +71,8 @@ pub struct Point {
     pub ci_low: f64,
     /// Upper end.
     pub ci_high: f64,
+    /// Test brands that it was trained on, by the weights that it began with: with any, this is no curve of unseen brands.
+    pub seen_brands: usize,
 }
 
 /// Judges every kept checkpoint of the runs, writes the curve and prints how many images each run took to where the
@@ -135,16 +136,11 @@ fn kept_checkpoints(
     let name = full
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let (mut points, mut leaks) = (Vec::new(), BTreeSet::new());
+    let mut points = Vec::new();
     for epochs in kept(&dir.join("checkpoints"))? {
         let run = open_network(dir, Which::Epoch(epochs), dataset, split)?;
         let set = embed_fold(&run, dataset, split, Fold::Test, region)?;
         let trained_on = history::trained_on(&run.history, dataset, split)?;
-        for leak in history::warnings(&trained_on, dataset, split) {
-            if leaks.insert(leak.clone()) {
-                tracing::warn!("{name}: {leak}");
-            }
-        }
         let settings = Settings {
             seed: args.seed,
             shots: vec![args.shots],
@@ -182,6 +178,7 @@ fn kept_checkpoints(
             map: row.mean,
             ci_low: row.ci_low,
             ci_high: row.ci_high,
+            seen_brands: trained_on.test_brands.len(),
         });
     }
     match points.is_empty() {
@@ -251,8 +248,13 @@ fn summary(curves: &[Vec<Point>]) -> String {
         let map = format!("{:.3} [{:.3}, {:.3}]", last.map, last.ci_low, last.ci_high);
         let _ = writeln!(
             out,
-            "{:<width$}  {:>10}  {map:>22}  {reached}",
-            last.run, last.images
+            "{:<width$}  {:>10}  {map:>22}  {reached}{}",
+            last.run,
+            last.images,
+            match last.seen_brands {
+                0 => String::new(),
+                n => format!("; trained on {n} of the test brands"),
+            }
         );
     }
     out
@@ -335,6 +337,7 @@ mod tests {
             map,
             ci_low: map - 0.05,
             ci_high: map + 0.05,
+            seen_brands: 0,
         };
         points.iter().enumerate().map(point).collect()
     }
@@ -351,6 +354,10 @@ mod tests {
         );
         assert_eq!(images_to_reach(&ours, 0.5), Some(200));
         assert_eq!(images_to_reach(&lost, 0.5), None);
+        let mut leaky = curve("leaky", &[(100, 0.6)]);
+        leaky[0].seen_brands = 3;
+        let text = summary(&[leaky]);
+        assert!(text.contains("; trained on 3 of the test brands"), "{text}");
         let text = summary(&[paper, ours, lost]);
         assert!(text.contains("images to 0.500 (paper's last)"), "{text}");
         assert!(text.contains("200 (0.22 of its images)"), "{text}");

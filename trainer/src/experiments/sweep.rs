@@ -293,7 +293,7 @@ fn write_config(out: &Path, run: &SweepRun) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Whether there is an evaluation and the last checkpoint is not newer than it.
+/// Whether there is an evaluation, of this version, and the last checkpoint is not newer than it.
 fn is_judged(dir: &Path) -> bool {
     let modified = |path: &str| {
         fs::metadata(dir.join(path))
@@ -304,7 +304,7 @@ fn is_judged(dir: &Path) -> bool {
         modified("evaluation.json"),
         modified("checkpoints/last/state.json"),
     ) {
-        (Some(judged), Some(trained)) => judged >= trained,
+        (Some(judged), Some(trained)) => judged >= trained && left::read(dir).evaluation.is_some(),
         _ => false,
     }
 }
