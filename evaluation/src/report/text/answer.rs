@@ -2,9 +2,11 @@
 
 use logodex_schemas::evaluation::ComparisonRow;
 
+use super::caution::seen_brands;
 use super::findings::FEATURES;
 use crate::protocols::paper::PAPER;
 use crate::report::load::inputs::Inputs;
+use crate::report::load::model::Model;
 use crate::report::wording::{code, enumerate, plain, plural, signed, signed_interval};
 
 /// Names stand between backticks. Nothing where no model was judged by the paper's protocol.
@@ -13,12 +15,15 @@ pub fn answer(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<String> {
         return Vec::new();
     };
     let value = |name: &str| inputs.value(name, PAPER, shots, "map");
-    let names = inputs.models.iter().map(|m| m.name.as_str());
+    // What was trained on test brands is compared with nothing.
+    let unseen = |m: &&Model| m.evaluation.trained_on.test_brands.is_empty();
+    let names = inputs.models.iter().filter(unseen).map(|m| m.name.as_str());
     let best = names
         .filter_map(|name| Some((name, value(name)?)))
         .max_by(|a, b| a.1.mean.total_cmp(&b.1.mean));
+    let mut said: Vec<String> = seen_brands(inputs).into_iter().map(|f| f.text).collect();
     let Some((best, row)) = best else {
-        return Vec::new();
+        return said;
     };
     let against = |model: &str, reference: &str| {
         comparisons.iter().find(|c| {
@@ -27,7 +32,11 @@ pub fn answer(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<String> {
         })
     };
     // The hardest to beat.
-    let baselines = inputs.models.iter().filter(|m| m.is_baseline());
+    let baselines = inputs
+        .models
+        .iter()
+        .filter(unseen)
+        .filter(|m| m.is_baseline());
     let baseline = baselines
         .filter_map(|m| Some((m.name.as_str(), value(&m.name)?.mean)))
         .max_by(|a, b| a.1.total_cmp(&b.1))
@@ -60,11 +69,12 @@ pub fn answer(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<String> {
             None => format!("; {} is the best baseline", code(baseline)),
         },
     };
-    let mut said = vec![format!("{lead}{surely}.")];
+    said.push(format!("{lead}{surely}."));
     if let Some(baseline) = baseline {
         let trained: Vec<&str> = inputs
             .models
             .iter()
+            .filter(unseen)
             .filter(|m| !m.is_baseline())
             .map(|m| m.name.as_str())
             .collect();
