@@ -10,7 +10,7 @@ use crate::plan::sharding::{ShardInputs, ShardSpec, row_bytes, slots};
 use crate::raw::content::read_unchanged;
 use crate::raw::format::{reject_reason, source_format};
 use crate::raw::scan::RawSample;
-use logodex_pixels::decode::{DecodeError, with_picture};
+use logodex_pixels::decode::{DecodeError, with_reduced};
 use logodex_pixels::resize::{Crop, resize_into, shown};
 use logodex_pixels::{Fit, Picture, encode};
 
@@ -157,7 +157,12 @@ fn render_sample(
     let (config, sample) = (inputs.config, inputs.raw(index));
     let bytes = read_unchanged(&inputs.scan.root, &sample.image, sample.image_blake3)?;
     let mut outcome = Outcome::default();
-    let rendered = with_picture(&bytes, |picture| {
+    // A box may be small in a picture that is large.
+    let side = match config.region.objects() {
+        true => u32::MAX,
+        false => config.side,
+    };
+    let rendered = with_reduced(&bytes, side, |picture| {
         let mut rows = Vec::new();
         for (object, crop) in crops(sample, config, picture, &mut outcome) {
             let crc32 = put(picture, crop)
