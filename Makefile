@@ -76,9 +76,10 @@ test: setup python ## every test
 	LOGODEX_PYTHON=$(CURDIR)/$(PYTHON)/bin/python $(CARGO) test --release --locked --workspace --no-fail-fast
 	LOGODEX_PYTHON=$(CURDIR)/$(PYTHON)/bin/python scripts/test_ignored.sh
 
-torture: setup python ## every fault at full length: 100 kills, 1,000 flipped bits, 440,000 damaged files
+torture: setup python ## every fault at full length: 100 kills, 1,000 flipped bits, 440,000 damaged files, 1,000,000 beside libjpeg
 	$(CARGO) build --release --locked --workspace --bins
 	LOGODEX_TORTURE=1 LOGODEX_HOSTILE_N=40 $(CARGO) test --release --locked --workspace --test promises --test hostile -- --nocapture
+	$(CARGO) test --release --locked --workspace --test libjpeg -- --nocapture --include-ignored
 	LOGODEX_PYTHON=$(CURDIR)/$(PYTHON)/bin/python scripts/test_ignored.sh
 
 check: setup ## formatting and lints, warnings refused

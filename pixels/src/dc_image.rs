@@ -17,7 +17,7 @@ impl DcImage {
     /// A decoded picture at an eighth of its size, as the DC coefficients of a JPEG would give it: a mean of luma (ITU-R
     /// BT.601, as JFIF has it) per block of 8 × 8 pixels.
     pub(crate) fn of(picture: &Picture) -> Self {
-        let (width, height) = (picture.width as usize, picture.height as usize);
+        let (width, height) = picture.stored();
         let (across, down) = (width.div_ceil(8), height.div_ceil(8));
         let mut sums = vec![0u32; across * down];
         for y in 0..height {

@@ -5,31 +5,30 @@
 //!
 //! EXIF orientation is not applied: boxes are in stored pixels, and no file of LogoDet-3K carries one.
 //!
-//! Memory: a picture beyond [`MAX_PIXELS`] is refused by its header. One beyond [`LARGE_PIXELS`] is decoded alone,
-//! whatever the number of threads, and its buffers are freed after it: at most about 200 MiB. Any other costs its thread
-//! 16 MiB at most.
+//! Memory: a picture beyond [`MAX_PIXELS`] is refused by its header. One that takes at most 16 MiB is decoded in buffers
+//! that its thread keeps. All larger ones share [`SHARED_BYTES`], whatever the number of threads: each waits until there is
+//! room for it, and its buffers are freed after it.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::dc_image::DcImage;
 use crate::jpeg::{self, Samples};
 use crate::perceptual_hash;
-use crate::picture::{Format, Picture};
+use crate::picture::Picture;
 use header::Header;
+use room::Room;
 
 pub use error::{DecodeError, Refused};
 pub use header::MAX_PIXELS;
+pub use room::SHARED_BYTES;
 pub use version::decoder_version;
 
 mod error;
 mod header;
 mod image_crate;
+mod room;
 mod version;
-
-/// Images of more pixels than this are decoded one at a time: 1 Mi.
-pub const LARGE_PIXELS: u64 = 1 << 20;
 
 /// What a thread keeps from one image to the next.
 #[derive(Default)]
@@ -44,9 +43,6 @@ struct Buffers {
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
-
-/// Held while a large picture is in memory.
-static LARGE: Mutex<()> = Mutex::new(());
 
 /// Decodes an image into a picture of its own. Grey, CMYK, palette and 16-bit images become RGB of 8 bits; what is
 /// transparent shows white.
@@ -93,21 +89,48 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, DecodeError> {
 /// # Panics
 /// If `look` itself decodes: the thread has one such buffer.
 pub fn with_picture<R>(bytes: &[u8], look: impl FnOnce(&Picture) -> R) -> Result<R, DecodeError> {
+    with_reduced(bytes, u32::MAX, look)
+}
+
+/// As [`with_picture`], for a picture that is to be fitted to a square of `side` pixels as a whole: a JPEG much larger than
+/// that is decoded at a half or a quarter of its size, so that three times the side is left at least. What
+/// [`resize_into`](crate::resize_into) makes of it has a PSNR of 45 dB to what it makes of the whole; a crop is given in
+/// pixels of the image all the same.
+///
+/// ```
+/// use logodex_pixels::{Crop, Fit, encode, resize_into, with_reduced};
+///
+/// let jpeg = encode(&[200; 200 * 200 * 3], 200, 90)?;
+/// let mut square = [0; 16 * 16 * 3];
+/// with_reduced(&jpeg, 16, |picture| {
+///     assert_eq!((picture.width, picture.stored()), (200, (50, 50)));
+///     resize_into(picture, Crop::whole(picture), Fit::Squash, 16, &mut square)
+/// })??;
+/// assert_eq!(square, [200; 16 * 16 * 3]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`decode`].
+///
+/// # Panics
+/// If `look` itself decodes: the thread has one such buffer.
+pub fn with_reduced<R>(
+    bytes: &[u8],
+    side: u32,
+    look: impl FnOnce(&Picture) -> R,
+) -> Result<R, DecodeError> {
     BUFFERS.with_borrow_mut(|buffers| {
         let header = guarded(|| Header::read(bytes))?;
-        let alone = alone(header);
-        let decoded = guarded(|| read(bytes, header, buffers));
+        let halvings = header.halvings(side);
+        let room = Room::wait_for(header.memory(halvings));
+        let decoded = guarded(|| read(bytes, header, halvings, buffers));
         let seen = decoded.map(|()| look(&buffers.picture));
-        if alone.is_some() {
+        if room.is_some() {
             *buffers = Buffers::default();
         }
         seen
     })
-}
-
-/// Waits until no other large picture is in memory, if this is one.
-fn alone(header: Header) -> Option<MutexGuard<'static, ()>> {
-    (header.pixels() > LARGE_PIXELS).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Decodes an image that must be a square of `side` pixels into `out`, `[side, side, 3]`, without allocating: a row as
@@ -164,7 +187,6 @@ pub fn look(bytes: &[u8]) -> Result<Seen, DecodeError> {
         phash: perceptual_hash::of_dc_image(picture),
     };
     if header.is_jpeg() {
-        let _alone = alone(header);
         return guarded(|| Ok(seen(&jpeg::walk(bytes)?)));
     }
     with_picture(bytes, |picture| seen(&DcImage::of(picture)))
@@ -192,23 +214,32 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, DecodeError>) -> Result<T, Decode
         .unwrap_or_else(|_| Err(DecodeError::broken("the decoder panicked")))
 }
 
-fn read(bytes: &[u8], header: Header, buffers: &mut Buffers) -> Result<(), DecodeError> {
+fn read(
+    bytes: &[u8],
+    header: Header,
+    halvings: u32,
+    buffers: &mut Buffers,
+) -> Result<(), DecodeError> {
+    let Header {
+        format,
+        width,
+        height,
+        ..
+    } = header;
     let Buffers {
         picture,
         samples,
         raw,
     } = buffers;
-    picture.reset(header.format, header.width, header.height);
-    match header.format {
-        Format::Jpeg | Format::JpegGrey | Format::JpegCmyk => {
-            jpeg::decode(bytes, samples)?;
-            samples.to_rgb(picture.width as usize, picture.planes_mut());
-            Ok(())
-        }
-        Format::Png | Format::Gif | Format::Webp => {
-            image_crate::read_png_gif_webp(bytes, header, raw, picture)
-        }
+    if header.is_jpeg() {
+        // Before there is a picture, a progressive file's coefficients come and go.
+        jpeg::decode(bytes, halvings, samples)?;
+        picture.reset(format, width, height, halvings);
+        samples.to_rgb(picture.stored().0, picture.planes_mut());
+        return Ok(());
     }
+    picture.reset(format, width, height, 0);
+    image_crate::read_png_gif_webp(bytes, header, raw, picture)
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@
 use crate::dc_image::DcImage;
 use defect::{broken, truncated};
 use entropy::tables::Tables;
-use frame::{Frame, Scanner, parse_frame};
+use frame::{Scanner, parse_frame};
 use markers::{APP0, APP14, DHT, DQT, DRI, EOI, JPEG_LS, SOS, ending, segment, start};
 use progressive::Progress;
 use quantisation::Quantisation;
 use sequential::Scan;
 
 pub(crate) use defect::Defect;
+pub(crate) use frame::Frame;
 pub(crate) use samples::Samples;
 
 mod color;
@@ -56,22 +57,26 @@ fn is_frame(marker: u8) -> bool {
 /// # Errors
 /// [`Defect`] where [`decode`] has one.
 pub(crate) fn walk(bytes: &[u8]) -> Result<DcImage, Defect> {
-    match read(bytes, None)? {
+    match read(bytes, 0, None)? {
         Some(means) => Ok(means),
         None => broken("no scan codes the first component"),
     }
 }
 
-/// Walks the whole file and decodes it.
+/// Walks the whole file and decodes it at `1 / 2^halvings` of its size.
 ///
 /// # Errors
 /// [`Defect`] when a block is missing or a code is none of its table's, or what it needs is not supported.
-pub(crate) fn decode(bytes: &[u8], samples: &mut Samples) -> Result<(), Defect> {
-    read(bytes, Some(samples)).map(|_| ())
+pub(crate) fn decode(bytes: &[u8], halvings: u32, samples: &mut Samples) -> Result<(), Defect> {
+    read(bytes, halvings, Some(samples)).map(|_| ())
 }
 
 /// Means only where there are no samples to be decoded.
-fn read(bytes: &[u8], mut decoding: Option<&mut Samples>) -> Result<Option<DcImage>, Defect> {
+fn read(
+    bytes: &[u8],
+    halvings: u32,
+    mut decoding: Option<&mut Samples>,
+) -> Result<Option<DcImage>, Defect> {
     let mut at = start(bytes)?;
     let mut dc_image = None;
     let mut frame: Option<Scanner> = None;
@@ -118,11 +123,12 @@ fn read(bytes: &[u8], mut decoding: Option<&mut Samples>) -> Result<Option<DcIma
                     return broken("a scan begins before any frame header");
                 };
                 if let (Some(samples), 0) = (&mut decoding, scans) {
-                    samples.shape(frame, quantisation.colors(frame));
+                    samples.shape(frame, quantisation.colors(frame), halvings);
                 }
                 scans += 1;
-                if !frame.sequential {
-                    let progress = progress.get_or_insert_with(|| Progress::new(frame));
+                if frame.frame.progressive {
+                    let samples = decoding.as_deref_mut();
+                    let progress = progress.get_or_insert_with(|| Progress::new(frame, samples));
                     let data = (bytes, at);
                     at = progress.read_scan(
                         frame,

@@ -3,7 +3,8 @@
 //!
 //! - [`decode()`] turns bytes into a [`Picture`] or says why not: an image that ends early is an error, never a picture
 //!   with grey rows. JPEGs are decoded with libjpeg's arithmetic, so that their pixels are Pillow's bit for bit; PNG, GIF
-//!   and WebP by the `image` crate. [`with_picture`] does so without allocating, but for a progressive JPEG's coefficients.
+//!   and WebP by the `image` crate. [`with_picture`] does so in buffers that the thread keeps, [`with_reduced`] at no larger
+//!   size than a square needs.
 //! - [`resize_into`] takes a [`Crop`] of a picture and fits it to a square, as Pillow's antialiased bilinear filter does.
 //! - [`encode()`] writes a square as JPEG and [`decode_into`] reads it back.
 //! - [`phash`] is a picture's perceptual hash: pictures that look alike have hashes that differ in few bits. [`look`]
@@ -49,7 +50,7 @@ mod simd;
 
 pub use decode::{
     DecodeError, Refused, Seen, decode, decode_into, decoder_version, look, pixel_hash,
-    with_picture,
+    with_picture, with_reduced,
 };
 pub use encode::{EncodeError, encode, encoder_version};
 pub use perceptual_hash::phash;

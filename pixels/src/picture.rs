@@ -35,11 +35,13 @@ const BEYOND: usize = 32;
 pub struct Picture {
     /// How the file was coded.
     pub format: Format,
-    /// Width, pixels.
+    /// Width of the image, pixels.
     pub width: u32,
-    /// Height, pixels.
+    /// Height of the image, pixels.
     pub height: u32,
-    /// `[3, height, width]`: red, green, blue; then [`BEYOND`] zeros.
+    /// How often its sides were halved in decoding.
+    pub(crate) halvings: u32,
+    /// `[3, height, width]` as stored: red, green, blue; then [`BEYOND`] zeros.
     planes: Vec<u8>,
 }
 
@@ -50,14 +52,15 @@ impl Picture {
     /// Pixels of another length: a mistake of the caller.
     pub fn from_rgb(format: Format, width: u32, height: u32, rgb: &[u8]) -> Self {
         let mut picture = Self::default();
-        picture.reset(format, width, height);
+        picture.reset(format, width, height, 0);
         picture.set_rgb(rgb);
         picture
     }
 
     /// Makes room for another picture. What its pixels hold is not said.
-    pub(crate) fn reset(&mut self, format: Format, width: u32, height: u32) {
+    pub(crate) fn reset(&mut self, format: Format, width: u32, height: u32, halvings: u32) {
         (self.format, self.width, self.height) = (format, width, height);
+        self.halvings = halvings;
         self.planes.resize(self.pixels() * 3 + BEYOND, 0);
         let beyond = self.planes.len() - BEYOND;
         self.planes[beyond..].fill(0);
@@ -89,11 +92,18 @@ impl Picture {
         [red, green, &mut rest[..pixels]]
     }
 
-    fn pixels(&self) -> usize {
-        self.width as usize * self.height as usize
+    /// Width and height as stored, pixels: the image's, but for what [`with_reduced`](crate::with_reduced) reduced.
+    pub fn stored(&self) -> (usize, usize) {
+        let reduced = |length: u32| length.div_ceil(1 << self.halvings) as usize;
+        (reduced(self.width), reduced(self.height))
     }
 
-    /// A colour's pixels (0 is red, 1 green, 2 blue), row by row, `[height, width]`.
+    fn pixels(&self) -> usize {
+        let (width, height) = self.stored();
+        width * height
+    }
+
+    /// A colour's pixels (0 is red, 1 green, 2 blue), row by row, `[height, width]` as stored.
     pub fn plane(&self, color: usize) -> &[u8] {
         &self.padded_plane(color)[..self.pixels()]
     }
@@ -103,22 +113,22 @@ impl Picture {
         &self.planes[color * self.pixels()..]
     }
 
-    /// Row `y`, pixel by pixel.
+    /// Row `y` of those stored, pixel by pixel.
     pub fn row(&self, y: usize) -> impl Iterator<Item = [u8; 3]> {
-        let width = self.width as usize;
+        let (width, _) = self.stored();
         let [red, green, blue] = [0, 1, 2].map(|color| &self.plane(color)[y * width..][..width]);
         let pixels = red.iter().zip(green).zip(blue);
         pixels.map(|((&red, &green), &blue)| [red, green, blue])
     }
 
-    /// `[height, width, 3]`.
+    /// `[height, width, 3]` as stored.
     pub fn to_rgb(&self) -> Vec<u8> {
         let mut rgb = vec![0; self.pixels() * 3];
         self.write_rgb(&mut rgb);
         rgb
     }
 
-    /// Writes the pixels into `out`, `[height, width, 3]`.
+    /// Writes the pixels into `out`, `[height, width, 3]` as stored.
     ///
     /// # Panics
     /// If `out` has another length.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::picture::Picture;
 use passes::{Resize, Rows};
-use weights::{Horizontal, Vertical};
+use weights::{Horizontal, Line, Vertical};
 
 pub use crop::{Crop, Fit, shown};
 
@@ -36,9 +36,9 @@ pub enum ResizeError {
 #[derive(Default)]
 struct Kept {
     rows: Rows,
-    /// Filters by the length of the source and that of the output: images of a brand are often of one size.
-    vertical: HashMap<(u32, u32), Rc<Vertical>>,
-    horizontal: HashMap<(u32, u32), Rc<Horizontal>>,
+    /// Images of a brand are often of one size.
+    vertical: HashMap<Line, Rc<Vertical>>,
+    horizontal: HashMap<Line, Rc<Horizontal>>,
     /// Numbers that the filters hold.
     held: usize,
 }
@@ -47,31 +47,21 @@ struct Kept {
 const MOST_HELD: usize = 1 << 20;
 
 impl Kept {
-    fn filters(
-        &mut self,
-        crop: Crop,
-        (width, height): (u32, u32),
-    ) -> (Rc<Vertical>, Rc<Horizontal>) {
+    fn filters(&mut self, column: Line, row: Line) -> (Rc<Vertical>, Rc<Horizontal>) {
         if self.held > MOST_HELD {
             *self = Self::default();
         }
         let held = &mut self.held;
-        let vertical = self
-            .vertical
-            .entry((crop.height, height))
-            .or_insert_with(|| {
-                let filter = Vertical::new(crop.height, height);
-                *held += filter.held();
-                Rc::new(filter)
-            });
-        let horizontal = self
-            .horizontal
-            .entry((crop.width, width))
-            .or_insert_with(|| {
-                let filter = Horizontal::new(crop.width, width);
-                *held += filter.held();
-                Rc::new(filter)
-            });
+        let vertical = self.vertical.entry(column).or_insert_with(|| {
+            let filter = Vertical::new(column);
+            *held += filter.held();
+            Rc::new(filter)
+        });
+        let horizontal = self.horizontal.entry(row).or_insert_with(|| {
+            let filter = Horizontal::new(row);
+            *held += filter.held();
+            Rc::new(filter)
+        });
         (Rc::clone(vertical), Rc::clone(horizontal))
     }
 }
@@ -150,14 +140,17 @@ fn squash_into(
     if !inside(crop.x, crop.width, picture.width) || !inside(crop.y, crop.height, picture.height) {
         return Err(ResizeError::Outside { crop });
     }
-    let stride = picture.width as usize;
-    let begin = crop.y as usize * stride + crop.x as usize;
+    let (stride, _) = picture.stored();
+    let halvings = picture.halvings;
+    let begin = (crop.y >> halvings) as usize * stride + (crop.x >> halvings) as usize;
+    let column = Line::new(crop.y, crop.height, height, halvings);
+    let row = Line::new(crop.x, crop.width, width, halvings);
     KEPT.with_borrow_mut(|kept| {
-        let (vertical, horizontal) = kept.filters(crop, (width, height));
+        let (vertical, horizontal) = kept.filters(column, row);
         let job = Resize {
             planes: [0, 1, 2].map(|color| &picture.padded_plane(color)[begin..]),
             stride,
-            width: crop.width as usize,
+            width: row.stored(),
             vertical: &vertical,
             horizontal: &horizontal,
         };

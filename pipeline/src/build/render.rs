@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::sharding::{Part, ShardInputs, ShardSpec, row_bytes, rows};
 use crate::raw::content::read_unchanged;
 use crate::raw::format::{reject_reason, source_format};
-use logodex_pixels::decode::{DecodeError, with_picture};
+use logodex_pixels::decode::{DecodeError, with_reduced};
 use logodex_pixels::resize::{Crop, resize_into, shown};
 use logodex_pixels::{Fit, Picture, encode};
 
@@ -161,7 +161,12 @@ fn render_image(
     let (config, sample) = (inputs.config, inputs.raw(part.sample));
     let bytes = read_unchanged(&inputs.scan.root, &sample.image, sample.image_blake3)?;
     let seen = (sample.seen.width, sample.seen.height);
-    let rendered = with_picture(&bytes, |picture| {
+    // A box may be small in a picture that is large.
+    let side = match config.region.objects() {
+        true => u32::MAX,
+        false => config.side,
+    };
+    let rendered = with_reduced(&bytes, side, |picture| {
         if (picture.width, picture.height) != seen {
             return Ok(None);
         }

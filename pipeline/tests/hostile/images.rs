@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use logodex_pixels::Refused;
-use logodex_pixels::decode::{LARGE_PIXELS, MAX_PIXELS, decode, with_picture};
+use logodex_pixels::decode::{MAX_PIXELS, SHARED_BYTES, decode, look, with_picture};
 
 use crate::memory::peak_of;
 use crate::mutate::{Stream, damage};
@@ -125,8 +125,8 @@ fn mend_checksums(png: &mut [u8]) {
 /// A PNG of sixteen bits and four channels takes the most memory for its pixels.
 #[test]
 fn the_largest_pictures_keep_within_their_bounds() {
-    for (side, allowed) in [(1024, 16 << 20), (4096, 200 << 20)] {
-        assert!([LARGE_PIXELS, MAX_PIXELS].contains(&(side * side)));
+    for (side, allowed) in [(1024, 16 << 20), (4096, SHARED_BYTES as usize)] {
+        assert!(side * side <= MAX_PIXELS);
         let mut png = Vec::new();
         let encoder =
             PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::NoFilter);
@@ -143,6 +143,48 @@ fn the_largest_pictures_keep_within_their_bounds() {
         let (first, peak) = decoded.join().unwrap();
         // 90 at an opacity of 90 / 255 over white.
         assert_eq!(first, 197);
+        assert!(peak <= allowed, "{side}: {peak}");
+    }
+}
+
+/// A progressive JPEG of four full components, all of them grey, of so many pixels across and down: all codes are zeros.
+fn progressive_cmyk(side: u16) -> Vec<u8> {
+    let mut jpeg = b"\xff\xd8\xff\xdb\0\x43\0".to_vec();
+    jpeg.extend([1; 64]);
+    jpeg.extend(b"\xff\xc2\0\x14\x08");
+    jpeg.extend([side, side].map(u16::to_be_bytes).concat());
+    jpeg.extend(b"\x04\x01\x11\0\x02\x11\0\x03\x11\0\x04\x11\0");
+    // One code each: a difference of 0, and 2^14 blocks or more without a coefficient.
+    for [class, symbol] in [[0, 0], [0x10, 0xe0]] {
+        jpeg.extend([0xff, 0xc4, 0, 20, class, 1]);
+        jpeg.extend([0; 15]);
+        jpeg.push(symbol);
+    }
+    let blocks = usize::from(side).div_ceil(8).pow(2);
+    jpeg.extend(b"\xff\xda\0\x0e\x04\x01\0\x02\0\x03\0\x04\0\0\0\0");
+    jpeg.resize(jpeg.len() + (4 * blocks).div_ceil(8), 0);
+    for id in 1..=4 {
+        jpeg.extend([0xff, 0xda, 0, 8, 1, id, 0, 1, 63, 0]);
+        jpeg.resize(jpeg.len() + (blocks.div_ceil(1 << 14) * 15).div_ceil(8), 0);
+    }
+    jpeg.extend(b"\xff\xd9");
+    jpeg
+}
+
+/// All coefficients of a progressive JPEG are in memory before any of its pixels.
+#[test]
+fn the_largest_progressive_jpeg_keeps_within_its_bounds() {
+    for (side, allowed) in [(1024, 16 << 20), (4096, SHARED_BYTES as usize)] {
+        let jpeg = progressive_cmyk(side);
+        let (looked, looking) = peak_of(|| look(&jpeg).map(|seen| seen.width));
+        assert_eq!(looked, Ok(side.into()));
+        assert!(looking <= 16 << 20, "{side}: {looking} bytes to look at it");
+        let decoded = std::thread::spawn(move || {
+            peak_of(|| with_picture(&jpeg, |picture| picture.plane(0)[0]).unwrap())
+        });
+        let (first, peak) = decoded.join().unwrap();
+        assert_eq!(first, 64);
+        println!("progressive CMYK of {side} × {side}: {peak} bytes, {looking} to look at it");
         assert!(peak <= allowed, "{side}: {peak}");
     }
 }
@@ -178,8 +220,8 @@ fn damaged_images_are_decoded_or_refused() {
         };
         let allowed = match claimed(&bytes) {
             // 16 MiB for a picture that a thread decodes beside others.
-            pixels if pixels <= LARGE_PIXELS => 16 << 20,
-            _ => 200 << 20,
+            pixels if pixels <= 1 << 20 => 16 << 20,
+            _ => SHARED_BYTES as usize,
         };
         Verdict { accepted, allowed }
     });

@@ -6,9 +6,11 @@ use image::ImageDecoder;
 use image::codecs::jpeg::JpegDecoder;
 
 use super::*;
+use crate::picture::Format;
 use crate::resize::{Crop, Fit, resize_into};
 
 mod layouts;
+mod reduced;
 
 fn golden(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))

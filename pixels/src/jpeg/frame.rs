@@ -16,6 +16,12 @@ pub(crate) struct Frame {
     pub(crate) height: u32,
     /// Components: 1 is grey, 3 is colour, 4 is CMYK or YCCK.
     pub(crate) components: u8,
+    /// Whether all coefficients are there before any can be transformed.
+    pub(crate) progressive: bool,
+    /// Samples that are coded, of all components.
+    pub(crate) samples: u64,
+    /// Whether each component is as large as the picture, or smaller by a power of two.
+    pub(crate) by_halves: bool,
 }
 
 /// One component of the frame.
@@ -32,7 +38,6 @@ pub(super) struct Component {
 /// The frame, and which of its components have been walked.
 pub(super) struct Scanner {
     pub(super) frame: Frame,
-    pub(super) sequential: bool,
     pub(super) components: Vec<Component>,
 }
 
@@ -73,6 +78,9 @@ pub(super) fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
         width: u32::from(u16::from_be_bytes([x1, x0])),
         height: u32::from(u16::from_be_bytes([y1, y0])),
         components: n,
+        progressive: marker == 0xc2,
+        samples: 0,
+        by_halves: true,
     };
     if frame.width == 0 || frame.height == 0 {
         return broken(format!(
@@ -80,8 +88,11 @@ pub(super) fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
             frame.width, frame.height
         ));
     }
-    if !matches!(n, 1 | 3 | 4) || rest.len() < 3 * usize::from(n) {
+    if !matches!(n, 1 | 3 | 4) {
         return broken(format!("the frame has {n} components"));
+    }
+    if rest.len() != 3 * usize::from(n) {
+        return broken("the frame header is not as long as its components need");
     }
     let components: Vec<Component> = rest
         .chunks_exact(3)
@@ -99,11 +110,7 @@ pub(super) fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
             return broken("a component's sampling factor is not 1 to 4");
         }
     }
-    let scanner = Scanner {
-        frame,
-        sequential: marker != 0xc2,
-        components,
-    };
+    let mut scanner = Scanner { frame, components };
     let (h_max, v_max) = scanner.largest_factors();
     for component in &scanner.components {
         let (h, v) = (component.horizontal, component.vertical);
@@ -113,19 +120,25 @@ pub(super) fn parse_frame(marker: u8, body: &[u8]) -> Result<Scanner, Defect> {
             ));
         }
     }
+    let units =
+        (frame.width as usize).div_ceil(8 * h_max) * (frame.height as usize).div_ceil(8 * v_max);
+    let blocks_of = scanner.components.iter().map(|c| c.horizontal * c.vertical);
+    scanner.frame.samples = (units * blocks_of.sum::<usize>() * 64) as u64;
     Ok(scanner)
 }
 
 impl Scanner {
-    /// Reads which components a scan has, and by which tables they are coded (B.2.3). Returns what follows, too.
-    pub(super) fn scan_components<'a>(
+    /// Reads which components a scan has, and by which tables they are coded (B.2.3). Returns what a progressive scan brings,
+    /// too: first and last coefficient, highest and lowest bit.
+    pub(super) fn scan_components(
         &self,
-        body: &'a [u8],
-    ) -> Result<(Vec<ScanComponent>, &'a [u8]), Defect> {
+        body: &[u8],
+    ) -> Result<(Vec<ScanComponent>, [u8; 3]), Defect> {
         let n = usize::from(body.first().copied().unwrap_or(0));
-        let (Some(selectors), true) = (body.get(1..1 + 2 * n), (1..=4).contains(&n)) else {
-            return broken("the scan header is too short");
-        };
+        if body.len() != 4 + 2 * n || !(1..=4).contains(&n) {
+            return broken("the scan header is not as long as its components need");
+        }
+        let (selectors, brings) = (&body[1..1 + 2 * n], [1, 2, 3].map(|i| body[2 * n + i]));
         let mut scan = Vec::with_capacity(n);
         let mut next = 0;
         for selector in selectors.chunks_exact(2) {
@@ -144,7 +157,7 @@ impl Scanner {
                 "a coding unit has {blocks} blocks; at most {LARGEST_UNIT} are allowed"
             ));
         }
-        Ok((scan, &body[1 + 2 * n..]))
+        Ok((scan, brings))
     }
 
     /// Reads the header of a sequential scan.
@@ -199,9 +212,9 @@ impl Scanner {
         unstuffed: &mut Vec<u8>,
         read: &mut ReadStretch<'_>,
     ) -> Result<usize, Defect> {
-        let (ends, of) = match self.sequential {
-            true => ("the data end", ""),
-            false => ("a scan ends", " of a scan"),
+        let (ends, of) = match self.frame.progressive {
+            false => ("the data end", ""),
+            true => ("a scan ends", " of a scan"),
         };
         let (mut done, mut restarts) = (0, 0);
         loop {

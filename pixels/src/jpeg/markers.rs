@@ -8,6 +8,9 @@ pub(super) const SOS: u8 = 0xda;
 pub(super) const DQT: u8 = 0xdb;
 pub(super) const DHT: u8 = 0xc4;
 pub(super) const DRI: u8 = 0xdd;
+const DAC: u8 = 0xcc;
+const DHP: u8 = 0xde;
+const EXP: u8 = 0xdf;
 pub(super) const APP0: u8 = 0xe0;
 pub(super) const APP14: u8 = 0xee;
 /// The frame header of JPEG-LS (ITU-T T.87), which is no JPEG.
@@ -46,7 +49,17 @@ pub(super) fn segment(bytes: &[u8], at: usize) -> Result<(u8, &[u8], usize), Def
         }
     };
     at += 1;
-    if matches!(marker, EOI | SOI | 0x01 | 0xd0..=0xd7) {
+    let what = match marker {
+        SOI => "a second start marker",
+        DAC => "JPEG with arithmetic coding is not supported: a marker",
+        DHP | EXP => "hierarchical JPEG is not supported: a marker",
+        0x02..=0xbf | 0xc8 | 0xf0..=0xf6 | 0xf8..=0xfd => "a marker of no JPEG",
+        _ => "",
+    };
+    if !what.is_empty() {
+        return broken(format!("{what}, 0x{marker:02x}"));
+    }
+    if matches!(marker, EOI | 0x01 | 0xd0..=0xd7) {
         return Ok((marker, &[], at));
     }
     let Some(&[high, low]) = bytes.get(at..at + 2).and_then(|two| two.first_chunk()) else {
@@ -70,15 +83,15 @@ pub(super) fn segment(bytes: &[u8], at: usize) -> Result<(u8, &[u8], usize), Def
 /// Judges what stands at `at`, behind the last scan: an end-of-image marker, nothing, or what decoders skip up to one.
 /// Decoders read a file of `several` scans to its end, so that a further scan would change its picture.
 pub(super) fn ending(bytes: &[u8], at: usize, several: bool) -> Result<(), Defect> {
+    let rest = bytes.get(at..).unwrap_or_default();
     let mut next = at;
-    while several && let Ok((marker, _, behind)) = segment(bytes, next) {
-        match marker {
-            SOS => return broken("a scan follows when all is coded"),
-            EOI => break,
-            _ => next = behind,
+    while several && rest.len() > 1 {
+        match segment(bytes, next)? {
+            (SOS, ..) => return broken("a scan follows when all is coded"),
+            (EOI, ..) => return Ok(()),
+            (.., behind) => next = behind,
         }
     }
-    let rest = bytes.get(at..).unwrap_or_default();
     // A single 0xff is the marker's first half.
     if rest.len() > 1 && memchr::memmem::find(rest, &[0xff, EOI]).is_none() {
         return truncated(format!(

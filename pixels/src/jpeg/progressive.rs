@@ -6,17 +6,16 @@
 
 use super::defect::{Defect, broken};
 use super::entropy::huffman::Huffman;
-use super::entropy::stretch::Stretch;
 use super::entropy::tables::Tables;
 use super::frame::Scanner;
 use super::quantisation::Quantisation;
 use super::samples::Samples;
 use crate::dc_image::DcImage;
-use bits::Bits;
-use blocks::Plane;
+use planes::Plane;
+use scans::{Band, DcScan, read_band, read_dc};
 
-mod bits;
-mod blocks;
+mod planes;
+mod scans;
 
 /// A coefficient that no scan has brought.
 const ABSENT: u8 = u8::MAX;
@@ -28,28 +27,24 @@ pub(super) struct Progress {
     planes: Vec<Plane>,
 }
 
-/// A scan header (B.2.3).
-struct Scan<'a> {
-    /// Per component: its number in the frame, its DC table and its AC table.
-    components: Vec<(usize, Option<&'a Huffman>, Option<&'a Huffman>)>,
-    /// First and last coefficient.
-    band: (usize, usize),
-    /// Whether it adds a bit to what earlier scans brought.
-    refines: bool,
-    /// The lowest bit that it brings.
-    low: u8,
-    /// Units per row.
-    across: usize,
+/// What a scan brings.
+enum Scan<'a> {
+    Dc(DcScan<'a>),
+    /// Of this component.
+    Ac(usize, Band<'a>),
 }
 
 impl Progress {
-    /// Nothing yet of a frame's components.
-    pub(super) fn new(frame: &Scanner) -> Self {
+    /// Nothing yet of a frame's components. Where there are no samples to be decoded, the AC coefficients are not kept.
+    pub(super) fn new(frame: &Scanner, mut samples: Option<&mut Samples>) -> Self {
+        let mut plane = |index: usize| {
+            let blocks = samples.as_deref_mut();
+            let blocks = blocks.map(|to| std::mem::take(&mut to.components[index].blocks));
+            Plane::new(frame, index, blocks)
+        };
         Self {
             lowest: vec![[ABSENT; 64]; frame.components.len()],
-            planes: (0..frame.components.len())
-                .map(|index| Plane::new(frame, index))
-                .collect(),
+            planes: (0..frame.components.len()).map(&mut plane).collect(),
         }
     }
 
@@ -68,106 +63,87 @@ impl Progress {
         (bytes, at): (&[u8], usize),
         unstuffed: &mut Vec<u8>,
     ) -> Result<usize, Defect> {
-        let scan = self.begin(frame, tables, quantisation, body)?;
-        let (units, blocks_of) = frame.units(scan.components.iter().map(|component| component.0));
-        frame.each_stretch(
-            units,
-            tables,
-            bytes,
-            at,
-            unstuffed,
-            &mut |done, wanted, padded| {
-                let mut bits = Bits::new(padded);
-                let mut whole = 0;
-                for plane in &mut self.planes {
-                    plane.mean = 0;
-                }
-                while whole < wanted && self.unit(&scan, &blocks_of, done + whole, &mut bits)? {
-                    whole += 1;
-                }
-                let left = bits.left() / 8;
-                Ok(Stretch { whole, left })
-            },
-        )
+        let (components, scan) = self.begin(frame, tables, quantisation, body)?;
+        let (units, _) = frame.units(components.into_iter());
+        let read = &mut |done, wanted, padded: &[u8]| match &scan {
+            Scan::Dc(scan) => read_dc(scan, &mut self.planes, done, wanted, padded),
+            Scan::Ac(index, band) => {
+                read_band(band, &mut self.planes[*index], done, wanted, padded)
+            }
+        };
+        frame.each_stretch(units, tables, bytes, at, unstuffed, read)
     }
 
-    /// Reads a scan header and notes what the scan will have brought.
+    /// Reads a scan header (B.2.3) and notes what the scan will have brought. Returns the numbers of its components, too.
     fn begin<'a>(
         &mut self,
         frame: &Scanner,
         tables: &'a Tables,
         quantisation: &Quantisation,
         body: &[u8],
-    ) -> Result<Scan<'a>, Defect> {
-        let (selected, rest) = frame.scan_components(body)?;
+    ) -> Result<(Vec<usize>, Scan<'a>), Defect> {
+        let (selected, [first, last, approximation]) = frame.scan_components(body)?;
         let n = selected.len();
-        let Some(&[first, last, approximation]) = rest.first_chunk() else {
-            return broken("the scan header is too short");
-        };
-        let band = (usize::from(first), usize::from(last));
+        let (first, last) = (usize::from(first), usize::from(last));
         let (high, low) = (approximation >> 4, approximation & 15);
-        let sound = match band {
+        let sound = match (first, last) {
             (0, 0) => true,
             (0, _) => false,
-            (first, last) => first <= last && last < 64 && n == 1,
+            _ => first <= last && last < 64 && n == 1,
         };
         if !sound || low > 13 || (high != 0 && high != low + 1) {
             return broken(format!(
                 "a scan of {n} components brings coefficients {first} to {last}, bits {high} to {low}"
             ));
         }
-        let mut components = Vec::with_capacity(n);
-        for (index, dc, ac) in selected {
+        let refines = high != 0;
+        let numbers: Vec<usize> = selected.iter().map(|&(index, ..)| index).collect();
+        for &index in &numbers {
             self.planes[index].quantise(quantisation.table(&frame.components[index])?);
-            for lowest in &mut self.lowest[index][band.0..=band.1] {
-                let expected = if high == 0 { ABSENT } else { high };
+            for lowest in &mut self.lowest[index][first..=last] {
+                let expected = if refines { high } else { ABSENT };
                 if std::mem::replace(lowest, low) != expected {
                     return broken("the scans of a progressive image do not follow one another");
                 }
             }
-            let table = |of: &'a [Option<Box<Huffman>>; 4], number| {
-                of.get(number).and_then(Option::as_deref)
-            };
-            components.push((index, table(&tables.dc, dc), table(&tables.ac, ac)));
         }
-        let across = match components[..] {
-            [(index, ..)] => self.planes[index].across,
+        let defined = |of: &'a [Option<Box<Huffman>>; 4], number: usize| match of
+            .get(number)
+            .and_then(Option::as_deref)
+        {
+            Some(table) => Ok(table),
+            None => broken("a scan uses a Huffman table that is not defined"),
+        };
+        if first > 0 {
+            let (index, _, ac) = selected[0];
+            let band = Band {
+                table: defined(&tables.ac, ac)?,
+                first,
+                last,
+                refines,
+                low,
+            };
+            return Ok((numbers, Scan::Ac(index, band)));
+        }
+        let (_, blocks_of) = frame.units(numbers.iter().copied());
+        let mut components = Vec::with_capacity(n);
+        for (&(index, dc, _), blocks) in selected.iter().zip(blocks_of) {
+            let table = match refines {
+                true => None,
+                false => Some(defined(&tables.dc, dc)?),
+            };
+            components.push((index, table, blocks));
+        }
+        let across = match numbers[..] {
+            [index] => self.planes[index].across,
             _ => (frame.frame.width as usize).div_ceil(8 * frame.largest_factors().0),
         };
-        Ok(Scan {
+        let scan = DcScan {
             components,
-            band,
-            refines: high != 0,
             low,
             across,
-        })
-    }
-
-    /// Reads one coding unit. False where the data end within it.
-    fn unit(
-        &mut self,
-        scan: &Scan,
-        blocks_of: &[usize],
-        unit: usize,
-        bits: &mut Bits,
-    ) -> Result<bool, Defect> {
-        let (x, y) = (unit % scan.across, unit / scan.across);
-        for (&(index, dc, ac), &blocks) in scan.components.iter().zip(blocks_of) {
-            let plane = &mut self.planes[index];
-            for i in 0..blocks {
-                let (block, mean) = plane.block((x, y), (i, blocks));
-                let read = match (scan.band.0, scan.refines) {
-                    (0, false) => bits.first_dc(dc, scan.low, mean, block)?,
-                    (0, true) => bits.refine_dc(scan.low, block),
-                    (_, false) => bits.first_band(ac, scan.band, scan.low, block)?,
-                    (_, true) => bits.refine_band(ac, scan.band, scan.low, block)?,
-                };
-                if !read {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
+        };
+        Ok((numbers, Scan::Dc(scan)))
     }
 
     /// The samples of all that was brought. One component's coefficients after the other are freed.

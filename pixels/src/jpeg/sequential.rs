@@ -23,7 +23,7 @@ const ROOM: usize = 128;
 struct Block {
     component: usize,
     pair: Rc<Pair>,
-    /// In rows of eight samples: its place in the first unit, and how far from there one unit, and one row of units, move it.
+    /// In samples: its place in the first unit, and how far from there one unit, and one row of units, move it.
     first: usize,
     along: usize,
     down: usize,
@@ -68,9 +68,9 @@ impl Scan {
             }
             let pair = tables.pair(dc, ac)?;
             let to = &mut samples.components[index];
-            let stride = to.stride / 8;
+            let (stride, side) = (to.stride, to.side);
             let (mut h, mut v) = (component.horizontal, component.vertical);
-            to.samples.resize(to.stride * rows_of_units * v * 8, 0);
+            to.samples.resize(stride * rows_of_units * v * side.1, 0);
             if scan.len() == 1 {
                 // Without interleaving the unit is the block, whatever the sampling.
                 (h, v) = (1, 1);
@@ -79,9 +79,9 @@ impl Scan {
             found.blocks.extend((0..h * v).map(|i| Block {
                 component: index,
                 pair: Rc::clone(&pair),
-                first: i / h * 8 * stride + i % h,
-                along: h,
-                down: v * 8 * stride,
+                first: i / h * side.1 * stride + i % h * side.0,
+                along: h * side.0,
+                down: v * side.1 * stride,
             }));
         }
         Ok(found)
@@ -159,29 +159,21 @@ fn decode_stretch_in(
                 return Ok(reader.read(unit));
             }
             let component = &mut components[block.component];
-            let stride = component.stride / 8;
-            let rows = component.samples.as_chunks_mut::<8>().0;
             let at = block.first + x * block.along + y * block.down;
-            let Some(rows) = rows.get_mut(at..at + 7 * stride + 1) else {
-                return broken("a coding unit lies outside the picture");
-            };
-            if k == 1 {
-                let sample = [flat(coefficients[0]); 8];
-                for i in 0..8 {
-                    rows[i * stride] = sample;
-                }
-                continue;
-            }
             let first: &[i16; 64] = coefficients.first_chunk().expect("the block");
-            let pixels = if k <= SMALL {
-                transform::<4>(avx2, first)
+            let is_inside = if k == 1 {
+                component.put(at, [[flat(coefficients[0]); 8]; 8])
+            } else if k <= SMALL {
+                component.put(at, transform::<4>(avx2, first))
             } else {
-                transform::<8>(avx2, first)
+                component.put(at, transform::<8>(avx2, first))
             };
-            for (i, pixels) in pixels.into_iter().enumerate() {
-                rows[i * stride] = pixels;
+            if !is_inside {
+                return broken("a coding unit lies outside the picture");
             }
-            coefficients[..64].fill(0);
+            if k > 1 {
+                coefficients[..64].fill(0);
+            }
         }
         x += 1;
         if x == scan.across {

@@ -7,6 +7,50 @@
 /// Outputs that are computed together, and source pixels that are multiplied together.
 pub(super) const GROUP: usize = 8;
 
+/// What a filter is made for: a line of a crop, and what it becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Line {
+    /// Pixels of the image.
+    pub(super) n: u32,
+    /// Pixels of the output.
+    pub(super) out: u32,
+    /// A stored pixel is the mean of `2^halvings` of the image's, of which `begin` lie before the crop.
+    pub(super) halvings: u32,
+    pub(super) begin: u32,
+}
+
+impl Line {
+    /// Of a crop's pixels from `begin` on, `n` of them.
+    pub(super) fn new(begin: u32, n: u32, out: u32, halvings: u32) -> Self {
+        let begin = begin % (1 << halvings);
+        Self {
+            n,
+            out,
+            halvings,
+            begin,
+        }
+    }
+
+    /// Stored pixels.
+    pub(super) fn stored(self) -> usize {
+        (self.begin + self.n).div_ceil(1 << self.halvings) as usize
+    }
+
+    /// As [`triangle`], from stored pixels: each weighs what all of its pixels weigh.
+    fn triangle(self, one: u64, mut each: impl FnMut(usize, usize, &[u64])) {
+        let stored = |x: usize| (self.begin as usize + x) >> self.halvings;
+        let mut sums = Vec::new();
+        triangle(self.n, self.out, one, |i, first, weights| {
+            sums.clear();
+            sums.resize(stored(first + weights.len() - 1) + 1 - stored(first), 0);
+            for (x, weight) in (first..).zip(weights) {
+                sums[stored(x) - stored(first)] += weight;
+            }
+            each(i, stored(first), &sums);
+        });
+    }
+}
+
 /// From `n` source pixels to `out`: calls `each` for every output in turn with its number, its first source pixel and its
 /// weights, which sum to exactly `one`.
 pub(super) fn triangle(n: u32, out: u32, one: u64, mut each: impl FnMut(usize, usize, &[u64])) {
@@ -49,10 +93,10 @@ impl Vertical {
     /// What weights sum to.
     pub(super) const ONE: u64 = 1 << 16;
 
-    /// From `n` rows to `out`.
-    pub(super) fn new(n: u32, out: u32) -> Self {
+    /// The filter of a column.
+    pub(super) fn new(line: Line) -> Self {
         let mut filter = Self::default();
-        triangle(n, out, Self::ONE, |_, first, weights| {
+        line.triangle(Self::ONE, |_, first, weights| {
             let begin = filter.weights.len();
             let narrow = weights.iter().map(|&w| w.min(0xffff) as u16);
             filter.weights.extend(narrow);
@@ -91,10 +135,10 @@ impl Horizontal {
     /// What weights sum to.
     pub(super) const ONE: u64 = 1 << 14;
 
-    /// From `n` pixels to `out`.
-    pub(super) fn new(n: u32, out: u32) -> Self {
-        let mut flat: Vec<(usize, Vec<u64>)> = Vec::with_capacity(out as usize);
-        triangle(n, out, Self::ONE, |_, first, weights| {
+    /// The filter of a row.
+    pub(super) fn new(line: Line) -> Self {
+        let mut flat: Vec<(usize, Vec<u64>)> = Vec::with_capacity(line.out as usize);
+        line.triangle(Self::ONE, |_, first, weights| {
             flat.push((first, weights.to_vec()));
         });
         let most = flat.iter().map(|(_, weights)| weights.len()).max();
@@ -113,7 +157,7 @@ impl Horizontal {
             firsts,
             taps,
             weights,
-            n: n as usize,
+            n: line.stored(),
         }
     }
 

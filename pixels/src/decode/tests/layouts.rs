@@ -3,7 +3,7 @@
 use super::*;
 
 /// Name and bytes of every case.
-fn layouts() -> Vec<(String, Vec<u8>)> {
+pub(super) fn layouts() -> Vec<(String, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/layouts");
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()

@@ -14,6 +14,8 @@ fn component(
     let samples = (0..stride * height.next_multiple_of(8)).map(|i| sample(i % stride, i / stride));
     ComponentSamples {
         samples: samples.collect(),
+        side: (8, 8),
+        blocks: Vec::new(),
         stride,
         width,
         height,

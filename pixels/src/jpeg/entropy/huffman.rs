@@ -29,7 +29,8 @@ impl Huffman {
         for (length, &count) in (1u32..).zip(counts) {
             table.offset[length as usize] = index as i32 - code as i32;
             for _ in 0..count {
-                if code >= 1 << length {
+                // No code is all ones (C.2).
+                if code + 1 >= 1 << length {
                     return broken("a Huffman table has more codes than its lengths allow");
                 }
                 if length <= FAST {

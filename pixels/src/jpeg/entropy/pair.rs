@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::huffman::{FAST, Huffman};
-use crate::jpeg::defect::{Defect, broken};
 
 /// A code, the value behind it, and perhaps the end of the block behind that.
 ///
@@ -81,7 +80,7 @@ impl Code {
 
 /// The value of the `size` bits at the head of `window` (F.2.2.1, EXTEND).
 #[inline(always)]
-fn extend(window: u64, size: usize) -> i32 {
+pub(super) fn extend(window: u64, size: usize) -> i32 {
     // Two shifts, since a shift by all 64 bits is none.
     let value = (window >> 1 >> (63 - size)) as i32;
     // What begins with a zero is negative.
@@ -135,8 +134,8 @@ impl Pair {
             let soon = |&(length, _): &(usize, usize)| length <= known;
             let dc = pair.dc.symbol(window).filter(soon);
             let first = match dc {
-                Some((length, size @ 0..16)) => pair.with_end(Code::open(length, 0, size), window),
-                _ => Code::NONE,
+                Some((length, size)) => pair.with_end(Code::open(length, 0, size), window),
+                None => Code::NONE,
             };
             let ac = pair.ac.symbol(window).filter(soon);
             let rest = ac.map_or(Code::NONE, |(length, symbol)| {
@@ -169,13 +168,11 @@ impl Pair {
         (code != Code::NONE).then_some(code)
     }
 
-    /// As [`Pair::first`], whatever its length. Differences of more than 15 bits are an error.
+    /// As [`Pair::first`], whatever its length.
     #[cold]
-    pub(super) fn long_first(&self, window: u64) -> Result<Option<Code>, Defect> {
-        match self.dc.symbol(window) {
-            Some((_, 16..)) => broken("a DC difference has more than 15 bits"),
-            found => Ok(found.map(|(length, size)| Code::open(length, 0, size))),
-        }
+    pub(super) fn long_first(&self, window: u64) -> Option<Code> {
+        let (length, size) = self.dc.symbol(window)?;
+        Some(Code::open(length, 0, size))
     }
 
     /// The AC code at the head of `window`: none where it is long, or not in the table.

@@ -1,6 +1,7 @@
 //! A stretch of entropy-coded data, read block by block (annex F of T.81): here codes are read and nothing is transformed.
 
-use super::pair::Pair;
+use super::huffman::Huffman;
+use super::pair::{Pair, extend};
 use crate::jpeg::defect::{Defect, broken};
 use crate::jpeg::markers::PADDING;
 use crate::simd::{Avx2, twice};
@@ -54,9 +55,16 @@ impl<'a> Reader<'a> {
         self.held |= 56;
     }
 
+    /// What comes next, first bit first: 32 bits at least.
+    #[inline(always)]
+    pub(in crate::jpeg) fn window(&mut self) -> u64 {
+        self.refill();
+        self.window
+    }
+
     /// Passes over `n` bits, at most as many as are held.
     #[inline(always)]
-    fn skip(&mut self, n: usize) {
+    pub(in crate::jpeg) fn skip(&mut self, n: usize) {
         self.window <<= n;
         self.held -= n;
     }
@@ -67,7 +75,7 @@ impl<'a> Reader<'a> {
         self.refill();
         let code = match pair.first(self.window) {
             Some(code) => code,
-            None => match pair.long_first(self.window)? {
+            None => match pair.long_first(self.window) {
                 Some(code) => code,
                 None => return self.missing("a DC"),
             },
@@ -104,6 +112,42 @@ impl<'a> Reader<'a> {
         Ok(Some((value, full || code.ends())))
     }
 
+    /// The next symbol of a table, behind which 16 bits more are held. None where the data end.
+    #[inline(always)]
+    pub(in crate::jpeg) fn symbol(&mut self, table: &Huffman) -> Result<Option<usize>, Defect> {
+        let Some((length, symbol)) = table.symbol(self.window()) else {
+            return self.missing("a");
+        };
+        self.skip(length);
+        Ok(Some(symbol))
+    }
+
+    /// The value of `size` bits, at most 15, behind a symbol.
+    #[inline(always)]
+    pub(in crate::jpeg) fn value(&mut self, size: usize) -> i16 {
+        let value = extend(self.window, size);
+        self.skip(size);
+        value as i16
+    }
+
+    /// The next `n` bits, at most 32.
+    #[inline(always)]
+    pub(in crate::jpeg) fn take(&mut self, n: usize) -> usize {
+        // Two shifts, since a shift by all 64 bits is none.
+        let bits = (self.window() >> 1 >> (63 - n)) as usize;
+        self.skip(n);
+        bits
+    }
+
+    /// Passes over `n` bits, at most 64.
+    #[inline(always)]
+    pub(in crate::jpeg) fn pass(&mut self, n: usize) {
+        for n in [n.min(32), n - n.min(32)] {
+            self.refill();
+            self.skip(n);
+        }
+    }
+
     /// What it means that the next code is in no table: None where the data end, else a defect.
     #[cold]
     fn missing<T>(&self, what: &str) -> Result<Option<T>, Defect> {
@@ -117,13 +161,28 @@ impl<'a> Reader<'a> {
     /// Whether a block is there whole, whose last value was before position `k`.
     #[inline(always)]
     pub(in crate::jpeg) fn is_whole(&self, k: usize) -> Result<bool, Defect> {
-        if self.passed() > self.bits() {
+        if self.is_beyond() {
             return Ok(false);
         }
         if k > 64 {
             return broken("a block has more than 64 coefficients");
         }
         Ok(true)
+    }
+
+    /// Whether more was read than there is.
+    #[inline(always)]
+    pub(in crate::jpeg) fn is_beyond(&self) -> bool {
+        self.passed() > self.bits()
+    }
+
+    /// What a mistake behind `whole` units means: where more was read than there is, the data end, and else a defect.
+    #[cold]
+    pub(in crate::jpeg) fn wrong(&self, whole: usize, what: &str) -> Result<Stretch, Defect> {
+        match self.is_beyond() {
+            true => Ok(self.read(whole)),
+            false => broken(what),
+        }
     }
 
     /// What the stretch held, of which `whole` units were read.

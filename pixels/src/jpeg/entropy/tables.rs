@@ -54,6 +54,9 @@ impl Tables {
             let (true, Some(symbols)) = (n <= 256, rest.get(..n)) else {
                 return broken("a Huffman table is too short");
             };
+            if class_id >> 4 == 0 && symbols.iter().any(|&size| size > 15) {
+                return broken("a Huffman table has a DC difference of more than 15 bits");
+            }
             let classes = match class_id >> 4 {
                 0 => &mut self.dc,
                 1 => &mut self.ac,
