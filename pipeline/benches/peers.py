@@ -184,6 +184,52 @@ def render(name, paths):
     return answer
 
 
+def layouts(paths):
+    """The tree's pictures as cjpeg writes them in real layouts, in files."""
+    import io
+
+    from PIL import Image
+
+    if not shutil.which("cjpeg"):
+        return {"missing": "cjpeg is not installed (Debian: libjpeg-turbo-progs)"}
+    pictures = [Image.open(path).convert("RGB") for path in paths[:64]]
+    mosaics = []
+    for first in range(3):
+        mosaic = Image.new("RGB", (4000, 3000))
+        for i in range(64):
+            picture = pictures[(first + (2 * first + 1) * i) % len(pictures)].resize((500, 375))
+            mosaic.paste(picture, (i % 8 * 500, i // 8 * 375))
+        mosaics.append(mosaic)
+
+    def written(name, images, *options):
+        folder = os.path.join(SCRATCH, "layouts", name.replace(" ", "_").replace(":", ""))
+        os.makedirs(folder, exist_ok=True)
+        files = []
+        for i, image in enumerate(images):
+            ppm = io.BytesIO()
+            image.save(ppm, "PPM")
+            files.append(os.path.join(folder, f"{i}.jpg"))
+            jpeg = subprocess.run(["cjpeg", *options], input=ppm.getvalue(), stdout=subprocess.PIPE, check=True).stdout
+            with open(files[-1], "wb") as file:
+                file.write(jpeg)
+        return {"name": name, "paths": files}
+
+    half, progressive = ("-sample", "2x2"), "-progressive"
+    return {
+        "layouts": [
+            written("4:4:4", pictures, "-sample", "1x1"),
+            written("4:2:0", pictures, *half),
+            written("4:2:2", pictures, "-sample", "2x1"),
+            written("4:2:2 at quality 95", pictures, "-sample", "2x1", "-quality", "95"),
+            written("4:4:0", pictures, "-sample", "1x2"),
+            written("progressive 4:2:0", pictures, *half, progressive),
+            written("progressive 4:4:4", pictures, "-sample", "1x1", progressive),
+            written("4:2:0 of 4000 × 3000", mosaics, *half),
+            written("progressive 4:2:0 of 4000 × 3000", mosaics, *half, progressive),
+        ]
+    }
+
+
 def decode(name, paths):
     return timed(prepared(f"decode {name}", lambda: decode_alone(paths, name)))
 
@@ -253,7 +299,7 @@ def build(command, out):
 
 
 def main():
-    tasks = {"render": render, "decode": decode, "read": read, "pixels": pixels, "build": build}
+    tasks = {"render": render, "layouts": layouts, "decode": decode, "read": read, "pixels": pixels, "build": build}
     for line in sys.stdin:
         request = json.loads(line)
         try:

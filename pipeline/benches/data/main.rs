@@ -24,6 +24,7 @@ use ours::{
 };
 use peers::{Peers, time_of};
 
+mod layouts;
 mod measure;
 mod ours;
 mod peers;
@@ -135,6 +136,9 @@ fn main() -> anyhow::Result<()> {
     let bare = sides[1].rates()[0];
     let render_rate = sides[0].rates()[0];
     result.insert("render", json!(sides));
+    let (table_of_layouts, numbers) = layouts::layouts(&mut peers, &paths, *rounds)?;
+    markdown += &format!("\n{table_of_layouts}\n");
+    result.insert("layouts", numbers);
 
     let mut sides = vec![
         Side::new("**ours: read, decode**", n),

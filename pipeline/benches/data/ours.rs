@@ -75,7 +75,7 @@ pub fn bare_loop(paths: &[PathBuf]) -> anyhow::Result<()> {
     let mut out = vec![0; row_bytes(SIDE)];
     for path in paths {
         let bytes = std::fs::read(path)?;
-        decode::with_picture(&bytes, |picture| {
+        decode::with_reduced(&bytes, SIDE, |picture| {
             resize_into(picture, Crop::whole(picture), Fit::Squash, SIDE, &mut out)
         })
         .map_err(|error| anyhow::anyhow!("{}: {}", path.display(), error.detail))??;

@@ -33,7 +33,7 @@ const HARMLESS: [&str; 5] = [
 ];
 
 /// Words of our reasons for refusing what libjpeg decodes without a warning ("Odd input" in the book).
-const DOCUMENTED: [&str; 11] = [
+const DOCUMENTED: [&str; 12] = [
     "bytes follow",
     "the image ends before all",
     "arithmetic coding",
@@ -45,6 +45,7 @@ const DOCUMENTED: [&str; 11] = [
     "a scan follows when all is coded",
     "table is malformed",
     "a Huffman table has",
+    "in the frame's order",
 ];
 
 fn folder() -> PathBuf {
