@@ -107,10 +107,10 @@ pub fn evaluate_with(
         print(format_args!("{model}: {leak}\n"));
     }
     for region in &outcome.evaluation.collapsed {
-        println!(
-            "{model}: its embeddings of {} rows have collapsed, and every number above is an accident",
+        print(format_args!(
+            "{model}: its embeddings of {} rows have collapsed, and every number above is an accident\n",
             region_name(*region)
-        );
+        ));
     }
     Ok(())
 }

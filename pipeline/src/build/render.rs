@@ -110,7 +110,8 @@ fn render_jpeg(
     progress: &(dyn Fn() + Sync),
 ) -> anyhow::Result<Rendered> {
     let config = inputs.config;
-    let rendered: Vec<(Vec<Vec<u8>>, Result<RenderedImage, Refused>)> = spec
+    type Encoded = (Vec<Vec<u8>>, Result<RenderedImage, Refused>);
+    let rendered: Vec<Encoded> = spec
         .parts(inputs)
         .into_par_iter()
         .map_init(

@@ -119,7 +119,7 @@ impl Samples {
             // What is coded at a half already is halved once less.
             let reduced = |mut expand: usize| {
                 let mut halvings = halvings;
-                while halvings > 0 && expand % 2 == 0 {
+                while halvings > 0 && expand.is_multiple_of(2) {
                     (halvings, expand) = (halvings - 1, expand / 2);
                 }
                 (1 << halvings, expand)

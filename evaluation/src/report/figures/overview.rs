@@ -25,8 +25,20 @@ pub fn overview(inputs: &Inputs) -> Vec<Figure> {
         let floors: Vec<(f64, &str)> = floors.into_iter().flatten().collect();
         let highest = rows.iter().map(|(_, row)| row.ci_high).fold(0.0, f64::max);
         let place = |line: usize| (rows.len() - line) as f64 - 0.5;
-        let rule =
-            |&(mean, said): &(f64, &str)| Mark::Rule(mean, format!("{said} {mean:.3}"), MUTED);
+        // One label for all, at the last line: beside each other they would meet.
+        let label = floors
+            .iter()
+            .map(|(mean, said)| format!("{said} {mean:.3}"));
+        let label = label.collect::<Vec<_>>().join(", ");
+        let last = floors.iter().map(|f| f.0).fold(0.0, f64::max);
+        let rule = |&(mean, _): &(f64, &str)| {
+            let said = if mean == last {
+                label.clone()
+            } else {
+                String::new()
+            };
+            Mark::Rule(mean, said, MUTED)
+        };
         let mut marks: Vec<Mark> = floors.iter().map(rule).collect();
         marks.extend(rows.iter().enumerate().map(|(line, (i, row))| {
             Mark::Interval(place(line), row.ci_low, row.mean, row.ci_high, colour(*i))
