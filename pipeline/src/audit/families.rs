@@ -6,10 +6,7 @@ use logodex_schemas::plan::audit::{Apart, FamilyVerdict, Finding, FindingKind, P
 use logodex_schemas::plan::{Group, GroupRule, Verdict};
 
 use super::finding::{Tree, finding};
-use super::gallery::Gallery;
-
-/// Pairs and single pictures that a finding shows.
-pub const SHOWN: usize = 8;
+use super::gallery::{Gallery, SHOWN};
 
 /// A folder of which at least this part are copies of another folder's pictures is a copy of it.
 const COPY: f64 = 0.95;
@@ -197,10 +194,9 @@ fn show_alone(found: &mut Finding, group: &Group, tree: &Tree<'_>, gallery: &mut
         let own = samples.filter(|&i| !copied.contains(tree.scan.samples[i].image.as_str()));
         alone.extend(own.enumerate());
     }
-    found.alone_total = alone.len() as u64;
     alone.sort_unstable();
-    let shown = alone.into_iter().take(SHOWN);
-    found.alone = shown.map(|(_, i)| gallery.place(i)).collect();
+    let alone: Vec<usize> = alone.into_iter().map(|(_, i)| i).collect();
+    gallery.show(found, &alone);
 }
 
 /// The folder of an image `<Category>/<folder>/<n>.jpg`.

@@ -67,6 +67,12 @@ impl<'a> Tree<'a> {
         Some(&self.placement.brands[*index as usize])
     }
 
+    /// The name of the brand that a folder belongs to; of one that is left out, the folder's own.
+    pub fn brand_name<'b>(&'b self, category: &str, folder: &'b str) -> &'b str {
+        self.brand(category, folder)
+            .map_or(folder, |brand| brand.name.as_str())
+    }
+
     /// The samples that are kept as a brand's, in order.
     pub fn kept(&self, category: &str, brand: &str) -> Vec<usize> {
         let folders = self.placement.folders.iter();

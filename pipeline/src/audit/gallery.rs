@@ -9,6 +9,9 @@ use rayon::prelude::*;
 
 use crate::raw::scan::Scan;
 
+/// Pairs and single pictures that a finding shows.
+pub const SHOWN: usize = 8;
+
 /// Side of a tile, pixels. A picture is fitted into it, centred.
 pub const TILE_PX: u32 = 96;
 /// Tiles in a row of a sheet, and rows of a sheet.
@@ -42,6 +45,13 @@ impl<'a> Gallery<'a> {
             self.samples.push(sample);
             self.samples.len() as u32 - 1
         })
+    }
+
+    /// Makes a finding show the first of these samples, and say how many there are.
+    pub fn show(&mut self, found: &mut Finding, samples: &[usize]) {
+        found.alone_total = samples.len() as u64;
+        let shown = samples.iter().take(SHOWN);
+        found.alone = shown.map(|&i| self.place(i)).collect();
     }
 
     /// Numbers the pictures in the order in which the findings show them: where there is no room for all, the first

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use logodex_schemas::plan::audit::{Finding, FindingKind, NameCount, PicturePair};
 use logodex_schemas::plan::{ConsolidationPlan, ForeignName, NameLikeness, NearName};
 
-use super::families::SHOWN;
 use super::finding::{Tree, finding};
-use super::gallery::Gallery;
+use super::gallery::{Gallery, SHOWN};
 use crate::plan::consolidate::foreign::Names;
 
 /// A finding for every folder whose objects name another brand, and for every two brands of nearly one name.
@@ -47,9 +46,7 @@ fn foreign(
         true => FindingKind::MislabelledFolder,
         false => FindingKind::ForeignName,
     };
-    let own = tree
-        .brand(category, folder)
-        .map_or(folder, |b| b.name.as_str());
+    let own = tree.brand_name(category, folder);
     let mut found = finding(kind, own, vec![format!("{category}/{folder}")]);
     let brand = |name: &str| {
         let brand = &tree.placement.brands[names.resolve(category, name)? as usize];
@@ -106,12 +103,7 @@ fn foreign(
     };
     let images: Vec<usize> = tree.folder(category, folder).filter(foreign).collect();
     found.names = counts;
-    found.alone_total = images.len() as u64;
-    found.alone = images
-        .into_iter()
-        .take(SHOWN)
-        .map(|i| gallery.place(i))
-        .collect();
+    gallery.show(&mut found, &images);
     // A whole folder's pictures stand beside those of the brand that it may be.
     if let Some((other, brand)) = found
         .other

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use logodex_schemas::plan::audit::{Finding, FindingKind};
 
-use super::families::SHOWN;
 use super::finding::{Tree, finding};
 use super::gallery::Gallery;
 use crate::plan::placement::Fate;
@@ -83,9 +82,7 @@ fn of_folder(
     if samples.is_empty() {
         return None;
     }
-    let brand = tree
-        .brand(category, folder)
-        .map_or(folder, |b| b.name.as_str());
+    let brand = tree.brand_name(category, folder);
     let mut found = finding(kind, brand, vec![format!("{category}/{folder}")]);
     let parts: Vec<String> = odd.iter().map(|(what, n)| format!("{n} {what}")).collect();
     found.says = format!(
@@ -101,12 +98,7 @@ fn of_folder(
         _ => "The pictures are kept.".to_owned(),
     };
     found.weight = samples.len() as u64;
-    found.alone_total = samples.len() as u64;
-    found.alone = samples
-        .into_iter()
-        .take(SHOWN)
-        .map(|i| gallery.place(i))
-        .collect();
+    gallery.show(&mut found, &samples);
     Some(found)
 }
 

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use logodex_schemas::plan::audit::{Finding, FindingKind, PicturePair};
 use logodex_schemas::plan::{ConsolidationPlan, Sameness};
 
-use super::families::SHOWN;
 use super::finding::{Tree, finding};
-use super::gallery::Gallery;
+use super::gallery::{Gallery, SHOWN};
 
 /// A finding for every set of brands that hold the same pictures.
 pub fn findings(

@@ -81,8 +81,8 @@ fn shard(key: &str, bytes: &[u8]) -> Finished {
     }
 }
 
-#[test]
-fn a_finished_shard_is_used_again_only_whole_and_for_its_key() {
+/// What a build leaves that was stopped after its first shard, of key `k`.
+fn stopped() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let claim = Output::claim(dir.path()).unwrap();
     std::fs::write(claim.stage().join("shards/k.safetensors"), b"whole").unwrap();
@@ -92,6 +92,12 @@ fn a_finished_shard_is_used_again_only_whole_and_for_its_key() {
         .note(&shard("k", b"whole"))
         .unwrap();
     drop(claim);
+    dir
+}
+
+#[test]
+fn a_finished_shard_is_used_again_only_whole_and_for_its_key() {
+    let dir = stopped();
     let again = |key: &str| Output::claim(dir.path()).unwrap().reuse(key).is_some();
     assert!(again("k") && !again("other"));
     let staged = dir.path().join(".build/stage/shards/k.safetensors");
@@ -113,15 +119,7 @@ fn a_finished_shard_is_used_again_only_whole_and_for_its_key() {
 
 #[test]
 fn no_flipped_bit_of_the_journal_is_believed() {
-    let dir = tempfile::tempdir().unwrap();
-    let claim = Output::claim(dir.path()).unwrap();
-    std::fs::write(claim.stage().join("shards/k.safetensors"), b"whole").unwrap();
-    claim
-        .journal()
-        .unwrap()
-        .note(&shard("k", b"whole"))
-        .unwrap();
-    drop(claim);
+    let dir = stopped();
     let journal = dir.path().join(".build/shards.jsonl");
     let whole = std::fs::read(&journal).unwrap();
     for bit in 0..whole.len() * 8 {
