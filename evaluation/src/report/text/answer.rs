@@ -54,14 +54,13 @@ pub fn answer(inputs: &Inputs, comparisons: &[ComparisonRow]) -> Vec<String> {
             "; it is a baseline, and no trained model is above it".to_owned()
         }
         Some(baseline) => match against(best, baseline) {
-            Some(c) if c.ci_low > 0.0 => format!(
-                ", surely above {}, the best baseline: {} {} on the same episodes",
-                code(baseline),
-                signed(c.difference),
-                signed_interval(c)
-            ),
             Some(c) => format!(
-                ", not surely above {}, the best baseline: {} {} on the same episodes",
+                ", {} above {}, the best baseline: {} {} on the same episodes",
+                if c.ci_low > 0.0 {
+                    "surely"
+                } else {
+                    "not surely"
+                },
                 code(baseline),
                 signed(c.difference),
                 signed_interval(c)
