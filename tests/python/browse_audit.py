@@ -89,6 +89,13 @@ with sync_playwright() as playwright:
         assert len(decided.get("keep_apart", [])) == 1 and len(decided["keep_apart"][0]["folders"]) > 1, decided
         assert decided["rename"][0]["to"] == "Renamed by hand", decided
         assert len(decided["drop"]) == boxes.count() > 0, decided
+        # A key typed in the frame in which a dialog closes is the page's.
+        page.keyboard.press("q")
+        page.keyboard.press("c")
+        closed = page.evaluate("""() => { document.getElementById("ask-cancel").click();
+          document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: "e", bubbles: true}));
+          return state.tab; }""")
+        assert closed == "decisions", closed
         # One more answer, taken back.
         page.keyboard.press("q")
         page.keyboard.press("/")

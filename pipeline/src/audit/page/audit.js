@@ -68,12 +68,18 @@ function ask(title, fields, then) {
   // On submit and not on close, which comes later: keys typed at once after Enter meet the page as it is then.
   dialog.querySelector("form").onsubmit = event => {
     event.preventDefault();
-    dialog.close();
+    closeAsk();
     then(Object.fromEntries(fields.map(([name, , e]) => [name, e.type === "checkbox" ? e.checked : e.value])));
   };
   dialog.showModal();
   fields[0][2].focus();
   fields[0][2].select?.();
+}
+
+/** Closes the dialog and leaves its field at once: until the next frame a closed dialog's field would still take the keys. */
+function closeAsk() {
+  document.activeElement.blur();
+  $("ask").close();
 }
 
 const field = (value, more = {}) => h("input", { value, autocomplete: "off", spellcheck: "false", ...more });
@@ -219,7 +225,8 @@ function refresh() {
   const page = PAGES[state.tab];
   $("queue").hidden = !!page;
   $("other").hidden = !page;
-  if (page) return $("other").replaceChildren(...page[1]().filter(Boolean));
+  $("other").replaceChildren(...(page ? page[1]().filter(Boolean) : []));
+  if (page) return;
   drawList();
   $("card").replaceChildren(...(state.selected ? card(state.selected).filter(Boolean)
     : [h("p.quiet", {}, state.search ? "Nothing matches." : "Everything here is decided.")]));
@@ -270,7 +277,8 @@ document.addEventListener("keydown", event => {
 });
 $("search").addEventListener("input", event => { state.search = event.target.value; $("list").scrollTop = 0; state.selected = null; refresh(); });
 $("open-only").addEventListener("change", event => { state.openOnly = event.target.checked; refresh(); });
-$("ask-cancel").addEventListener("click", () => $("ask").close());
+$("ask-cancel").addEventListener("click", closeAsk);
+$("ask").addEventListener("cancel", event => { event.preventDefault(); closeAsk(); });
 $("list").addEventListener("scroll", drawRows, { passive: true });
 window.addEventListener("resize", drawRows);
 $("keys").replaceChildren(...KEYS.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]));
