@@ -172,7 +172,7 @@ def timed(work):
 
 
 def render(name, paths):
-    run = prepared(name, lambda: RENDER[name](paths))
+    run = prepared((name, *paths), lambda: RENDER[name](paths))
 
     def work():
         with open(os.path.join(SCRATCH, "peer.u8"), "wb") as out:

@@ -20,6 +20,8 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import load_file
 
+import tsne
+
 dataset, out, files = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
 evaluation = json.loads((out / "evaluation.json").read_text())
 model = evaluation["model"]
@@ -286,33 +288,9 @@ def shown_map(drawn_from):
     assert np.abs(at.mean(0)).max() < 1e-6 * max(1, np.abs(at).max())
     assert abs(said["perplexity"] - min(30, (n - 1) / 3)) < 1e-12
 
-    def squared(a):
-        return ((a[:, None] - a[None]) ** 2).sum(2)
-
-    # Gaussians of the stated perplexity, by bisection in the logarithm of their precision.
-    d, apart = squared(x[points]), ~np.eye(n, dtype=bool)
-    p = np.zeros((n, n))
-    for i in range(n):
-        low, high = -50.0, 50.0
-        farther = np.where(apart[i], d[i] - d[i][apart[i]].min(), np.inf)
-        for _ in range(200):
-            weight = np.exp(-np.exp((low + high) / 2) * farther)
-            p[i] = weight / weight.sum()
-            entropy = -(p[i][p[i] > 0] * np.log(p[i][p[i] > 0])).sum()
-            low, high = ((low + high) / 2, high) if entropy > np.log(said["perplexity"]) else (low, (low + high) / 2)
-    p = ((p + p.T) / (2 * n))[apart]
-    q = ((1 + squared(at) / 2) ** -1.5)[apart]
-    q /= q.sum()
-    kl = (p * np.log(np.maximum(p, 1e-300) / q)).sum()
+    kl = tsne.kl_divergence(x[points], at, said["perplexity"])
     assert abs(kl - said["kl_divergence"]) < 1e-3, (kl, said["kl_divergence"])
-
-    k = min(10, (n - 1) // 2)
-    beyond = 0
-    for i in range(n):
-        others = np.delete(np.arange(n), i)
-        for j in others[np.argsort(squared(at)[i, others], kind="stable")][:k]:
-            beyond += max(0, int((d[i, others] < d[i, j]).sum()) + 1 - k)
-    kept = 1 - beyond * 2 / (n * k * (2 * n - 3 * k - 1))
+    kept = tsne.trustworthiness(x[points], at)
     assert abs(kept - said["trustworthiness"]) < 1e-9, (kept, said["trustworthiness"])
 
 
