@@ -11,6 +11,7 @@ mod markdown;
 mod names;
 mod oddities;
 mod page;
+mod seen;
 mod shared_pictures;
 
 use std::path::{Path, PathBuf};
@@ -37,14 +38,16 @@ pub struct AuditOptions {
     pub config: (BuildConfig, Option<PathBuf>),
     /// The answers there are, and where they were read.
     pub overrides: (Overrides, Option<PathBuf>),
+    /// An exported model that is asked what looks alike.
+    pub model: Option<PathBuf>,
 }
 
-/// Writes `audit.html`, `audit.json`, `audit.md` and `plan.json`; returns a summary and the commands that follow, to print.
+/// Writes `audit.html`, `audit.json`, `audit.md` and `plan.json`, and with a model `seen.csv`; returns a summary and the commands that follow, to print.
 ///
 /// An earlier `plan.json` of another content is kept under another name.
 ///
 /// # Errors
-/// Usage: an `out` in the raw tree, nothing to scan, overrides that cannot be applied. Otherwise the disk.
+/// Usage: an `out` in the raw tree, nothing to scan, overrides that cannot be applied, no such model. Otherwise the disk.
 pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     let (raw, out) = (&options.raw, &options.out);
     if lies_in_raw(out, raw) {
@@ -54,6 +57,7 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
         )));
     }
     let (config, overrides) = (&options.config.0, &options.overrides.0);
+    let model = options.model.as_deref().map(seen::model).transpose()?;
     let scan = scan(raw)?;
     let plan = consolidate::propose(&scan, config, overrides)?;
     std::fs::create_dir_all(out)
@@ -61,12 +65,16 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     let plan_path = out.join("plan.json");
     let earlier = crate::config::reviewed_plan(&plan_path).ok();
     let changed = earlier.map(|earlier| review::differences(&earlier, &plan));
-    let (audit, gallery) = findings::find(&scan, &plan, changed)?;
+    let found = findings::find(&scan, &plan, changed, model.as_ref(), config.min_object_px)?;
+    let (audit, gallery) = (found.audit, found.gallery);
     let sheets = gallery.sheets()?;
 
     let kept = keep_earlier(&plan_path, &plan)?;
     write_whole(&plan_path, &json_bytes(&plan)?)?;
     write_whole(&out.join("audit.json"), &json_bytes(&audit)?)?;
+    if let Some(seen) = &found.seen {
+        write_whole(&out.join("seen.csv"), seen)?;
+    }
     write_whole(&out.join("audit.md"), markdown::text(&audit).as_bytes())?;
     write_whole(
         &out.join("audit.html"),

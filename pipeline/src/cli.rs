@@ -58,6 +58,10 @@ enum Command {
         /// The answers given so far, as the page hands them back
         #[arg(long, value_name = "FILE.toml")]
         overrides: Option<PathBuf>,
+        /// A model from `logodex-train export`, asked what looks alike: doubtful labels, brands that look like one, pictures
+        /// like no other; every row goes to seen.csv
+        #[arg(long, value_name = "MODEL.onnx")]
+        model: Option<PathBuf>,
     },
     /// Make the dataset directory: shards, indexed annotations, lookups, catalog, manifest
     #[command(
@@ -196,7 +200,9 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             out,
             config,
             overrides,
+            model,
         } => audit::audit(&AuditOptions {
+            model,
             config: (config::build_config(config.as_deref())?, config),
             overrides: (config::overrides(overrides.as_deref())?, overrides),
             raw,

@@ -1,5 +1,6 @@
 //! Asks every question about a tree and its plan, and puts the riskiest first.
 
+use logodex_inference::Model;
 use logodex_schemas::plan::ConsolidationPlan;
 use logodex_schemas::plan::audit::{
     Audit, AuditBrand, FamilyVerdict, Finding, FindingKind, audit_header,
@@ -7,26 +8,43 @@ use logodex_schemas::plan::audit::{
 
 use super::finding::Tree;
 use super::gallery::Gallery;
-use super::{families, names, oddities, shared_pictures};
+use super::{families, names, oddities, seen, shared_pictures};
 use crate::plan::placement::{Fate, Placement, place_images};
 use crate::raw::scan::Scan;
 
-/// The audit of a tree under a plan, and the pictures that it shows. `changed` is what differs from an earlier plan.
+/// What was found in a tree.
+pub struct Found<'a> {
+    /// The findings and their evidence.
+    pub audit: Audit,
+    /// The pictures that they show.
+    pub gallery: Gallery<'a>,
+    /// `seen.csv`, where a model was asked.
+    pub seen: Option<Vec<u8>>,
+}
+
+/// The audit of a tree under a plan. `changed` is what differs from an earlier plan. Where a model is given it is asked about every
+/// picture kept, or about every object whose shorter side has `min_px` pixels.
 ///
 /// # Errors
-/// A plan of another tree.
+/// A plan of another tree; what ONNX Runtime reports.
 pub fn find<'a>(
     scan: &'a Scan,
     plan: &ConsolidationPlan,
     changed: Option<Vec<String>>,
-) -> anyhow::Result<(Audit, Gallery<'a>)> {
+    model: Option<&Model>,
+    min_px: u32,
+) -> anyhow::Result<Found<'a>> {
     let placement = place_images(scan, &plan.groups, &plan.overrides)?;
     let tree = Tree::new(scan, &placement);
     let mut gallery = Gallery::new(scan);
+    let seen = model.map(|model| seen::look(&tree, model, min_px)).transpose()?;
     let mut findings = families::findings(&tree, &plan.groups, &mut gallery);
     findings.extend(names::findings(&tree, plan, &mut gallery));
     findings.extend(shared_pictures::findings(&tree, plan, &mut gallery));
     findings.extend(oddities::findings(&tree, &mut gallery));
+    if let Some(seen) = &seen {
+        findings.extend(seen.findings(&tree, &mut gallery));
+    }
     let accepted: Vec<&str> = plan
         .overrides
         .accept
@@ -55,9 +73,14 @@ pub fn find<'a>(
         findings,
         brands: brands(&placement),
         changed,
+        model: model.map(|model| model.metadata().fingerprint.clone()),
         rejects: scan.rejects.clone(),
     };
-    Ok((audit, gallery))
+    Ok(Found {
+        seen: seen.map(|seen| seen.table(&tree)).transpose()?,
+        audit,
+        gallery,
+    })
 }
 
 /// The harm of doing nothing if the rules are wrong: wrong labels first, then leaks between folds, then noise.
@@ -70,11 +93,14 @@ fn rank(found: &Finding) -> u32 {
         (FindingKind::NearPicture, _) => 4,
         (FindingKind::Family, Some(FamilyVerdict::Partial)) => 5,
         (FindingKind::NearName, _) => 6,
-        (FindingKind::ForeignName, _) => 7,
-        (FindingKind::OddBoxes, _) => 8,
-        (FindingKind::OddPictures, _) => 9,
-        (FindingKind::Family, _) => 10,
-        (FindingKind::OwnCopies, _) => 11,
+        (FindingKind::AlikeBrands, _) => 7,
+        (FindingKind::ForeignName, _) => 8,
+        (FindingKind::LooksLikeAnother, _) => 9,
+        (FindingKind::OddBoxes, _) => 10,
+        (FindingKind::OddPictures, _) => 11,
+        (FindingKind::FarPicture, _) => 12,
+        (FindingKind::Family, _) => 13,
+        (FindingKind::OwnCopies, _) => 14,
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Audit {
     pub brands: Vec<AuditBrand>,
     /// What differs from the plan that lay in the directory before; none where there was none.
     pub changed: Option<Vec<String>>,
+    /// The fingerprint of the model that was asked, where one was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub model: Option<String>,
     /// Every file and object refused.
     pub rejects: Vec<Reject>,
 }
@@ -71,12 +74,18 @@ pub enum FindingKind {
     NearPicture,
     /// Two brands with nearly the same name.
     NearName,
+    /// Two brands that a model takes for one.
+    AlikeBrands,
     /// A folder some of whose objects name another brand.
     ForeignName,
+    /// A folder with pictures that a model takes for another brand's.
+    LooksLikeAnother,
     /// A folder with boxes that are tiny or take the whole picture, or with objects that were refused.
     OddBoxes,
     /// A folder with pictures of an odd size or shape, or with few bytes for their size.
     OddPictures,
+    /// A folder with pictures that are like no other of the tree to a model.
+    FarPicture,
     /// A folder that holds copies of its own pictures.
     OwnCopies,
 }

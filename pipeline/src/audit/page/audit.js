@@ -18,13 +18,13 @@ function actions(finding) {
   if (finding.kind === "family") {
     list.push(["p", "Keep apart", give("keep_apart", { category: finding.category, folders, reason: REASONS.keep_apart }), is("keep_apart")]);
   }
-  if (["family", "mislabelled_folder", "near_name"].includes(finding.kind)) {
+  if ((finding.kind === "family" || finding.kind === "mislabelled_folder" || OF_BRANDS.has(finding.kind))) {
     list.push(["m", "Merge with…", () => askMerge(finding), is("merge")]);
   }
   if (["family", "mislabelled_folder"].includes(finding.kind)) {
     list.push(["r", "Rename…", () => askRename(finding), is("rename")]);
   }
-  if (finding.kind !== "near_name" && finding.kind !== "foreign_name") {
+  if (!OF_BRANDS.has(finding.kind) && finding.kind !== "foreign_name") {
     const pictures = finding.subjects[0].split("/").length > 2;
     list.push(["d", pictures ? "Drop pictures…" : finding.subjects.length > 1 ? "Drop folders…" : "Drop the folder…", () => askDrop(finding), is("drop")]);
   }
@@ -86,7 +86,7 @@ const field = (value, more = {}) => h("input", { value, autocomplete: "off", spe
 const reasonOf = (finding, table) => state.answers.of(finding).find(g => g[0] === table)?.[1].reason ?? REASONS[table];
 
 function askMerge(finding) {
-  const own = finding.kind === "near_name" ? [] : [`${finding.category}/${finding.brand}`];
+  const own = OF_BRANDS.has(finding.kind) ? [] : [`${finding.category}/${finding.brand}`];
   const choices = [...BRANDS.values()].filter(b => b.category === finding.category && !own.includes(`${b.category}/${b.brand}`));
   const [category, ...rest] = (finding.other ?? "").split("/");
   const with_ = field(category === finding.category ? rest.join("/") : "", { list: "brands", required: true });
@@ -215,7 +215,7 @@ function drawRows() {
     return h(`div.row${done ? ".decided" : ""}`, {
       role: "option", style: `top:${(first + i) * ROW}px`, "aria-selected": String(finding === state.selected),
       onclick: () => { state.selected = finding; refresh(); },
-    }, h("em", {}, done ? "✓" : finding.verdict ?? ""), h("b", {}, finding.kind === "near_name" ? finding.subjects.map(s => s.split("/").slice(1).join("/")).join(" · ") : finding.brand),
+    }, h("em", {}, done ? "✓" : finding.verdict ?? ""), h("b", {}, OF_BRANDS.has(finding.kind) ? finding.subjects.map(s => s.split("/").slice(1).join("/")).join(" · ") : finding.brand),
     h("span", {}, finding.members.length ? `${finding.members.length} folders: ${finding.says.split("; ").pop()}` : finding.says));
   }));
 }

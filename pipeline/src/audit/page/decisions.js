@@ -1,6 +1,9 @@
 "use strict";
 // What a person decides, kept as the entries of overrides.toml: what the page hands back is what it keeps.
 
+/** Findings about two brands: their subjects are no folders. */
+const OF_BRANDS = new Set(["near_name", "alike_brands"]);
+
 /** An empty set of overrides. */
 const none = () => ({ merge: [], keep_apart: [], rename: [], drop: [], accept: [] });
 
@@ -96,17 +99,17 @@ class Answers {
 
 /** Whether an entry answers a finding, whose folders are given. */
 function answers(table, entry, finding, folders) {
-  const family = ["family", "mislabelled_folder", "near_name"].includes(finding.kind);
+  const family = ["family", "mislabelled_folder", ...OF_BRANDS].includes(finding.kind);
   if (table === "accept") return entry.finding === finding.id;
   if (table === "drop") return finding.subjects.includes(entry.path);
   if (table === "rename") {
-    return family && finding.kind !== "near_name" && entry.category === finding.category && entry.brand === finding.brand;
+    return family && !OF_BRANDS.has(finding.kind) && entry.category === finding.category && entry.brand === finding.brand;
   }
   if (!family) return false;
-  const own = finding.kind === "near_name" ? new Set(finding.subjects.flatMap(foldersOfBrand)) : folders;
+  const own = OF_BRANDS.has(finding.kind) ? new Set(finding.subjects.flatMap(foldersOfBrand)) : folders;
   const named = entry.folders.filter(folder => own.has(`${entry.category}/${folder}`)).length;
   // Of two brands with nearly one name, a merge must hold folders of both.
-  return finding.kind === "near_name"
+  return OF_BRANDS.has(finding.kind)
     ? finding.subjects.every(brand => foldersOfBrand(brand).some(f => entry.folders.includes(f.split("/").slice(1).join("/"))))
       && named > 1
     : named > 0;

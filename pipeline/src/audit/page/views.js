@@ -13,9 +13,12 @@ const KINDS = {
   shared_picture: ["Shared files", "one file in several brands"],
   near_picture: ["Look-alikes", "pictures of several brands that look the same"],
   near_name: ["Near names", "two brands with nearly one name"],
+  alike_brands: ["Alike brands", "two brands that look like one to the model"],
   foreign_name: ["Mis-clicked names", "objects that name another brand"],
+  looks_like_another: ["Doubtful labels", "pictures that look like another brand to the model"],
   odd_boxes: ["Odd boxes", "tiny, of the whole picture, or refused"],
   odd_pictures: ["Odd pictures", "small, long, or nearly flat"],
+  far_picture: ["Far pictures", "like no other picture to the model"],
   own_copies: ["Own copies", "a folder holds pictures twice"],
 };
 
