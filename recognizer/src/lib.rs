@@ -10,9 +10,7 @@
 
 pub mod command;
 pub mod gallery;
-pub mod model;
-pub mod picture;
 pub mod threshold;
 
 pub use gallery::Gallery;
-pub use model::Model;
+pub use logodex_inference::{Model, model, picture};

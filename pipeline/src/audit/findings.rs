@@ -37,7 +37,9 @@ pub fn find<'a>(
     let placement = place_images(scan, &plan.groups, &plan.overrides)?;
     let tree = Tree::new(scan, &placement);
     let mut gallery = Gallery::new(scan);
-    let seen = model.map(|model| seen::look(&tree, model, min_px)).transpose()?;
+    let seen = model
+        .map(|model| seen::look(&tree, model, min_px))
+        .transpose()?;
     let mut findings = families::findings(&tree, &plan.groups, &mut gallery);
     findings.extend(names::findings(&tree, plan, &mut gallery));
     findings.extend(shared_pictures::findings(&tree, plan, &mut gallery));

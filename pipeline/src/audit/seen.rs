@@ -111,30 +111,58 @@ impl Seen {
     pub fn table(&self, tree: &Tree<'_>) -> Result<Vec<u8>> {
         let mut table = csv::Writer::from_writer(Vec::new());
         table.write_record([
-            "image", "xmin", "ymin", "xmax", "ymax", "brand", "looks_like", "score", "own_similarity",
-            "other_similarity", "neighbours_against", "neighbours", "nearest_similarity",
+            "image",
+            "xmin",
+            "ymin",
+            "xmax",
+            "ymax",
+            "brand",
+            "looks_like",
+            "score",
+            "own_similarity",
+            "other_similarity",
+            "neighbours_against",
+            "neighbours",
+            "nearest_similarity",
         ])?;
-        let number = |x: Option<f32>| x.filter(|x| x.is_finite()).map_or(String::new(), |x| format!("{x:.6}"));
+        let number = |x: Option<f32>| {
+            x.filter(|x| x.is_finite())
+                .map_or(String::new(), |x| format!("{x:.6}"))
+        };
         for doubt in &self.doubts {
             let (i, object) = self.shown[doubt.row];
             let bbox = object.map(|n| tree.boxes(i)[n].map(|x| x.to_string()));
             let [x0, y0, x1, y1] = bbox.unwrap_or_default();
             table.write_record([
-                tree.scan.samples[i].image.clone(), x0, y0, x1, y1,
+                tree.scan.samples[i].image.clone(),
+                x0,
+                y0,
+                x1,
+                y1,
                 self.brand(tree, self.rows.brands[doubt.row]),
                 self.brand(tree, doubt.other_brand),
-                number(doubt.score()), number(doubt.own), number(Some(doubt.other)),
-                doubt.against.to_string(), doubt.voters.to_string(), number(Some(doubt.nearest)),
+                number(doubt.score()),
+                number(doubt.own),
+                number(Some(doubt.other)),
+                doubt.against.to_string(),
+                doubt.voters.to_string(),
+                number(Some(doubt.nearest)),
             ])?;
         }
-        table.into_inner().context("the table does not fit in memory")
+        table
+            .into_inner()
+            .context("the table does not fit in memory")
     }
 
     /// A finding for every folder and the other brand that pictures of it look like, for every two brands that look like one, and
     /// for every folder with pictures that look like nothing.
     pub fn findings(&self, tree: &Tree<'_>, gallery: &mut Gallery<'_>) -> Vec<Finding> {
         let mut found = self.suspects(tree, gallery);
-        found.extend(self.alike.iter().map(|pair| self.alike(tree, pair, gallery)));
+        found.extend(
+            self.alike
+                .iter()
+                .map(|pair| self.alike(tree, pair, gallery)),
+        );
         found.extend(self.far(tree, gallery));
         found
     }
@@ -143,7 +171,11 @@ impl Seen {
         let mut groups: BTreeMap<(&str, &str, u32), Vec<&Doubt>> = BTreeMap::new();
         for doubt in self.doubts.iter().filter(|doubt| doubt.is_suspect()) {
             let sample = &tree.scan.samples[self.shown[doubt.row].0];
-            let key = (sample.category.as_str(), sample.folder.as_str(), doubt.other_brand);
+            let key = (
+                sample.category.as_str(),
+                sample.folder.as_str(),
+                doubt.other_brand,
+            );
             groups.entry(key).or_default().push(doubt);
         }
         let of_group = |((category, folder, other), doubts): ((&str, &str, u32), Vec<&Doubt>)| {
@@ -154,14 +186,20 @@ impl Seen {
                 .map(|doubt| (self.shown[doubt.row].0, self.shown[doubt.like].0))
                 .filter(|(i, _)| seen.insert(*i))
                 .collect();
-            let images = firsts.iter().map(|(i, _)| tree.scan.samples[*i].image.clone());
+            let images = firsts
+                .iter()
+                .map(|(i, _)| tree.scan.samples[*i].image.clone());
             let own = tree.brand_name(category, folder);
             let mut found = finding(FindingKind::LooksLikeAnother, own, images.collect());
             let other = self.brand(tree, other);
             let n = firsts.len();
             found.says = match n {
-                1 => format!("A picture of the folder “{folder}” looks like “{other}”: most of its {VOTERS} nearest are of other brands."),
-                _ => format!("{n} pictures of the folder “{folder}” look like “{other}”: most of their {VOTERS} nearest are of other brands."),
+                1 => format!(
+                    "A picture of the folder “{folder}” looks like “{other}”: most of its {VOTERS} nearest are of other brands."
+                ),
+                _ => format!(
+                    "{n} pictures of the folder “{folder}” look like “{other}”: most of their {VOTERS} nearest are of other brands."
+                ),
             };
             found.otherwise = format!("They are kept as “{own}”.");
             found.other = Some(other);
@@ -182,7 +220,8 @@ impl Seen {
             "“{a}” and “{b}” look like one brand: their mean embeddings are as alike as those of two halves of a brand (cosine {:.2}).",
             pair.similarity
         );
-        found.otherwise = "Two brands, and a split may train on one and test on the other.".to_owned();
+        found.otherwise =
+            "Two brands, and a split may train on one and test on the other.".to_owned();
         let pictures = |brand: u32| {
             let rows = self.rows.brands.iter().enumerate();
             let rows = rows.filter(move |(_, b)| **b == brand);
@@ -203,7 +242,9 @@ impl Seen {
         for doubt in far(&self.doubts) {
             let i = self.shown[doubt.row].0;
             let sample = &tree.scan.samples[i];
-            let pictures = folders.entry((&sample.category, &sample.folder)).or_default();
+            let pictures = folders
+                .entry((&sample.category, &sample.folder))
+                .or_default();
             if !pictures.contains(&i) {
                 pictures.push(i);
             }

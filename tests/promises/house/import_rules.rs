@@ -74,15 +74,33 @@ fn heavy_libraries_are_compiled_only_where_they_are_meant() {
         ("fixtures", &[]),
         ("dataset", &["pixels", "schemas"]),
         ("program", &["dataset", "pixels", "schemas"]),
-        ("pipeline", &["dataset", "pixels", "program", "schemas"]),
         ("embeddings", &["dataset", "pixels", "program", "schemas"]),
+        ("inference", &["dataset", "pixels", "program", "schemas"]),
+        (
+            "pipeline",
+            &[
+                "dataset",
+                "embeddings",
+                "inference",
+                "pixels",
+                "program",
+                "schemas",
+            ],
+        ),
         (
             "evaluation",
             &["dataset", "embeddings", "pixels", "program", "schemas"],
         ),
         (
             "recognizer",
-            &["dataset", "embeddings", "pixels", "program", "schemas"],
+            &[
+                "dataset",
+                "embeddings",
+                "inference",
+                "pixels",
+                "program",
+                "schemas",
+            ],
         ),
         (
             "trainer",
@@ -106,7 +124,8 @@ fn heavy_libraries_are_compiled_only_where_they_are_meant() {
         let polars = names.contains("polars");
         assert_eq!(polars, name == "pipeline", "{name} and polars");
         let onnx = names.contains("ort");
-        assert_eq!(onnx, name == "recognizer", "{name} and ONNX Runtime");
+        let runs_models = ["inference", "pipeline", "recognizer"].contains(&name);
+        assert_eq!(onnx, runs_models, "{name} and ONNX Runtime");
     }
 }
 
@@ -175,6 +194,6 @@ fn each_heavy_library_has_one_door() {
         "image",
         &["pixels/src/decode", "pixels/src/encode.rs"],
     );
-    only("recognizer/src", "ort", &["recognizer/src/model.rs"]);
+    only("inference/src", "ort", &["inference/src/model.rs"]);
     only("pipeline/src", "polars", &["pipeline/src/build/parquet.rs"]);
 }

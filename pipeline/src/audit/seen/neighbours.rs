@@ -157,8 +157,13 @@ impl Rows {
         own.sort_unstable_by(|a, b| b.total_cmp(a));
         own.truncate(EVIDENCE);
         let mut others = BTreeMap::<u32, Vec<&Neighbour>>::new();
-        for neighbour in found.iter().filter(|n| self.brands[n.place as usize] != brand) {
-            let similar = others.entry(self.brands[neighbour.place as usize]).or_default();
+        for neighbour in found
+            .iter()
+            .filter(|n| self.brands[n.place as usize] != brand)
+        {
+            let similar = others
+                .entry(self.brands[neighbour.place as usize])
+                .or_default();
             if similar.len() < EVIDENCE {
                 similar.push(neighbour);
             }
@@ -169,7 +174,9 @@ impl Rows {
             (similar.iter().map(|n| n.similarity).sum::<f32>() + missing) / EVIDENCE as f32
         };
         let voters = &found[..found.len().min(VOTERS)];
-        let against = voters.iter().filter(|n| self.brands[n.place as usize] != brand);
+        let against = voters
+            .iter()
+            .filter(|n| self.brands[n.place as usize] != brand);
         let (similar, other) = others
             .values()
             .map(|similar| (similar[0], mean(similar)))
@@ -292,7 +299,8 @@ mod tests {
             for picture in 0..pictures {
                 for _ in 0..2 {
                     let mut row: Vec<f32> = centre.clone();
-                    row.iter_mut().for_each(|x| *x += noise * rng.random_range(-1.0..1.0f32));
+                    row.iter_mut()
+                        .for_each(|x| *x += noise * rng.random_range(-1.0..1.0f32));
                     let length = product(&row, &row).sqrt();
                     rows.vectors.extend(row.iter().map(|x| x / length));
                     rows.brands.push(brand);
@@ -332,7 +340,10 @@ mod tests {
         rows.brands[10..12].fill(9);
         let doubts = rows.doubts(&|_, _| {});
         let last = doubts[doubts.len() - 2..].iter();
-        assert_eq!(last.map(|d| (d.row, d.own)).collect::<Vec<_>>(), [(10, None), (11, None)]);
+        assert_eq!(
+            last.map(|d| (d.row, d.own)).collect::<Vec<_>>(),
+            [(10, None), (11, None)]
+        );
         assert!(doubts[doubts.len() - 2..].iter().all(|d| !d.is_suspect()));
         assert!(Rows::default().doubts(&|_, _| {}).is_empty());
         // Nothing but one picture: no neighbour, no word.
@@ -351,7 +362,10 @@ mod tests {
             }
         }
         let pairs = rows.alike_brands();
-        assert_eq!(pairs.iter().map(|p| (p.a, p.b)).collect::<Vec<_>>(), [(4, 20)]);
+        assert_eq!(
+            pairs.iter().map(|p| (p.a, p.b)).collect::<Vec<_>>(),
+            [(4, 20)]
+        );
         assert!(clusters(20, 12, 0.6).alike_brands().is_empty());
     }
 
