@@ -1,8 +1,9 @@
-//! What every program of ours does alike: exit codes, files that survive a kill, what it prints, logs and bars.
+//! What every program of ours does alike: exit codes, files that survive a kill, what it prints, logs and bars, the look of its pages.
 
 pub mod durable;
 pub mod failure;
 pub mod output;
+pub mod page;
 pub mod progress;
 pub mod threads;
 
