@@ -1,18 +1,21 @@
 //! Shows a person what the rules decide about a raw tree: a page to look at and to answer on, and the plan that it is of.
 //!
 //! [`findings`] asks the questions, the riskiest first, each with its evidence; [`page`] draws them. The page hands back
-//! an `overrides.toml`, which `plan`, `build` and a later audit obey.
+//! an `overrides.toml`, which `plan`, `build` and a later audit obey; served by [`serve`], it writes it itself.
 
 mod families;
 mod finding;
 mod findings;
 mod gallery;
+mod labels;
 mod markdown;
 mod names;
 mod oddities;
 mod page;
+pub mod serve;
 mod shared_pictures;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -25,6 +28,10 @@ use crate::raw::scan::scan;
 use crate::serialise::json_bytes;
 use logodex_program::durable::write_whole;
 use logodex_program::failure::usage;
+use logodex_program::output::print;
+use logodex_program::progress::StageProgress;
+use serve::address;
+use serve::answers::Answers;
 
 /// What `logodex-data audit` is asked for.
 #[derive(Debug)]
@@ -37,30 +44,55 @@ pub struct AuditOptions {
     pub config: (BuildConfig, Option<PathBuf>),
     /// The answers there are, and where they were read.
     pub overrides: (Overrides, Option<PathBuf>),
+    /// Where the page is to be served, if it is.
+    pub serve: Option<SocketAddr>,
 }
 
+impl AuditOptions {
+    /// The file of answers: as it was read, or to be.
+    fn answers(&self) -> PathBuf {
+        let given = self.overrides.1.clone();
+        given.unwrap_or_else(|| self.out.join(ANSWERS))
+    }
+}
+
+/// The file of answers in the directory of an audit.
+pub const ANSWERS: &str = "overrides.toml";
+
 /// Writes `audit.html`, `audit.json`, `audit.md` and `plan.json`; returns a summary and the commands that follow, to print.
+/// If the page is to be served, prints the summary, serves it until a signal ends it, and returns the commands.
 ///
 /// An earlier `plan.json` of another content is kept under another name.
 ///
 /// # Errors
-/// Usage: an `out` in the raw tree, nothing to scan, overrides that cannot be applied. Otherwise the disk.
+/// Usage: an `out` or answers to be written in the raw tree, nothing to scan, overrides that cannot be applied, an address
+/// that cannot be listened on. Otherwise the disk.
 pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     let (raw, out) = (&options.raw, &options.out);
-    if lies_in_raw(out, raw) {
-        return Err(usage(format!(
-            "{} lies in the raw tree, which is never written",
-            out.display()
-        )));
+    let answers = options.answers();
+    let served = options.serve.map(|_| answers.as_path());
+    for written in [Some(out.as_path()), served].into_iter().flatten() {
+        if lies_in_raw(written, raw) {
+            return Err(usage(format!(
+                "{} lies in the raw tree, which is never written",
+                written.display()
+            )));
+        }
     }
+    // Before all that takes time.
+    let listener = options.serve.map(address::listen).transpose()?;
     let (config, overrides) = (&options.config.0, &options.overrides.0);
     let scan = scan(raw)?;
+    let stage = StageProgress::new("plan");
     let plan = consolidate::propose(&scan, config, overrides)?;
+    stage.set(plan.summary.images, plan.summary.images);
+    drop(stage);
     std::fs::create_dir_all(out)
         .with_context(|| format!("{}: cannot make the directory", out.display()))?;
     let plan_path = out.join("plan.json");
     let earlier = crate::config::reviewed_plan(&plan_path).ok();
     let changed = earlier.map(|earlier| review::differences(&earlier, &plan));
+    let stage = StageProgress::new("page");
     let (audit, gallery) = findings::find(&scan, &plan, changed)?;
     let sheets = gallery.sheets()?;
 
@@ -70,8 +102,11 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     write_whole(&out.join("audit.md"), markdown::text(&audit).as_bytes())?;
     write_whole(
         &out.join("audit.html"),
-        page::html(&audit, &sheets)?.as_bytes(),
+        page::html(&audit, &sheets, None)?.as_bytes(),
     )?;
+    let findings = audit.findings.len() as u64;
+    stage.set(findings, findings);
+    drop(stage);
     let mut said = summary::summarize(&plan).trim_end().to_owned();
     if let Some(kept) = kept {
         said += &format!("\nthe plan that was there is kept: {}", kept.display());
@@ -79,12 +114,27 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     let open = audit.findings.iter().filter(|f| !f.answered).count();
     said += &format!(
         "\n{open} findings to decide on, {} answers in force\n",
-        answers(overrides)
+        answers_in(overrides)
     );
-    Ok(said + &what_follows(options))
+    let Some(listener) = listener else {
+        return Ok(said + &what_follows(options));
+    };
+    print(format_args!("{said}\n"));
+    let page = serve::Page {
+        html: page::html(&audit, &sheets, served)?,
+        policy: page::policy(true),
+        pictures: audit
+            .pictures
+            .iter()
+            .map(|p| scan.root.join(&p.image))
+            .collect(),
+        answers: Answers::new(answers, scan),
+    };
+    serve::serve(listener, page)?;
+    Ok(what_follows(options))
 }
 
-fn answers(overrides: &Overrides) -> usize {
+fn answers_in(overrides: &Overrides) -> usize {
     let Overrides {
         merge,
         keep_apart,
@@ -124,17 +174,24 @@ fn what_follows(options: &AuditOptions) -> String {
         .map_or_else(|| "logodex-data".into(), PathBuf::from);
     let config = options.config.1.as_deref();
     let config = config.map_or(String::new(), |path| format!(" --config {}", quoted(path)));
-    let answers = options.out.join("overrides.toml");
-    let answers = options.overrides.1.as_deref().unwrap_or(&answers);
+    let answers = quoted(&options.answers());
     let (program, raw) = (quoted(&program), quoted(&options.raw));
     let (out, plan) = (quoted(&options.out), quoted(&options.out.join("plan.json")));
+    let decide = match options.serve {
+        None => format!(
+            "Open {}, decide, and save what it hands back as {answers}. Then:",
+            quoted(&options.out.join("audit.html"))
+        ),
+        Some(_) => format!("What was decided is in {answers} once it was written. Then:"),
+    };
     format!(
         "
-Open {page}, decide, and save what it hands back as {answers}. Then:
+{decide}
   {program} audit --raw {raw} --out {out}{config} --overrides {answers}
   {program} build --raw {raw} --out DATASET{config} --plan {plan}
-  {program} check DATASET",
-        page = quoted(&options.out.join("audit.html")),
-        answers = quoted(answers),
+  {program} check DATASET"
     )
 }
+
+#[cfg(test)]
+mod tests;

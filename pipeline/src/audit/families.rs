@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logodex_schemas::plan::audit::{Apart, FamilyVerdict, Finding, FindingKind, PicturePair};
-use logodex_schemas::plan::{Group, GroupRule, Verdict};
+use logodex_schemas::plan::audit::{
+    Apart, FamilyVerdict, Finding, FindingKind, KeptBecause, PicturePair,
+};
+use logodex_schemas::plan::{Group, GroupRule, Member, Verdict};
 
 use super::finding::{Tree, finding};
 use super::gallery::{Gallery, SHOWN};
+use super::labels::labels;
 
 /// A folder of which at least this part are copies of another folder's pictures is a copy of it.
 const COPY: f64 = 0.95;
@@ -72,7 +75,7 @@ fn family(tree: &Tree<'_>, group: &Group, gallery: &mut Gallery<'_>) -> Finding 
     found.rule = Some(group.rule);
     found.effect = Some(group.effect);
     found.apart = Some(apart(tree, group));
-    found.members.clone_from(&group.members);
+    say_of_folders(&mut found, group, tree);
     found.overlap.clone_from(&group.overlap);
     show_pairs(&mut found, pairs, tree, gallery);
     show_alone(&mut found, group, tree, gallery);
@@ -87,9 +90,17 @@ fn own_copies(tree: &Tree<'_>, group: &Group, gallery: &mut Gallery<'_>) -> Find
     found.says = format!("The folder holds {dropped} copies of its own pictures.");
     found.otherwise = format!("Each picture is kept once: {} pictures.", group.effect.kept);
     found.effect = Some(group.effect);
+    say_of_folders(&mut found, group, tree);
     let pairs = pairs(tree, group);
     show_pairs(&mut found, pairs, tree, gallery);
     found
+}
+
+/// The folders of a group, and what their annotations say.
+fn say_of_folders(found: &mut Finding, group: &Group, tree: &Tree<'_>) {
+    found.members.clone_from(&group.members);
+    let of = |member: &Member| labels(tree, &group.category, &member.folder);
+    found.labels = group.members.iter().map(of).collect();
 }
 
 /// What the pictures say of a family, `differ` of whose copies have other boxes than the picture kept.
@@ -119,17 +130,27 @@ struct Twins {
     kept: usize,
     copy: usize,
     same: logodex_schemas::plan::Sameness,
+    because: KeptBecause,
     differ: bool,
 }
 
 /// Every copy dropped with the picture kept; those whose boxes differ first.
 fn pairs(tree: &Tree<'_>, group: &Group) -> Vec<Twins> {
+    let order = |i: usize| {
+        let folder = &tree.scan.samples[i].folder;
+        (group.members.iter().position(|m| m.folder == *folder), i)
+    };
     let twins = group.dropped.iter().filter_map(|dropped| {
         let (kept, copy) = (tree.sample(&dropped.kept)?, tree.sample(&dropped.image)?);
         Some(Twins {
             kept,
             copy,
             same: dropped.same,
+            because: match (order(kept), order(copy)) {
+                (kept, copy) if kept > copy => KeptBecause::HasBox,
+                (kept, copy) if kept.0 == copy.0 => KeptBecause::FirstOfFolder,
+                _ => KeptBecause::TrustedFolder,
+            },
             differ: tree.boxes(kept) != tree.boxes(copy),
         })
     });
@@ -176,6 +197,7 @@ fn show_pairs(found: &mut Finding, pairs: Vec<Twins>, tree: &Tree<'_>, gallery: 
             a: gallery.place(twins.kept),
             b: gallery.place(twins.copy),
             same: Some(twins.same),
+            because: Some(twins.because),
             differ: twins.differ,
         });
     }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use logodex_schemas::plan::audit::{Finding, FindingKind};
 
 use crate::plan::consolidate::brands::by_folder;
+use crate::plan::consolidate::foreign::Names;
 use crate::plan::placement::{Fate, Placement};
 use crate::raw::scan::Scan;
 
@@ -15,6 +16,8 @@ pub struct Tree<'a> {
     pub scan: &'a Scan,
     /// Where every image ends up.
     pub placement: &'a Placement,
+    /// What annotations call its brands.
+    pub names: Names<'a>,
     positions: HashMap<&'a str, usize>,
     folders: BTreeMap<(&'a str, &'a str), Range<usize>>,
 }
@@ -26,6 +29,7 @@ impl<'a> Tree<'a> {
         Self {
             scan,
             placement,
+            names: Names::new(placement),
             positions: samples.map(|(i, s)| (s.image.as_str(), i)).collect(),
             folders: by_folder(scan),
         }
@@ -73,6 +77,18 @@ impl<'a> Tree<'a> {
             .map_or(folder, |brand| brand.name.as_str())
     }
 
+    /// The brand `<Category>/<brand>` that a name in a folder means, where it is another than the folder's own.
+    pub fn foreign_brand(&self, category: &str, folder: &str, name: &str) -> Option<String> {
+        let key = (category.to_owned(), folder.to_owned());
+        let own = *self.placement.folders.get(&key)?;
+        let named = self.names.resolve(category, name)?;
+        if self.names.is_own(own, category, folder, name) {
+            return None;
+        }
+        let brand = &self.placement.brands[named as usize];
+        Some(format!("{}/{}", brand.category, brand.name))
+    }
+
     /// The samples that are kept as a brand's, in order.
     pub fn kept(&self, category: &str, brand: &str) -> Vec<usize> {
         let folders = self.placement.folders.iter();
@@ -111,6 +127,7 @@ pub fn finding(kind: FindingKind, brand: &str, subjects: Vec<String>) -> Finding
         effect: None,
         apart: None,
         names: Vec::new(),
+        labels: Vec::new(),
         other: None,
         pairs: Vec::new(),
         pairs_total: 0,

@@ -1,8 +1,9 @@
-//! Findings about boxes and pictures that are unlike others: tiny boxes, boxes as large as the picture, refused objects;
-//! pictures that are small, of an odd shape, or hold next to nothing.
+//! Findings about boxes and pictures that are unlike others: boxes that are tiny, as large as the picture, beyond it, or drawn
+//! twice, and refused objects; pictures that are small, of an odd shape, or hold next to nothing.
 
 use std::collections::BTreeMap;
 
+use logodex_schemas::dataset::RejectReason;
 use logodex_schemas::plan::audit::{Finding, FindingKind};
 
 use super::finding::{Tree, finding};
@@ -13,6 +14,8 @@ use crate::plan::placement::Fate;
 const TINY_PX: u32 = 12;
 /// A box that covers this part of its picture is the picture.
 const WHOLE: f64 = 0.98;
+/// A box that reaches out of its picture by more than this is odd; annotators count from 0 or from 1.
+const REACH_PX: f64 = 1.0;
 /// A picture whose shorter side has fewer pixels than this is small.
 const SMALL_PX: u32 = 64;
 /// A picture this many times as long as it is wide, or as wide as it is long, has an odd shape.
@@ -22,9 +25,18 @@ const FLAT: f64 = 0.015;
 
 /// One finding of each kind for every folder that has such boxes or pictures.
 pub fn findings(tree: &Tree<'_>, gallery: &mut Gallery<'_>) -> Vec<Finding> {
-    let mut refused: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut refused = Refused::new();
     for reject in tree.scan.rejects.iter().filter(|r| r.object.is_some()) {
-        *refused.entry(reject.path.as_str()).or_default() += 1;
+        let what = match reject.reason {
+            RejectReason::BoxOutside => "boxes outside the picture",
+            RejectReason::ObjectDuplicate => "objects written twice",
+            RejectReason::ObjectNameless => "objects without one name",
+            RejectReason::BoxInverted => "boxes with their edges swapped",
+            RejectReason::BoxEmpty => "boxes without an area",
+            _ => "boxes that are no numbers",
+        };
+        let of_file = refused.entry(reject.path.as_str()).or_default();
+        *of_file.entry(what).or_default() += 1;
     }
     let mut found = Vec::new();
     for (category, folder) in tree.folders() {
@@ -53,6 +65,9 @@ pub fn findings(tree: &Tree<'_>, gallery: &mut Gallery<'_>) -> Vec<Finding> {
     }
     found
 }
+
+/// Why objects of an annotation are refused, and how many.
+type Refused<'a> = BTreeMap<&'a str, BTreeMap<&'static str, u64>>;
 
 /// What is odd, how often, and in which samples.
 type Tally = (BTreeMap<&'static str, u64>, Vec<usize>);
@@ -84,7 +99,10 @@ fn of_folder(
     }
     let brand = tree.brand_name(category, folder);
     let mut found = finding(kind, brand, vec![format!("{category}/{folder}")]);
-    let parts: Vec<String> = odd.iter().map(|(what, n)| format!("{n} {what}")).collect();
+    let parts: Vec<String> = odd
+        .iter()
+        .map(|(what, n)| format!("{what} ({n})"))
+        .collect();
     found.says = format!(
         "{} pictures with oddities: {}.",
         samples.len(),
@@ -102,25 +120,42 @@ fn of_folder(
     Some(found)
 }
 
-fn odd_boxes(tree: &Tree<'_>, refused: &BTreeMap<&str, u64>, i: usize) -> Vec<(&'static str, u64)> {
+fn odd_boxes(tree: &Tree<'_>, refused: &Refused<'_>, i: usize) -> Vec<(&'static str, u64)> {
     let sample = &tree.scan.samples[i];
+    let (width, height) = (f64::from(sample.seen.width), f64::from(sample.seen.height));
+    let boxes = tree.boxes(i);
     let (mut tiny, mut whole) = (0, 0);
-    for [x0, y0, x1, y1] in tree.boxes(i) {
+    for [x0, y0, x1, y1] in &boxes {
         let covered = f64::from(x1 - x0) * f64::from(y1 - y0);
-        let all = f64::from(sample.seen.width) * f64::from(sample.seen.height);
         tiny += u64::from((x1 - x0).min(y1 - y0) < TINY_PX);
-        whole += u64::from(covered >= WHOLE * all);
+        whole += u64::from(covered >= WHOLE * width * height);
     }
-    let refused = refused
-        .get(sample.annotation.as_str())
-        .copied()
-        .unwrap_or(0);
+    // Sorted: equal boxes are neighbours.
+    let twice = boxes.windows(2).filter(|two| two[0] == two[1]).count() as u64;
+    let usable = sample.parsed.objects.iter();
+    let usable = usable.filter_map(|object| object.bbox.as_ref().ok());
+    let reaching = usable.filter(|b| {
+        b.xmin.min(b.ymin) < -REACH_PX || b.xmax > width + REACH_PX || b.ymax > height + REACH_PX
+    });
     let counts = [
         ("tiny boxes", tiny),
         ("boxes of the whole picture", whole),
-        ("objects refused", refused),
+        ("boxes drawn twice", twice),
+        (
+            "boxes that reach out of the picture",
+            reaching.count() as u64,
+        ),
     ];
-    counts.into_iter().filter(|(_, n)| *n > 0).collect()
+    let refused = refused
+        .get(sample.annotation.as_str())
+        .into_iter()
+        .flatten();
+    let refused = refused.map(|(what, n)| (*what, *n));
+    counts
+        .into_iter()
+        .filter(|(_, n)| *n > 0)
+        .chain(refused)
+        .collect()
 }
 
 fn odd_picture(tree: &Tree<'_>, i: usize) -> Vec<(&'static str, u64)> {

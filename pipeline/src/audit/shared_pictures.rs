@@ -80,6 +80,7 @@ fn of_kind(
                 a: gallery.place(a),
                 b: gallery.place(b),
                 same,
+                because: None,
                 differ: same.is_some() && tree.boxes(a) != tree.boxes(b),
             });
         }

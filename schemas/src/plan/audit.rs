@@ -137,6 +137,9 @@ pub struct Finding {
     /// What the objects are named, most frequent first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub names: Vec<NameCount>,
+    /// What all objects of each folder are named.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub labels: Vec<FolderLabels>,
     /// The other brand that it is about, `<Category>/<brand>`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub other: Option<String>,
@@ -182,6 +185,30 @@ pub struct NameCount {
     pub brand: Option<String>,
 }
 
+/// The label histogram of a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FolderLabels {
+    /// Folder name.
+    pub folder: String,
+    /// Its names, the most frequent first; `brand` is another than the folder's own.
+    pub names: Vec<NameCount>,
+    /// Objects of names that are not listed because there are too many.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub others: u64,
+}
+
+/// Why of two copies the one is kept, and so its annotation believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptBecause {
+    /// Its folder comes before the other's: the spelling that most objects bear, without a number or with the lowest.
+    TrustedFolder,
+    /// It is the first of its folder.
+    FirstOfFolder,
+    /// The other would come first, but its annotation has no box, or none that is large enough to make a row.
+    HasBox,
+}
+
 /// Two pictures to be compared, positions in [`Audit::pictures`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PicturePair {
@@ -192,6 +219,9 @@ pub struct PicturePair {
     /// In what they are the same; none if they only look it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub same: Option<Sameness>,
+    /// Why `a` is kept and `b` is dropped; none if both are kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub because: Option<KeptBecause>,
     /// Whether the one's annotation has another box than the other's.
     pub differ: bool,
 }

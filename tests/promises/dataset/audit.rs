@@ -8,6 +8,8 @@ use serde_json::Value;
 use crate::browser;
 use crate::workspace::{Workspace, contents};
 
+mod serve;
+
 fn audit(workspace: &Workspace, options: &str) -> Audit {
     workspace.ok(
         "logodex-data",
