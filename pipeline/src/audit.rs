@@ -11,18 +11,25 @@ mod markdown;
 mod names;
 mod oddities;
 mod page;
+mod quality;
 mod shared_pictures;
+mod similar_pictures;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use logodex_dataset::Dataset;
 use logodex_schemas::dataset::BuildConfig;
+use logodex_schemas::plan::audit::AuditBrand;
 use logodex_schemas::plan::{ConsolidationPlan, Overrides};
+use logodex_schemas::split::Fold;
 
 use crate::build::output::inspect::lies_in_raw;
 use crate::plan::{consolidate, review, summary};
-use crate::raw::scan::scan;
+use crate::raw::scan::scan_closely;
 use crate::serialise::json_bytes;
+use crate::split;
 use logodex_program::durable::write_whole;
 use logodex_program::failure::usage;
 
@@ -37,6 +44,8 @@ pub struct AuditOptions {
     pub config: (BuildConfig, Option<PathBuf>),
     /// The answers there are, and where they were read.
     pub overrides: (Overrides, Option<PathBuf>),
+    /// A dataset of the tree, and a split of it: what look-alikes in several folds would leak.
+    pub split: Option<(PathBuf, String)>,
 }
 
 /// Writes `audit.html`, `audit.json`, `audit.md` and `plan.json`; returns a summary and the commands that follow, to print.
@@ -44,7 +53,8 @@ pub struct AuditOptions {
 /// An earlier `plan.json` of another content is kept under another name.
 ///
 /// # Errors
-/// Usage: an `out` in the raw tree, nothing to scan, overrides that cannot be applied. Otherwise the disk.
+/// Usage: an `out` in the raw tree, nothing to scan, overrides that cannot be applied, no such split. Corrupt: a damaged dataset
+/// or split. Otherwise the disk.
 pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     let (raw, out) = (&options.raw, &options.out);
     if lies_in_raw(out, raw) {
@@ -54,14 +64,18 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
         )));
     }
     let (config, overrides) = (&options.config.0, &options.overrides.0);
-    let scan = scan(raw)?;
+    let folds = match &options.split {
+        Some((dataset, name)) => folds(dataset, name)?,
+        None => BTreeMap::new(),
+    };
+    let scan = scan_closely(raw)?;
     let plan = consolidate::propose(&scan, config, overrides)?;
     std::fs::create_dir_all(out)
         .with_context(|| format!("{}: cannot make the directory", out.display()))?;
     let plan_path = out.join("plan.json");
     let earlier = crate::config::reviewed_plan(&plan_path).ok();
     let changed = earlier.map(|earlier| review::differences(&earlier, &plan));
-    let (audit, gallery) = findings::find(&scan, &plan, changed)?;
+    let (audit, gallery) = findings::find(&scan, &plan, changed, &folds)?;
     let sheets = gallery.sheets()?;
 
     let kept = keep_earlier(&plan_path, &plan)?;
@@ -76,12 +90,36 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     if let Some(kept) = kept {
         said += &format!("\nthe plan that was there is kept: {}", kept.display());
     }
+    if let Some((_, name)) = &options.split {
+        let known = |brand: &&AuditBrand| {
+            folds.contains_key(&format!("{}/{}", brand.category, brand.brand))
+        };
+        let without = audit.brands.len() - audit.brands.iter().filter(known).count();
+        said += &match without {
+            0 => format!("\nevery brand has its fold in the split {name}"),
+            n => format!(
+                "\n{n} brands are in no fold of the split {name}: what they share with others is not known to leak"
+            ),
+        };
+    }
     let open = audit.findings.iter().filter(|f| !f.answered).count();
     said += &format!(
         "\n{open} findings to decide on, {} answers in force\n",
         answers(overrides)
     );
     Ok(said + &what_follows(options))
+}
+
+/// The fold of each brand `<Category>/<brand>` of a dataset in a split of it.
+fn folds(dataset: &Path, name: &str) -> anyhow::Result<BTreeMap<String, Fold>> {
+    let dataset = Dataset::open(dataset)?;
+    let folds = split::folds(&dataset, name)?;
+    let brands = dataset.brands().iter();
+    let of = brands.filter_map(|brand| {
+        let key = format!("{}/{}", brand.category, brand.brand);
+        Some((key, *folds.get(&brand.index)?))
+    });
+    Ok(of.collect())
 }
 
 fn answers(overrides: &Overrides) -> usize {

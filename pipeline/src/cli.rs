@@ -43,7 +43,8 @@ enum Command {
     },
     /// Show what the rules decide as a page to look at and to answer on: audit.html, audit.json, audit.md, plan.json
     #[command(
-        after_help = "Example:\n  logodex-data audit --raw /data/LogoDet-3K --out runs/audit --config pipeline/configs/logodet3k.toml"
+        after_help = "Examples:\n  logodex-data audit --raw /data/LogoDet-3K --out runs/audit --config pipeline/configs/logodet3k.toml\n  \
+logodex-data audit --raw /data/LogoDet-3K --out runs/audit --dataset data/logodet3k --split default"
     )]
     Audit {
         /// The raw tree: the folder that holds LogoDet-3K, or LogoDet-3K itself; never written
@@ -58,6 +59,12 @@ enum Command {
         /// The answers given so far, as the page hands them back
         #[arg(long, value_name = "FILE.toml")]
         overrides: Option<PathBuf>,
+        /// A dataset built from the tree: with --split, says which look-alikes lie in several folds
+        #[arg(long, value_name = "DATASET", requires = "split")]
+        dataset: Option<PathBuf>,
+        /// The split of that dataset
+        #[arg(long, value_name = "NAME", requires = "dataset")]
+        split: Option<String>,
     },
     /// Make the dataset directory: shards, indexed annotations, lookups, catalog, manifest
     #[command(
@@ -196,7 +203,10 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             out,
             config,
             overrides,
+            dataset,
+            split,
         } => audit::audit(&AuditOptions {
+            split: dataset.zip(split),
             config: (config::build_config(config.as_deref())?, config),
             overrides: (config::overrides(overrides.as_deref())?, overrides),
             raw,

@@ -119,6 +119,7 @@ fn foreign(
                 a,
                 b,
                 same: None,
+                distance: None,
                 differ: false,
             })
             .collect();
@@ -173,6 +174,7 @@ fn near_name(tree: &Tree<'_>, near: &NearName, gallery: &mut Gallery<'_>) -> Fin
             a: gallery.place(a),
             b: gallery.place(b),
             same: None,
+            distance: None,
             differ: false,
         })
         .collect();

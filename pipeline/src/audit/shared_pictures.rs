@@ -1,12 +1,16 @@
-//! Findings about pictures that several brands hold, the same file or another that looks the same: groups, not pairs.
+//! Findings about pictures that several brands hold, the same file, or others that look the same or are similar: groups, not
+//! pairs, and which folds they lie in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use logodex_schemas::plan::audit::{Finding, FindingKind, PicturePair};
 use logodex_schemas::plan::{ConsolidationPlan, Sameness};
+use logodex_schemas::split::Fold;
 
 use super::finding::{Tree, finding};
 use super::gallery::{Gallery, SHOWN};
+use super::similar_pictures::{self, Group};
+use crate::plan::partition::Partition;
 
 /// A finding for every set of brands that hold the same pictures.
 pub fn findings(
@@ -29,15 +33,43 @@ pub fn findings(
     let near: Vec<(usize, usize)> = near
         .filter_map(|n| Some((tree.sample(&n.a)?, tree.sample(&n.b)?)))
         .collect();
-    let mut found = of_kind(tree, FindingKind::SharedPicture, &copies, gallery);
-    found.extend(of_kind(tree, FindingKind::NearPicture, &near, gallery));
-    found
+    let known = joined(tree, copies.iter().chain(&near));
+    let similar = similar_pictures::groups(tree, known);
+    let groups = |pairs: &[(usize, usize)]| joined(tree, pairs.iter()).groups();
+    let kinds = [
+        (FindingKind::SharedPicture, with_first(groups(&copies))),
+        (FindingKind::NearPicture, with_first(groups(&near))),
+        (FindingKind::SimilarPicture, similar),
+    ];
+    let found = kinds
+        .into_iter()
+        .flat_map(|(kind, groups)| of_kind(tree, kind, groups, gallery));
+    found.collect()
+}
+
+/// The samples in the groups that pairs connect.
+fn joined<'p>(tree: &Tree<'_>, pairs: impl Iterator<Item = &'p (usize, usize)>) -> Partition {
+    let mut samples = Partition::of(tree.scan.samples.len());
+    pairs.for_each(|&(a, b)| samples.join(a, b));
+    samples
+}
+
+/// Groups, each other picture beside the first.
+fn with_first(groups: Vec<Vec<usize>>) -> Vec<Group> {
+    let with_first = |images: Vec<usize>| Group {
+        pairs: images[1..]
+            .iter()
+            .map(|&other| (images[0], other))
+            .collect(),
+        images,
+    };
+    groups.into_iter().map(with_first).collect()
 }
 
 fn of_kind(
     tree: &Tree<'_>,
     kind: FindingKind,
-    pairs: &[(usize, usize)],
+    groups: Vec<Group>,
     gallery: &mut Gallery<'_>,
 ) -> Vec<Finding> {
     let brand = |i: usize| {
@@ -45,15 +77,17 @@ fn of_kind(
         let brand = tree.brand(&sample.category, &sample.folder)?;
         Some(format!("{}/{}", brand.category, brand.name))
     };
-    let mut by_brands: BTreeMap<BTreeSet<String>, Vec<Vec<usize>>> = BTreeMap::new();
-    for group in groups(pairs) {
-        let brands: BTreeSet<String> = group.iter().filter_map(|&i| brand(i)).collect();
+    let mut by_brands: BTreeMap<BTreeSet<String>, Vec<Group>> = BTreeMap::new();
+    for group in groups {
+        let brands = group.images.iter().filter_map(|&i| brand(i)).collect();
         by_brands.entry(brands).or_default().push(group);
     }
-    let of_brands = |(brands, mut groups): (BTreeSet<String>, Vec<Vec<usize>>)| {
-        groups.sort_unstable();
+    let mut of_brands = |(brands, mut groups): (BTreeSet<String>, Vec<Group>)| {
+        groups.sort_unstable_by(|a, b| a.images.cmp(&b.images));
         let image = |i: &usize| tree.scan.samples[*i].image.clone();
-        let subjects: Vec<String> = groups.iter().flatten().map(image).collect();
+        let subjects = groups.iter().flat_map(|group| &group.images).map(image);
+        let subjects: Vec<String> = subjects.collect();
+        let folds: BTreeSet<Fold> = brands.iter().filter_map(|key| tree.fold(key)).collect();
         let brands: Vec<String> = brands.into_iter().collect();
         let first = brands.first()?;
         let name = first.split_once('/').map_or("", |n| n.1);
@@ -64,28 +98,43 @@ fn of_kind(
         found.says = match (kind, n) {
             (FindingKind::SharedPicture, 1) => format!("One file is in {listed}."),
             (FindingKind::SharedPicture, _) => format!("{n} files are each in {listed}."),
-            (_, 1) => format!("Pictures of {listed} look the same, and their files differ."),
-            _ => format!("{n} pictures of {listed} look the same, and their files differ."),
+            (FindingKind::NearPicture, 1) => {
+                format!("Pictures of {listed} look the same, and their files differ.")
+            }
+            (FindingKind::NearPicture, _) => {
+                format!("{n} pictures of {listed} look the same, and their files differ.")
+            }
+            (_, 1) => format!("Pictures of {listed} are similar."),
+            _ => format!("{n} groups of pictures of {listed} are similar."),
         };
-        found.otherwise = "All are kept, each as its own brand's; a split with these brands in two folds is refused.".to_owned();
+        found.otherwise = match kind {
+            FindingKind::SimilarPicture => {
+                "All are kept, each as its own brand's, and a split takes no notice.".to_owned()
+            }
+            _ => "All are kept, each as its own brand's; a split with these brands in two folds is refused.".to_owned(),
+        };
+        if folds.len() > 1 {
+            let names: Vec<&str> = folds.iter().map(|fold| fold.name()).collect();
+            found.says += &format!(" They lie in several folds: {}.", names.join(", "));
+            found.folds = folds.into_iter().collect();
+        }
         found.weight = n;
-        found.pairs_total = groups.iter().map(|g| g.len() as u64 - 1).sum();
-        let shown = groups.iter().flat_map(|group| {
-            let (first, others) = (group[0], &group[1..]);
-            others.iter().map(move |&other| (first, other))
-        });
+        found.pairs_total = groups.iter().map(|g| g.images.len() as u64 - 1).sum();
         let same = (kind == FindingKind::SharedPicture).then_some(Sameness::Bytes);
+        let hash = |i: usize| tree.scan.samples[i].seen.phash;
+        let shown = groups.iter().flat_map(|group| group.pairs.iter().copied());
         for (a, b) in shown.take(SHOWN) {
             found.pairs.push(PicturePair {
                 a: gallery.place(a),
                 b: gallery.place(b),
                 same,
+                distance: same.is_none().then(|| (hash(a) ^ hash(b)).count_ones()),
                 differ: same.is_some() && tree.boxes(a) != tree.boxes(b),
             });
         }
         Some(found)
     };
-    by_brands.into_iter().filter_map(of_brands).collect()
+    by_brands.into_iter().filter_map(&mut of_brands).collect()
 }
 
 fn listed(brands: &[String]) -> String {
@@ -93,44 +142,5 @@ fn listed(brands: &[String]) -> String {
     match brands.len() - quoted.len() {
         0 => quoted.join(" and "),
         more => format!("{} and {more} more brands", quoted.join(", ")),
-    }
-}
-
-/// The sets of images that pairs connect, each sorted.
-fn groups(pairs: &[(usize, usize)]) -> Vec<Vec<usize>> {
-    let mut parent: BTreeMap<usize, usize> = BTreeMap::new();
-    fn root(parent: &mut BTreeMap<usize, usize>, of: usize) -> usize {
-        let above = *parent.entry(of).or_insert(of);
-        if above == of {
-            return of;
-        }
-        let top = root(parent, above);
-        parent.insert(of, top);
-        top
-    }
-    for &(a, b) in pairs {
-        let (a, b) = (root(&mut parent, a), root(&mut parent, b));
-        parent.insert(a.max(b), a.min(b));
-    }
-    let images: Vec<usize> = parent.keys().copied().collect();
-    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for image in images {
-        groups
-            .entry(root(&mut parent, image))
-            .or_default()
-            .push(image);
-    }
-    groups.into_values().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::groups;
-
-    #[test]
-    fn pairs_that_touch_are_one_group() {
-        let found = groups(&[(5, 3), (1, 2), (3, 9), (7, 8), (9, 5)]);
-        assert_eq!(found, [vec![1, 2], vec![3, 5, 9], vec![7, 8]]);
-        assert!(groups(&[]).is_empty());
     }
 }
