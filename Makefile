@@ -89,7 +89,7 @@ check: setup ## formatting and lints, warnings refused
 schemas: ## write schemas/json and schemas/xsd anew from the code
 	LOGODEX_WRITE_SCHEMAS=1 $(CARGO) test --release --locked -p logodex-schemas --test json_schemas
 
-bench-data: build ## the dataset engine beside Pillow, OpenCV, torchvision, memmap, streaming and Lance
+bench-data: build ## the dataset engine beside Pillow, OpenCV, torchvision, memmap, streaming and Lance; the audit beside CleanVision
 	scripts/bench_data.sh $(BIN) target/bench-data
 
 bench-train: build ## feeding and stepping beside PyTorch's DataLoader and Pillow, on the CPU (at most 8 minutes)

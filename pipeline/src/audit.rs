@@ -3,29 +3,29 @@
 //! [`findings`] asks the questions, the riskiest first, each with its evidence; [`page`] draws them. The page hands back
 //! an `overrides.toml`, which `plan`, `build` and a later audit obey; served by [`serve`], it writes it itself.
 
-mod families;
 mod finding;
 mod findings;
 mod gallery;
-mod labels;
 mod markdown;
-mod names;
-mod oddities;
 mod page;
 pub mod serve;
-mod shared_pictures;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use logodex_dataset::Dataset;
 use logodex_schemas::dataset::BuildConfig;
+use logodex_schemas::plan::audit::AuditBrand;
 use logodex_schemas::plan::{ConsolidationPlan, Overrides};
+use logodex_schemas::split::Fold;
 
 use crate::build::output::inspect::lies_in_raw;
 use crate::plan::{consolidate, review, summary};
-use crate::raw::scan::scan;
+use crate::raw::scan::scan_closely;
 use crate::serialise::json_bytes;
+use crate::split;
 use logodex_program::durable::write_whole;
 use logodex_program::failure::usage;
 use logodex_program::output::print;
@@ -46,6 +46,8 @@ pub struct AuditOptions {
     pub overrides: (Overrides, Option<PathBuf>),
     /// Where the page is to be served, if it is.
     pub serve: Option<SocketAddr>,
+    /// A dataset of the tree, and a split of it: what look-alikes in several folds would leak.
+    pub split: Option<(PathBuf, String)>,
 }
 
 impl AuditOptions {
@@ -66,7 +68,7 @@ pub const ANSWERS: &str = "overrides.toml";
 ///
 /// # Errors
 /// Usage: an `out` or answers to be written in the raw tree, nothing to scan, overrides that cannot be applied, an address
-/// that cannot be listened on. Otherwise the disk.
+/// that cannot be listened on, no such split. Corrupt: a damaged dataset or split. Otherwise the disk.
 pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     let (raw, out) = (&options.raw, &options.out);
     let answers = options.answers();
@@ -82,7 +84,11 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     // Before all that takes time.
     let listener = options.serve.map(address::listen).transpose()?;
     let (config, overrides) = (&options.config.0, &options.overrides.0);
-    let scan = scan(raw)?;
+    let folds = match &options.split {
+        Some((dataset, name)) => folds(dataset, name)?,
+        None => BTreeMap::new(),
+    };
+    let scan = scan_closely(raw)?;
     let stage = StageProgress::new("plan");
     let plan = consolidate::propose(&scan, config, overrides)?;
     stage.set(plan.summary.images, plan.summary.images);
@@ -93,7 +99,7 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     let earlier = crate::config::reviewed_plan(&plan_path).ok();
     let changed = earlier.map(|earlier| review::differences(&earlier, &plan));
     let stage = StageProgress::new("page");
-    let (audit, gallery) = findings::find(&scan, &plan, changed)?;
+    let (audit, gallery) = findings::find(&scan, &plan, changed, &folds)?;
     let sheets = gallery.sheets()?;
 
     let kept = keep_earlier(&plan_path, &plan)?;
@@ -110,6 +116,18 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     let mut said = summary::summarize(&plan).trim_end().to_owned();
     if let Some(kept) = kept {
         said += &format!("\nthe plan that was there is kept: {}", kept.display());
+    }
+    if let Some((_, name)) = &options.split {
+        let known = |brand: &&AuditBrand| {
+            folds.contains_key(&format!("{}/{}", brand.category, brand.brand))
+        };
+        let without = audit.brands.len() - audit.brands.iter().filter(known).count();
+        said += &match without {
+            0 => format!("\nevery brand has its fold in the split {name}"),
+            n => format!(
+                "\n{n} brands are in no fold of the split {name}: what they share with others is not known to leak"
+            ),
+        };
     }
     let open = audit.findings.iter().filter(|f| !f.answered).count();
     said += &format!(
@@ -132,6 +150,18 @@ pub fn audit(options: &AuditOptions) -> anyhow::Result<String> {
     };
     serve::serve(listener, page)?;
     Ok(what_follows(options))
+}
+
+/// The fold of each brand `<Category>/<brand>` of a dataset in a split of it.
+fn folds(dataset: &Path, name: &str) -> anyhow::Result<BTreeMap<String, Fold>> {
+    let dataset = Dataset::open(dataset)?;
+    let folds = split::folds(&dataset, name)?;
+    let brands = dataset.brands().iter();
+    let of = brands.filter_map(|brand| {
+        let key = format!("{}/{}", brand.category, brand.brand);
+        Some((key, *folds.get(&brand.index)?))
+    });
+    Ok(of.collect())
 }
 
 fn answers_in(overrides: &Overrides) -> usize {

@@ -46,7 +46,8 @@ enum Command {
     /// Show what the rules decide as a page to look at and to answer on: audit.html, audit.json, audit.md, plan.json
     #[command(
         after_help = "Examples:\n  logodex-data audit --raw /data/LogoDet-3K --out runs/audit --config pipeline/configs/logodet3k.toml\n  \
-logodex-data audit --raw /data/LogoDet-3K --out runs/audit --serve"
+logodex-data audit --raw /data/LogoDet-3K --out runs/audit --serve\n  \
+logodex-data audit --raw /data/LogoDet-3K --out runs/audit --dataset data/logodet3k --split default"
     )]
     Audit {
         /// The raw tree: the folder that holds LogoDet-3K, or LogoDet-3K itself; never written
@@ -65,6 +66,12 @@ logodex-data audit --raw /data/LogoDet-3K --out runs/audit --serve"
         /// A loopback address, 127.0.0.1:8377 if none is given; :0 takes a free port
         #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = address::DEFAULT, value_parser = address::parse)]
         serve: Option<SocketAddr>,
+        /// A dataset built from the tree: with --split, says which look-alikes lie in several folds
+        #[arg(long, value_name = "DATASET", requires = "split")]
+        dataset: Option<PathBuf>,
+        /// The split of that dataset
+        #[arg(long, value_name = "NAME", requires = "dataset")]
+        split: Option<String>,
     },
     /// Make the dataset directory: shards, indexed annotations, lookups, catalog, manifest
     #[command(
@@ -203,6 +210,8 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             out,
             config,
             overrides,
+            dataset,
+            split,
             serve,
         } => {
             // A page that writes the answers goes on from those that it wrote before.
@@ -213,6 +222,7 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             };
             let overrides = overrides.or_else(written);
             audit::audit(&AuditOptions {
+                split: dataset.zip(split),
                 config: (config::build_config(config.as_deref())?, config),
                 overrides: (config::overrides(overrides.as_deref())?, overrides),
                 raw,

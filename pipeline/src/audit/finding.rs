@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use logodex_schemas::plan::audit::{Finding, FindingKind};
+use logodex_schemas::split::Fold;
 
 use crate::plan::consolidate::brands::by_folder;
 use crate::plan::consolidate::foreign::Names;
@@ -18,18 +19,25 @@ pub struct Tree<'a> {
     pub placement: &'a Placement,
     /// What annotations call its brands.
     pub names: Names<'a>,
+    /// The fold of each brand `<Category>/<brand>` in the split that the audit was given.
+    folds: &'a BTreeMap<String, Fold>,
     positions: HashMap<&'a str, usize>,
     folders: BTreeMap<(&'a str, &'a str), Range<usize>>,
 }
 
 impl<'a> Tree<'a> {
     /// An index of a tree.
-    pub fn new(scan: &'a Scan, placement: &'a Placement) -> Self {
+    pub fn new(
+        scan: &'a Scan,
+        placement: &'a Placement,
+        folds: &'a BTreeMap<String, Fold>,
+    ) -> Self {
         let samples = scan.samples.iter().enumerate();
         Self {
             scan,
             placement,
             names: Names::new(placement),
+            folds,
             positions: samples.map(|(i, s)| (s.image.as_str(), i)).collect(),
             folders: by_folder(scan),
         }
@@ -69,6 +77,11 @@ impl<'a> Tree<'a> {
         let key = (category.to_owned(), folder.to_owned());
         let index = self.placement.folders.get(&key)?;
         Some(&self.placement.brands[*index as usize])
+    }
+
+    /// The fold of a brand `<Category>/<brand>`, where it is known.
+    pub fn fold(&self, brand: &str) -> Option<Fold> {
+        self.folds.get(brand).copied()
     }
 
     /// The name of the brand that a folder belongs to; of one that is left out, the folder's own.
@@ -124,6 +137,7 @@ pub fn finding(kind: FindingKind, brand: &str, subjects: Vec<String>) -> Finding
         rule: None,
         members: Vec::new(),
         overlap: Vec::new(),
+        looks: Vec::new(),
         effect: None,
         apart: None,
         names: Vec::new(),
@@ -131,6 +145,8 @@ pub fn finding(kind: FindingKind, brand: &str, subjects: Vec<String>) -> Finding
         other: None,
         pairs: Vec::new(),
         pairs_total: 0,
+        folds: Vec::new(),
+        flagged: Vec::new(),
         alone: Vec::new(),
         alone_total: 0,
         answered: false,

@@ -1,17 +1,28 @@
 //! Asks every question about a tree and its plan, and puts the riskiest first.
 
+mod families;
+mod labels;
+mod names;
+mod oddities;
+mod quality;
+mod shared_pictures;
+mod similar_pictures;
+
+use std::collections::BTreeMap;
+
 use logodex_schemas::plan::ConsolidationPlan;
 use logodex_schemas::plan::audit::{
     Audit, AuditBrand, FamilyVerdict, Finding, FindingKind, audit_header,
 };
+use logodex_schemas::split::Fold;
 
 use super::finding::Tree;
 use super::gallery::Gallery;
-use super::{families, names, oddities, shared_pictures};
 use crate::plan::placement::{Fate, Placement, place_images};
 use crate::raw::scan::Scan;
 
-/// The audit of a tree under a plan, and the pictures that it shows. `changed` is what differs from an earlier plan.
+/// The audit of a tree under a plan, and the pictures that it shows. `changed` is what differs from an earlier plan, `folds` what
+/// a split says of the brands `<Category>/<brand>`.
 ///
 /// # Errors
 /// A plan of another tree.
@@ -19,14 +30,17 @@ pub fn find<'a>(
     scan: &'a Scan,
     plan: &ConsolidationPlan,
     changed: Option<Vec<String>>,
+    folds: &BTreeMap<String, Fold>,
 ) -> anyhow::Result<(Audit, Gallery<'a>)> {
     let placement = place_images(scan, &plan.groups, &plan.overrides)?;
-    let tree = Tree::new(scan, &placement);
+    let tree = Tree::new(scan, &placement, folds);
     let mut gallery = Gallery::new(scan);
     let mut findings = families::findings(&tree, &plan.groups, &mut gallery);
     findings.extend(names::findings(&tree, plan, &mut gallery));
     findings.extend(shared_pictures::findings(&tree, plan, &mut gallery));
     findings.extend(oddities::findings(&tree, &mut gallery));
+    let limits = quality::limits(&tree);
+    findings.extend(quality::findings(&tree, &limits, &mut gallery));
     let accepted: Vec<&str> = plan
         .overrides
         .accept
@@ -37,11 +51,12 @@ pub fn find<'a>(
         found.answered = accepted.contains(&found.id.as_str());
     }
     findings.sort_by(|a, b| {
-        let order = |f: &Finding| (rank(f), std::cmp::Reverse(f.weight));
+        // Of one kind, what lies in several folds comes first.
+        let order = |f: &Finding| (rank(f), f.folds.is_empty(), std::cmp::Reverse(f.weight));
         order(a).cmp(&order(b)).then_with(|| a.id.cmp(&b.id))
     });
     gallery.in_order_of(&mut findings);
-    let mut refused = std::collections::BTreeMap::new();
+    let mut refused = BTreeMap::new();
     for reject in &scan.rejects {
         *refused.entry(reject.reason).or_default() += 1;
     }
@@ -50,6 +65,7 @@ pub fn find<'a>(
         raw_blake3: plan.raw_blake3.clone(),
         summary: plan.summary.clone(),
         refused,
+        quality: limits,
         overrides: plan.overrides.clone(),
         pictures: gallery.pictures(),
         findings,
@@ -72,9 +88,16 @@ fn rank(found: &Finding) -> u32 {
         (FindingKind::NearName, _) => 6,
         (FindingKind::ForeignName, _) => 7,
         (FindingKind::OddBoxes, _) => 8,
-        (FindingKind::OddPictures, _) => 9,
-        (FindingKind::Family, _) => 10,
-        (FindingKind::OwnCopies, _) => 11,
+        (FindingKind::SimilarPicture, _) => 9,
+        (FindingKind::LowInformation, _) => 10,
+        (FindingKind::BlurryPictures, _) => 11,
+        (FindingKind::DarkPictures, _) => 12,
+        (FindingKind::LightPictures, _) => 13,
+        (FindingKind::OddSize, _) => 14,
+        (FindingKind::OddAspect, _) => 15,
+        (FindingKind::GreyPictures, _) => 16,
+        (FindingKind::Family, _) => 17,
+        (FindingKind::OwnCopies, _) => 18,
     }
 }
 

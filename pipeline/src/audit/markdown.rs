@@ -11,10 +11,17 @@ fn heading(kind: FindingKind) -> &'static str {
         FindingKind::MislabelledFolder => "Mislabelled folders",
         FindingKind::SharedPicture => "One file in several brands",
         FindingKind::NearPicture => "Pictures of several brands that look the same",
+        FindingKind::SimilarPicture => "Similar pictures of several brands",
         FindingKind::NearName => "Nearly equal names",
         FindingKind::ForeignName => "Objects that name another brand",
         FindingKind::OddBoxes => "Odd boxes",
-        FindingKind::OddPictures => "Odd pictures",
+        FindingKind::LowInformation => "Pictures that are nearly empty",
+        FindingKind::BlurryPictures => "Blurry pictures",
+        FindingKind::DarkPictures => "Dark pictures",
+        FindingKind::LightPictures => "Light pictures",
+        FindingKind::OddSize => "Pictures of an odd size",
+        FindingKind::OddAspect => "Pictures of an odd shape",
+        FindingKind::GreyPictures => "Pictures without colour",
         FindingKind::OwnCopies => "Copies within a folder",
     }
 }

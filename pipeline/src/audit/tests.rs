@@ -1,5 +1,7 @@
 //! The evidence of a finding, on trees small enough to be counted by hand.
 
+use std::collections::BTreeMap;
+
 use logodex_schemas::dataset::BuildConfig;
 use logodex_schemas::plan::Overrides;
 use logodex_schemas::plan::audit::{Audit, Finding, FindingKind, KeptBecause};
@@ -22,7 +24,9 @@ fn xml(objects: &[(&str, [i32; 4])]) -> String {
 fn audit(tree: &RawTree) -> Audit {
     let scan = tree.scan();
     let plan = propose(&scan, &BuildConfig::default(), &Overrides::default()).unwrap();
-    findings::find(&scan, &plan, None).unwrap().0
+    findings::find(&scan, &plan, None, &BTreeMap::new())
+        .unwrap()
+        .0
 }
 
 fn of_kind(audit: &Audit, kind: FindingKind) -> &Finding {

@@ -61,12 +61,13 @@ function labelsView(finding) {
 const boxKeys = position => new Set(AUDIT.pictures[position].objects.map(o => o.bbox.join()));
 
 /** Two pictures side by side: what is the same, which is kept and why, and which boxes only one has. */
-function pairView({ a, b, same, because, differ }) {
+function pairView({ a, b, same, because, distance, differ }) {
   const [ofA, ofB] = [boxKeys(a), boxKeys(b)];
   const only = (own, other) => [...own].filter(key => !other.has(key)).length;
   const more = (own, other) => differ && only(own, other) > 0 && h("span.mark", {}, `${count(only(own, other), "box", "boxes")} the other has not`);
   const lines = (...parts) => parts.filter(Boolean).flatMap((part, i) => i ? [h("br"), part] : [part]);
   return h("div.pair", {},
     shot(a, "a", lines(because && h("b", {}, BECAUSE[because][0]), more(ofA, ofB)), differ && ofB),
-    shot(b, "b", lines(same && { bytes: "same bytes", pixels: "same pixels" }[same] + (because ? ", dropped" : ""), more(ofB, ofA)), differ && ofA));
+    shot(b, "b", lines(same && { bytes: "same bytes", pixels: "same pixels" }[same] + (because ? ", dropped" : ""),
+      distance != null && `${distance} of 64 bits of the look differ`, more(ofB, ofA)), differ && ofA));
 }

@@ -12,10 +12,17 @@ const KINDS = {
   mislabelled_folder: ["Mislabelled folders", "no object names its folder"],
   shared_picture: ["Shared files", "one file in several brands"],
   near_picture: ["Look-alikes", "pictures of several brands that look the same"],
+  similar_picture: ["Similar pictures", "of several brands: a suspicion"],
   near_name: ["Near names", "two brands with nearly one name"],
   foreign_name: ["Mis-clicked names", "objects that name another brand"],
   odd_boxes: ["Odd boxes", "tiny, of the whole picture, or refused"],
-  odd_pictures: ["Odd pictures", "small, long, or nearly flat"],
+  low_information: ["Empty pictures", "next to nothing to be seen"],
+  blurry_pictures: ["Blurry", "hardly an edge"],
+  dark_pictures: ["Dark", "dark all over"],
+  light_pictures: ["Light", "light all over"],
+  odd_size: ["Odd size", "far smaller or larger than the others"],
+  odd_aspect: ["Odd shape", "very long or very wide"],
+  grey_pictures: ["Grey", "without colour"],
   own_copies: ["Own copies", "a folder holds pictures twice"],
 };
 
@@ -104,6 +111,10 @@ function table(head, rows) {
 const prose = (...what) => h("td.text", {}, ...what);
 const left = what => h("th.left", {}, what);
 
+/** How many pictures of A look like one of B, and of B like one of A: nearly the same, and similar. */
+const looks = ({ a_within_4, b_within_4, a_within_8, b_within_8 }) =>
+  [`${n(a_within_4)}, ${n(b_within_4)}`, `${n(a_within_8)}, ${n(b_within_8)}`];
+
 /** A finding with everything that speaks for and against it. */
 function card(finding) {
   const parts = [
@@ -126,9 +137,10 @@ function card(finding) {
   if (finding.overlap.length) {
     const images = new Map(finding.members.map(m => [m.folder, m.images]));
     parts.push(h("h3", {}, "Pictures in two folders"), table(
-      ["A", "B", "same bytes", "same pixels", "B looks like A", "only A", "only B"],
-      finding.overlap.slice(0, 28).map(o => [o.a, o.b, n(o.same_bytes), n(o.same_pixels), n(o.same_look),
-        n(Math.max(0, images.get(o.a) - o.same_pixels)), n(Math.max(0, images.get(o.b) - o.same_pixels))])));
+      ["A", left("B"), "same bytes", "same pixels", "alike ≤ 4 bits", "≤ 8 bits", "only A", "only B"],
+      finding.overlap.slice(0, 28).map((o, i) => [o.a, h("td.left", {}, o.b), n(o.same_bytes), n(o.same_pixels), ...looks(finding.looks[i]),
+        n(Math.max(0, images.get(o.a) - o.same_pixels)), n(Math.max(0, images.get(o.b) - o.same_pixels))])),
+      h("p.quiet", {}, "Alike: pictures of A that look like one of B, and of B like one of A, by bits of 64 in which their hashes differ."));
   }
   if (finding.labels.length) parts.push(...labelsView(finding));
   if (finding.pairs.length) {
@@ -142,12 +154,22 @@ function card(finding) {
   if (finding.alone.length) {
     const of = finding.alone_total > finding.alone.length ? `, ${finding.alone.length} of ${n(finding.alone_total)}` : "";
     const what = finding.kind === "family" ? "Pictures that only one folder has" : "Pictures";
-    parts.push(h("h3", {}, what + of), h("div.pictures", {}, finding.alone.map(i => shot(i, "a"))));
+    parts.push(h("h3", {}, what + of), h("div.pictures", {}, finding.alone.map((at, i) => shot(at, "a", measure(finding, i)))));
   }
   if (finding.subjects.length > 1 && !finding.members.length) {
-    parts.push(h("h3", {}, "All it is about"), h("p.path", {}, finding.subjects.slice(0, 60).join(", ")));
+    parts.push(h("h3", {}, "All it is about"), h("p.path", {}, finding.subjects.slice(0, 60).map((s, i) => s + (finding.flagged ? ` (${measure(finding, i)})` : "")).join(", ")));
   }
   return parts;
+}
+
+/** The number that flagged picture `i` of a finding, in its unit. */
+function measure(finding, i) {
+  if (!finding.flagged) return null;
+  const value = finding.flagged[i].value, unit = {
+    low_information: "bits of entropy", blurry_pictures: "edges", dark_pictures: "brightness", light_pictures: "brightness",
+    odd_size: "px, √ of the area", odd_aspect: "shorter by longer side", grey_pictures: "levels of colour",
+  };
+  return `${Number(value.toPrecision(3))} ${unit[finding.kind]}`;
 }
 
 /** An answer in words. */

@@ -1,13 +1,12 @@
-//! Findings about boxes and pictures that are unlike others: boxes that are tiny, as large as the picture, beyond it, or drawn
-//! twice, and refused objects; pictures that are small, of an odd shape, or hold next to nothing.
+//! Findings about boxes that are unlike others: tiny, as large as the picture, beyond it, or drawn twice, and refused objects.
 
 use std::collections::BTreeMap;
 
 use logodex_schemas::dataset::RejectReason;
 use logodex_schemas::plan::audit::{Finding, FindingKind};
 
-use super::finding::{Tree, finding};
-use super::gallery::Gallery;
+use crate::audit::finding::{Tree, finding};
+use crate::audit::gallery::Gallery;
 use crate::plan::placement::Fate;
 
 /// A box of fewer pixels a side than this is tiny: after resizing a picture to 224 pixels nothing of it is left.
@@ -16,14 +15,8 @@ const TINY_PX: u32 = 12;
 const WHOLE: f64 = 0.98;
 /// A box that reaches out of its picture by more than this is odd; annotators count from 0 or from 1.
 const REACH_PX: f64 = 1.0;
-/// A picture whose shorter side has fewer pixels than this is small.
-const SMALL_PX: u32 = 64;
-/// A picture this many times as long as it is wide, or as wide as it is long, has an odd shape.
-const LONG: f64 = 5.0;
-/// A picture of fewer bytes per pixel than this is a flat colour or nearly so.
-const FLAT: f64 = 0.015;
 
-/// One finding of each kind for every folder that has such boxes or pictures.
+/// A finding for every folder that has such boxes.
 pub fn findings(tree: &Tree<'_>, gallery: &mut Gallery<'_>) -> Vec<Finding> {
     let mut refused = Refused::new();
     for reject in tree.scan.rejects.iter().filter(|r| r.object.is_some()) {
@@ -45,23 +38,7 @@ pub fn findings(tree: &Tree<'_>, gallery: &mut Gallery<'_>) -> Vec<Finding> {
             .filter(|&i| matches!(tree.placement.fates[i], Fate::Kept(..)))
             .collect();
         let boxes = tally(&samples, |i| odd_boxes(tree, &refused, i));
-        found.extend(of_folder(
-            tree,
-            FindingKind::OddBoxes,
-            category,
-            folder,
-            boxes,
-            gallery,
-        ));
-        let pictures = tally(&samples, |i| odd_picture(tree, i));
-        found.extend(of_folder(
-            tree,
-            FindingKind::OddPictures,
-            category,
-            folder,
-            pictures,
-            gallery,
-        ));
+        found.extend(of_folder(tree, category, folder, boxes, gallery));
     }
     found
 }
@@ -88,7 +65,6 @@ fn tally(samples: &[usize], odd: impl Fn(usize) -> Vec<(&'static str, u64)>) -> 
 
 fn of_folder(
     tree: &Tree<'_>,
-    kind: FindingKind,
     category: &str,
     folder: &str,
     (odd, samples): Tally,
@@ -98,7 +74,11 @@ fn of_folder(
         return None;
     }
     let brand = tree.brand_name(category, folder);
-    let mut found = finding(kind, brand, vec![format!("{category}/{folder}")]);
+    let mut found = finding(
+        FindingKind::OddBoxes,
+        brand,
+        vec![format!("{category}/{folder}")],
+    );
     let parts: Vec<String> = odd
         .iter()
         .map(|(what, n)| format!("{what} ({n})"))
@@ -111,10 +91,7 @@ fn of_folder(
     if samples.len() == 1 {
         found.says = format!("One picture with oddities: {}.", parts.join(", "));
     }
-    found.otherwise = match kind {
-        FindingKind::OddBoxes => "Refused objects make no rows; all others do.".to_owned(),
-        _ => "The pictures are kept.".to_owned(),
-    };
+    found.otherwise = "Refused objects make no rows; all others do.".to_owned();
     found.weight = samples.len() as u64;
     gallery.show(&mut found, &samples);
     Some(found)
@@ -155,25 +132,5 @@ fn odd_boxes(tree: &Tree<'_>, refused: &Refused<'_>, i: usize) -> Vec<(&'static 
         .into_iter()
         .filter(|(_, n)| *n > 0)
         .chain(refused)
-        .collect()
-}
-
-fn odd_picture(tree: &Tree<'_>, i: usize) -> Vec<(&'static str, u64)> {
-    let sample = &tree.scan.samples[i];
-    let (width, height) = (f64::from(sample.seen.width), f64::from(sample.seen.height));
-    let odd = [
-        ("small", width.min(height) < f64::from(SMALL_PX)),
-        (
-            "of an odd shape",
-            width.max(height) >= LONG * width.min(height),
-        ),
-        (
-            "nearly flat",
-            (sample.image_bytes as f64) < FLAT * width * height,
-        ),
-    ];
-    odd.into_iter()
-        .filter(|(_, is)| *is)
-        .map(|(what, _)| (what, 1))
         .collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use logodex_schemas::plan::audit::{FolderLabels, NameCount};
 use logodex_schemas::plan::{GroupRule, Member};
 
-use super::finding::Tree;
+use crate::audit::finding::Tree;
 use crate::plan::consolidate::brands::{BrandFolders, object_names};
 use crate::plan::consolidate::evidence;
 

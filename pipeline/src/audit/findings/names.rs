@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use logodex_schemas::plan::audit::{Finding, FindingKind, NameCount, PicturePair};
 use logodex_schemas::plan::{ConsolidationPlan, ForeignName, NameLikeness, NearName};
 
-use super::finding::{Tree, finding};
-use super::gallery::{Gallery, SHOWN};
 use super::labels::{labels, member};
+use crate::audit::finding::{Tree, finding};
+use crate::audit::gallery::{Gallery, SHOWN};
 
 /// A finding for every folder whose objects name another brand, and for every two brands of nearly one name.
 pub fn findings(
@@ -127,6 +127,7 @@ fn foreign(
                 b,
                 same: None,
                 because: None,
+                distance: None,
                 differ: false,
             })
             .collect();
@@ -182,6 +183,7 @@ fn near_name(tree: &Tree<'_>, near: &NearName, gallery: &mut Gallery<'_>) -> Fin
             b: gallery.place(b),
             same: None,
             because: None,
+            distance: None,
             differ: false,
         })
         .collect();

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use logodex_schemas::plan::audit::{
-    Apart, FamilyVerdict, Finding, FindingKind, KeptBecause, PicturePair,
+    Apart, FamilyVerdict, Finding, FindingKind, KeptBecause, LookOverlap, PicturePair,
 };
-use logodex_schemas::plan::{Group, GroupRule, Member, Verdict};
+use logodex_schemas::plan::{Group, GroupRule, Member, Overlap, Verdict};
+use rayon::prelude::*;
 
-use super::finding::{Tree, finding};
-use super::gallery::{Gallery, SHOWN};
 use super::labels::labels;
+use crate::audit::finding::{Tree, finding};
+use crate::audit::gallery::{Gallery, SHOWN};
+use crate::plan::hamming::{NEARLY_SAME, SIMILAR};
 
 /// A folder of which at least this part are copies of another folder's pictures is a copy of it.
 const COPY: f64 = 0.95;
@@ -77,6 +79,7 @@ fn family(tree: &Tree<'_>, group: &Group, gallery: &mut Gallery<'_>) -> Finding 
     found.apart = Some(apart(tree, group));
     say_of_folders(&mut found, group, tree);
     found.overlap.clone_from(&group.overlap);
+    found.looks = looks(tree, group);
     show_pairs(&mut found, pairs, tree, gallery);
     show_alone(&mut found, group, tree, gallery);
     found
@@ -174,6 +177,37 @@ fn apart(tree: &Tree<'_>, group: &Group) -> Apart {
     }
 }
 
+/// How many images of each folder look like one of another, for every pair of `overlap`.
+fn looks(tree: &Tree<'_>, group: &Group) -> Vec<LookOverlap> {
+    let hashes: BTreeMap<&str, Vec<u64>> = group
+        .members
+        .iter()
+        .map(|member| {
+            let samples = tree.folder(&group.category, &member.folder);
+            let hashes = samples.map(|i| tree.scan.samples[i].seen.phash);
+            // A picture of one colour has no bit set and resembles nothing.
+            let hashes = hashes.filter(|&hash| hash != 0).collect();
+            (member.folder.as_str(), hashes)
+        })
+        .collect();
+    let of = |pair: &Overlap| {
+        let (a, b) = (&hashes[pair.a.as_str()], &hashes[pair.b.as_str()]);
+        let within = |some: &[u64], others: &[u64], distance: u32| {
+            let near = |x: &&u64| others.iter().any(|y| (**x ^ y).count_ones() <= distance);
+            some.iter().filter(near).count() as u64
+        };
+        LookOverlap {
+            a: pair.a.clone(),
+            b: pair.b.clone(),
+            a_within_4: within(a, b, NEARLY_SAME),
+            b_within_4: within(b, a, NEARLY_SAME),
+            a_within_8: within(a, b, SIMILAR),
+            b_within_8: within(b, a, SIMILAR),
+        }
+    };
+    group.overlap.par_iter().map(of).collect()
+}
+
 fn show_pairs(found: &mut Finding, pairs: Vec<Twins>, tree: &Tree<'_>, gallery: &mut Gallery<'_>) {
     found.pairs_total = pairs.len() as u64;
     // Copies whose boxes differ come first, then folders in turn.
@@ -198,6 +232,7 @@ fn show_pairs(found: &mut Finding, pairs: Vec<Twins>, tree: &Tree<'_>, gallery: 
             b: gallery.place(twins.copy),
             same: Some(twins.same),
             because: Some(twins.because),
+            distance: None,
             differ: twins.differ,
         });
     }
