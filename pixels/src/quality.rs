@@ -19,7 +19,7 @@ pub(crate) const WHOLE_UP_TO: u32 = 384;
 /// Longer side of the picture whose edges are measured, pixels.
 const EDGES_AT: usize = 64;
 /// Squares of brightness are counted in so many steps, each of 16 of 65,025.
-const STEPS: usize = (255 * 255 >> 4) + 1;
+const STEPS: usize = ((255 * 255) >> 4) + 1;
 
 /// What is measured of a picture. To four decimals, so that every machine says the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,7 +58,7 @@ pub fn quality(picture: &Picture) -> Quality {
         let square = |value: u8, weight: u32| weight * u32::from(value) * u32::from(value);
         // Weights of 65,536 in all: the sum fits.
         let light = (square(r, 15_794) + square(g, 45_286) + square(b, 4_456)) >> 16;
-        brightness[light as usize >> 4] += 1;
+        brightness[(light >> 4) as usize] += 1;
         levels[0][usize::from(r)] += 1;
         levels[1][usize::from(g)] += 1;
         levels[2][usize::from(b)] += 1;

@@ -160,7 +160,7 @@ fn poor_pictures_are_found_where_they_were_planted_and_nowhere_else() {
         stem.is_some_and(|n| n < 20)
     };
     assert!(
-        !found.values().flatten().any(|image| sound(&image)),
+        !found.values().flatten().any(|image| sound(image)),
         "{found:?}"
     );
 
