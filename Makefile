@@ -35,9 +35,9 @@ dataset: build ## RAW=…/LogoDet-3K [DATASET=… PLAN=… OVERRIDES=…]: build
 	$(BIN)/logodex-data check "$(DATASET)"
 	$(BIN)/logodex-data stats "$(DATASET)" --out runs/dataset
 
-audit: build ## RAW=… [OVERRIDES=…]: the clean-up as a page to look at and to answer on, in runs/audit
+audit: build ## RAW=… [OVERRIDES=… SERVE=1]: the clean-up as a page to look at and to answer on, in runs/audit
 	@[ -n "$(RAW)" ] || { echo "make audit needs RAW=<folder that holds LogoDet-3K>" >&2; exit 2; }
-	$(BIN)/logodex-data audit --raw "$(RAW)" --out runs/audit --config $(BUILD) $(if $(OVERRIDES),--overrides "$(OVERRIDES)")
+	$(BIN)/logodex-data audit --raw "$(RAW)" --out runs/audit --config $(BUILD) $(if $(OVERRIDES),--overrides "$(OVERRIDES)") $(if $(SERVE),--serve)
 
 splits: build ## [SEED=42 SPLIT=default]: draw a brand-wise split
 	$(BIN)/logodex-data split --dataset "$(DATASET)" --name $(SPLIT) --seed $(SEED)
@@ -90,7 +90,7 @@ check: setup ## formatting and lints, warnings refused
 schemas: ## write schemas/json and schemas/xsd anew from the code
 	LOGODEX_WRITE_SCHEMAS=1 $(CARGO) test --release --locked -p logodex-schemas --test json_schemas
 
-bench-data: build ## the dataset engine beside Pillow, OpenCV, torchvision, memmap, streaming and Lance
+bench-data: build ## the dataset engine beside Pillow, OpenCV, torchvision, memmap, streaming and Lance; the audit beside CleanVision
 	scripts/bench_data.sh $(BIN) target/bench-data
 
 bench-train: build ## feeding and stepping beside PyTorch's DataLoader and Pillow, on the CPU (at most 8 minutes)

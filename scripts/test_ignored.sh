@@ -11,6 +11,7 @@ if [ -n "${LOGODEX_CHROMIUM:-}" ] || has command -v chromium || has command -v c
   tests+=(
     models::whole_line::the_map_of_the_report_turns_in_a_browser
     dataset::audit::what_is_decided_by_keyboard_in_a_browser_is_built
+    dataset::audit::serve::what_is_decided_in_a_served_page_is_written_by_it
   )
 fi
 if has unshare -rm mount -t tmpfs none /mnt; then

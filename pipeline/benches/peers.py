@@ -1,4 +1,4 @@
-"""The peers of the dataset engine, for `make bench-data`: one process, told line by line by benches/data/ what to do.
+"""The peers of the dataset engine, for `make bench-data`: one process, told line by line by benches/data/ and benches/audit/ what to do.
 
 Reads a JSON request per line and answers with one: {"cpu": s, "wall": s}, {"missing": why}, or a result of its own.
 """
@@ -281,6 +281,23 @@ def pixels(images):
     return {"resize": compare(same), "decode": compare(decoding), "decode_resize": compare(whole)}
 
 
+def cleanvision(paths):
+    """CleanVision's default checks: quality, copies and near copies."""
+    import contextlib
+    import io
+    import warnings
+
+    from cleanvision import Imagelab
+
+    warnings.filterwarnings("ignore")
+
+    def work():
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            Imagelab(filepaths=paths).find_issues(n_jobs=1, verbose=False)
+
+    return timed(work)
+
+
 def idle():
     """Seconds that the machine's cores had nothing to do, since it started."""
     with open("/proc/stat") as stat:
@@ -299,7 +316,15 @@ def build(command, out):
 
 
 def main():
-    tasks = {"render": render, "layouts": layouts, "decode": decode, "read": read, "pixels": pixels, "build": build}
+    tasks = {
+        "render": render,
+        "layouts": layouts,
+        "decode": decode,
+        "read": read,
+        "pixels": pixels,
+        "build": build,
+        "cleanvision": cleanvision,
+    }
     for line in sys.stdin:
         request = json.loads(line)
         try:

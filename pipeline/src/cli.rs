@@ -1,10 +1,12 @@
 //! Parses what is typed, and hands it to the room that does it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use logodex_program::threads;
 
+use crate::audit::serve::address;
 use crate::audit::{self, AuditOptions};
 use crate::build::{self, BuildOptions};
 use crate::read::export::{self, ExportOptions, Form, Link};
@@ -43,7 +45,9 @@ enum Command {
     },
     /// Show what the rules decide as a page to look at and to answer on: audit.html, audit.json, audit.md, plan.json
     #[command(
-        after_help = "Example:\n  logodex-data audit --raw /data/LogoDet-3K --out runs/audit --config pipeline/configs/logodet3k.toml"
+        after_help = "Examples:\n  logodex-data audit --raw /data/LogoDet-3K --out runs/audit --config pipeline/configs/logodet3k.toml\n  \
+logodex-data audit --raw /data/LogoDet-3K --out runs/audit --serve\n  \
+logodex-data audit --raw /data/LogoDet-3K --out runs/audit --dataset data/logodet3k --split default"
     )]
     Audit {
         /// The raw tree: the folder that holds LogoDet-3K, or LogoDet-3K itself; never written
@@ -55,13 +59,23 @@ enum Command {
         /// The configuration of the build, for its [consolidate] table
         #[arg(long, value_name = "FILE.toml")]
         config: Option<PathBuf>,
-        /// The answers given so far, as the page hands them back
+        /// The answers given so far, as the page hands them back; with --serve, OUT/overrides.toml if it is there
         #[arg(long, value_name = "FILE.toml")]
         overrides: Option<PathBuf>,
         /// A model from `logodex-train export`, asked what looks alike: doubtful labels, brands that look like one, pictures
         /// like no other; every row goes to seen.csv
         #[arg(long, value_name = "MODEL.onnx")]
         model: Option<PathBuf>,
+        /// Serve the page to this machine until Ctrl-C: it then writes the answers and shows pictures in full.
+        /// A loopback address, 127.0.0.1:8377 if none is given; :0 takes a free port
+        #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = address::DEFAULT, value_parser = address::parse)]
+        serve: Option<SocketAddr>,
+        /// A dataset built from the tree: with --split, says which look-alikes lie in several folds
+        #[arg(long, value_name = "DATASET", requires = "split")]
+        dataset: Option<PathBuf>,
+        /// The split of that dataset
+        #[arg(long, value_name = "NAME", requires = "dataset")]
+        split: Option<String>,
     },
     /// Make the dataset directory: shards, indexed annotations, lookups, catalog, manifest
     #[command(
@@ -201,13 +215,27 @@ pub fn run(cli: Cli) -> anyhow::Result<String> {
             config,
             overrides,
             model,
-        } => audit::audit(&AuditOptions {
-            model,
-            config: (config::build_config(config.as_deref())?, config),
-            overrides: (config::overrides(overrides.as_deref())?, overrides),
-            raw,
-            out,
-        }),
+            dataset,
+            split,
+            serve,
+        } => {
+            // A page that writes the answers goes on from those that it wrote before.
+            let written = || {
+                serve
+                    .map(|_| out.join(audit::ANSWERS))
+                    .filter(|f| f.exists())
+            };
+            let overrides = overrides.or_else(written);
+            audit::audit(&AuditOptions {
+                split: dataset.zip(split),
+                config: (config::build_config(config.as_deref())?, config),
+                overrides: (config::overrides(overrides.as_deref())?, overrides),
+                raw,
+                out,
+                model,
+                serve,
+            })
+        }
         Command::Build {
             raw,
             out,

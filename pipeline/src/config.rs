@@ -31,6 +31,14 @@ pub fn overrides(path: Option<&Path>) -> anyhow::Result<Overrides> {
     path.map_or_else(|| Ok(Overrides::default()), toml_file)
 }
 
+/// As [`overrides`], of the text of such a file.
+///
+/// # Errors
+/// Broken TOML, an unknown key; says where.
+pub fn overrides_in(text: &str) -> Result<Overrides, String> {
+    toml_text(text)
+}
+
 /// Reads a reviewed plan.
 ///
 /// # Errors
@@ -48,13 +56,11 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 fn toml_file<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = String::from_utf8(read(path)?)
         .map_err(|_| usage(format!("{}: the file is not UTF-8", path.display())))?;
-    toml::from_str(&text).map_err(|error| {
-        usage(format!(
-            "{}: {}",
-            path.display(),
-            error.to_string().trim_end()
-        ))
-    })
+    toml_text(&text).map_err(|error| usage(format!("{}: {error}", path.display())))
+}
+
+fn toml_text<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
 }
 
 #[cfg(test)]

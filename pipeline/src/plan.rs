@@ -7,7 +7,9 @@
 pub mod apply;
 pub mod catalog;
 pub mod consolidate;
+pub mod hamming;
 pub mod overrides;
+pub mod partition;
 pub mod placement;
 pub mod review;
 pub mod sharding;

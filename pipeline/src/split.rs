@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use logodex_dataset::{Tables, read_manifest};
+use logodex_dataset::{Dataset, DatasetError, Tables, read_manifest};
 use logodex_schemas::header::seal;
 use logodex_schemas::split::{Fold, Split, split_header};
 
@@ -16,7 +16,7 @@ use crate::serialise::csv_bytes;
 use describe::{Blake3, describe};
 use draw::draw;
 use logodex_program::durable::write_whole;
-use logodex_program::failure::usage;
+use logodex_program::failure::{corrupt, usage};
 
 mod contradiction;
 mod describe;
@@ -34,6 +34,25 @@ pub use options::SplitOptions;
 /// a damaged dataset.
 pub fn split(dataset: &Path, options: &SplitOptions) -> anyhow::Result<String> {
     draw_and_write(dataset, options, false)
+}
+
+/// The fold of every brand, by index, that a split of a dataset lists.
+///
+/// # Errors
+/// Usage: no such split. Corrupt: a split that does not fit the dataset.
+pub(crate) fn folds(dataset: &Dataset, name: &str) -> anyhow::Result<BTreeMap<u32, Fold>> {
+    let split = dataset.split(name).map_err(|error| match error {
+        DatasetError::NotFound { .. } => usage(format!(
+            "there is no such split: {error}; draw it with logodex-data split"
+        )),
+        error => error.into(),
+    })?;
+    let (dir, manifest, brands) = (dataset.dir(), dataset.manifest(), dataset.brands());
+    if let Some(problem) = contradiction(dir, manifest, brands, &split) {
+        return Err(corrupt(problem));
+    }
+    let folds = (0..).zip(split.folds());
+    Ok(folds.filter_map(|(i, fold)| Some((i, (*fold)?))).collect())
 }
 
 /// Draws every split of a dataset that was drawn for another state of it again, as its own file says it was drawn. Returns a

@@ -16,6 +16,7 @@ use crate::dc_image::DcImage;
 use crate::jpeg::{self, Samples};
 use crate::perceptual_hash;
 use crate::picture::Picture;
+use crate::quality::{self, Quality, quality};
 use header::Header;
 use room::Room;
 
@@ -164,7 +165,7 @@ pub fn decode_into(bytes: &[u8], side: u32, out: &mut [u8]) -> Result<(), Decode
 }
 
 /// What is known of an image file without keeping its pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seen {
     /// Width, pixels.
     pub width: u32,
@@ -172,6 +173,8 @@ pub struct Seen {
     pub height: u32,
     /// The picture's perceptual hash: see [`crate::phash`].
     pub phash: u64,
+    /// What tells a poor picture, where it was asked for: [`look_closely`].
+    pub quality: Option<Quality>,
 }
 
 /// Looks at an image file: is it whole, how large is it, what does it look like? A JPEG is read to its end for it and not
@@ -181,15 +184,50 @@ pub struct Seen {
 /// As [`decode`].
 pub fn look(bytes: &[u8]) -> Result<Seen, DecodeError> {
     let header = guarded(|| Header::read(bytes))?;
-    let seen = |picture: &DcImage| Seen {
+    if header.is_jpeg() {
+        return guarded(|| Ok(seen(header, &jpeg::walk(bytes)?, None)));
+    }
+    with_picture(bytes, |picture| seen(header, &DcImage::of(picture), None))
+}
+
+/// As [`look`], with the picture's [`Quality`]: that of the whole picture where its longer side has at most 384 pixels, and else
+/// of an eighth of it, which a JPEG tells without being decoded.
+///
+/// # Errors
+/// As [`decode`].
+pub fn look_closely(bytes: &[u8]) -> Result<Seen, DecodeError> {
+    let header = guarded(|| Header::read(bytes))?;
+    let whole = header.width.max(header.height) <= quality::WHOLE_UP_TO;
+    let of_picture = |picture: &Picture| match whole {
+        true => quality(picture),
+        false => quality(&quality::eighth(picture)),
+    };
+    if !header.is_jpeg() {
+        return with_picture(bytes, |picture| {
+            seen(header, &DcImage::of(picture), Some(of_picture(picture)))
+        });
+    }
+    if !whole {
+        let (means, picture) = guarded(|| Ok(jpeg::walk_in_color(bytes)?))?;
+        if let Some(picture) = picture {
+            return Ok(seen(header, &means, Some(quality(&picture))));
+        }
+    }
+    let seen = look(bytes)?;
+    let quality = with_picture(bytes, of_picture)?;
+    Ok(Seen {
+        quality: Some(quality),
+        ..seen
+    })
+}
+
+fn seen(header: Header, means: &DcImage, quality: Option<Quality>) -> Seen {
+    Seen {
         width: header.width,
         height: header.height,
-        phash: perceptual_hash::of_dc_image(picture),
-    };
-    if header.is_jpeg() {
-        return guarded(|| Ok(seen(&jpeg::walk(bytes)?)));
+        phash: perceptual_hash::of_dc_image(means),
+        quality,
     }
-    with_picture(bytes, |picture| seen(&DcImage::of(picture)))
 }
 
 /// BLAKE3 of an image's size and pixels: equal for two files that decode to the same picture.

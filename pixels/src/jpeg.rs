@@ -6,6 +6,7 @@
 //! T.81.
 
 use crate::dc_image::DcImage;
+use crate::picture::Picture;
 use defect::{broken, truncated};
 use entropy::tables::Tables;
 use frame::{Scanner, parse_frame};
@@ -16,10 +17,12 @@ use sequential::Scan;
 
 pub(crate) use defect::Defect;
 pub(crate) use frame::Frame;
+use samples::Colors;
 pub(crate) use samples::Samples;
 
 mod color;
 mod defect;
+mod eighth;
 mod entropy;
 mod frame;
 mod idct;
@@ -57,10 +60,41 @@ fn is_frame(marker: u8) -> bool {
 /// # Errors
 /// [`Defect`] where [`decode`] has one.
 pub(crate) fn walk(bytes: &[u8]) -> Result<DcImage, Defect> {
-    match read(bytes, 0, None)? {
+    read(bytes, Purpose::Look).and_then(first)
+}
+
+/// As [`walk`], and the picture at an eighth of its size in colour; none where the file holds no RGB, grey or YCbCr.
+///
+/// # Errors
+/// As [`walk`].
+pub(crate) fn walk_in_color(bytes: &[u8]) -> Result<(DcImage, Option<Picture>), Defect> {
+    let mut found = read(bytes, Purpose::LookInColor)?;
+    let picture = found.picture.take();
+    Ok((first(found)?, picture))
+}
+
+fn first(found: Found) -> Result<DcImage, Defect> {
+    match found.dc_image {
         Some(means) => Ok(means),
         None => broken("no scan codes the first component"),
     }
+}
+
+/// What a file is read for.
+enum Purpose<'a> {
+    /// A mean per block of its first component.
+    Look,
+    /// The same, and the means of all components.
+    LookInColor,
+    /// Its samples, at `1 / 2^halvings` of its size.
+    Decode(u32, &'a mut Samples),
+}
+
+/// What was found in a file that is only looked at.
+#[derive(Default)]
+struct Found {
+    dc_image: Option<DcImage>,
+    picture: Option<Picture>,
 }
 
 /// Walks the whole file and decodes it at `1 / 2^halvings` of its size.
@@ -68,17 +102,18 @@ pub(crate) fn walk(bytes: &[u8]) -> Result<DcImage, Defect> {
 /// # Errors
 /// [`Defect`] when a block is missing or a code is none of its table's, or what it needs is not supported.
 pub(crate) fn decode(bytes: &[u8], halvings: u32, samples: &mut Samples) -> Result<(), Defect> {
-    read(bytes, halvings, Some(samples)).map(|_| ())
+    read(bytes, Purpose::Decode(halvings, samples)).map(|_| ())
 }
 
-/// Means only where there are no samples to be decoded.
-fn read(
-    bytes: &[u8],
-    halvings: u32,
-    mut decoding: Option<&mut Samples>,
-) -> Result<Option<DcImage>, Defect> {
+fn read(bytes: &[u8], purpose: Purpose<'_>) -> Result<Found, Defect> {
+    let in_color = matches!(purpose, Purpose::LookInColor);
+    let (halvings, mut decoding) = match purpose {
+        Purpose::Decode(halvings, samples) => (halvings, Some(samples)),
+        Purpose::Look | Purpose::LookInColor => (0, None),
+    };
     let mut at = start(bytes)?;
-    let mut dc_image = None;
+    let mut components: [Option<eighth::Dc>; 4] = Default::default();
+    let mut colors = Colors::Grey;
     let mut frame: Option<Scanner> = None;
     let mut tables = Tables::default();
     let mut quantisation = Quantisation::default();
@@ -94,11 +129,22 @@ fn read(
         if all {
             ending(bytes, at, scans > 1)?;
             match (progress, decoding) {
-                (Some(progress), Some(samples)) => progress.decode(samples),
-                (Some(progress), None) => dc_image = Some(progress.dc_image()),
+                (Some(progress), Some(samples)) => {
+                    progress.decode(samples);
+                    return Ok(Found::default());
+                }
+                (Some(progress), None) => components = progress.dc_images(in_color),
                 (None, _) => {}
             }
-            return Ok(dc_image);
+            let picture = match &frame {
+                Some(frame) if in_color => eighth::picture(frame, colors, &components),
+                _ => None,
+            };
+            let [first, ..] = components;
+            return Ok(Found {
+                dc_image: first.map(|(image, _)| image),
+                picture,
+            });
         }
         let (marker, body, next) = segment(bytes, at)?;
         at = next;
@@ -122,8 +168,11 @@ fn read(
                 let Some(frame) = frame.as_mut() else {
                     return broken("a scan begins before any frame header");
                 };
-                if let (Some(samples), 0) = (&mut decoding, scans) {
-                    samples.shape(frame, quantisation.colors(frame), halvings);
+                if scans == 0 {
+                    colors = quantisation.colors(frame);
+                    if let Some(samples) = &mut decoding {
+                        samples.shape(frame, colors, halvings);
+                    }
                 }
                 scans += 1;
                 if frame.frame.progressive {
@@ -150,9 +199,11 @@ fn read(
                     continue;
                 }
                 let mut means = Vec::new();
-                at = frame.walk(&scan, &mut tables, bytes, at, &mut unstuffed, &mut means)?;
-                if !means.is_empty() {
-                    dc_image = Some(frame.raster(&scan, &means));
+                let wanted = (scan.as_slice(), in_color);
+                at = frame.walk(wanted, &mut tables, bytes, at, &mut unstuffed, &mut means)?;
+                for (index, image) in frame.rasters(wanted, &means) {
+                    let step = quantisation.table(&frame.components[index])?[0];
+                    components[index] = Some((image, step));
                 }
             }
             EOI => return truncated("the image ends before all of its components were coded"),

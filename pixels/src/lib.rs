@@ -9,6 +9,7 @@
 //! - [`encode()`] writes a square as JPEG and [`decode_into`] reads it back.
 //! - [`phash`] is a picture's perceptual hash: pictures that look alike have hashes that differ in few bits. [`look`]
 //!   finds it, with the size, of a file that need not be decoded.
+//! - [`quality()`] is what tells a dark, light, blurry, grey or empty picture; [`look_closely`] finds it in the same pass.
 //!
 //! All arithmetic is on integers, and the code that uses AVX2 finds the bits that the rest finds: pixels and hashes depend
 //! on no processor. What could change them has a version: [`decoder_version`], [`resizer_version`], [`encoder_version`].
@@ -42,6 +43,7 @@ pub mod decode;
 pub mod encode;
 pub mod perceptual_hash;
 pub mod picture;
+pub mod quality;
 pub mod resize;
 
 mod dc_image;
@@ -49,10 +51,11 @@ mod jpeg;
 mod simd;
 
 pub use decode::{
-    DecodeError, Refused, Seen, decode, decode_into, decoder_version, look, pixel_hash,
-    with_picture, with_reduced,
+    DecodeError, Refused, Seen, decode, decode_into, decoder_version, look, look_closely,
+    pixel_hash, with_picture, with_reduced,
 };
 pub use encode::{EncodeError, encode, encoder_version};
 pub use perceptual_hash::phash;
 pub use picture::{Format, Picture};
+pub use quality::{Quality, quality};
 pub use resize::{Crop, Fit, ResizeError, resize_into, resizer_version, shown};

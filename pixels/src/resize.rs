@@ -126,6 +126,14 @@ pub fn resize_into(
     squash_into(picture, crop, (width, height), side, &mut out[begin..])
 }
 
+/// Resizes the whole picture to `width` × `height` pixels, `out` being `[height, width, 3]`.
+pub(crate) fn reduce_into(picture: &Picture, (width, height): (usize, usize), out: &mut [u8]) {
+    assert_eq!(out.len(), width * height * 3);
+    let size = (width as u32, height as u32);
+    let done = squash_into(picture, Crop::whole(picture), size, size.0, out);
+    debug_assert!(done.is_ok(), "the whole picture lies in it");
+}
+
 /// Resizes a crop to `width` × `height` pixels at the beginning of `out`, whose rows are `pitch` pixels.
 fn squash_into(
     picture: &Picture,

@@ -1,10 +1,11 @@
-//! What every program of ours does alike: exit codes, files that survive a kill, what it prints, logs and bars, where ONNX
-//! Runtime lies.
+//! What every program of ours does alike: exit codes, files that survive a kill, what it prints, logs and bars, the look of its
+//! pages, where ONNX Runtime lies.
 
 pub mod durable;
 pub mod failure;
 pub mod onnxruntime;
 pub mod output;
+pub mod page;
 pub mod progress;
 pub mod threads;
 

@@ -1,5 +1,5 @@
 //! Our pages in a browser: `tests/python/browse_report.py` turns the report's map in headless Chromium,
-//! `browse_audit.py` decides on findings with the keyboard.
+//! `browse_audit.py` decides on findings with the keyboard, `browse_served_audit.py` lets the page write what was decided.
 
 use std::path::{Path, PathBuf};
 
@@ -34,4 +34,10 @@ pub fn audit(page: &Path, saved: &Path, decided: [&str; 3]) {
         &[page, &chromium(), saved, apart, renamed, dropped],
     );
     assert!(said.contains("findings"), "{said}");
+}
+
+/// A page that is served writes what is decided to `file`, sees what others write there, and shows pictures in full.
+pub fn served_audit(url: &str, file: &Path) {
+    let said = check("browse_served_audit", &[Path::new(url), &chromium(), file]);
+    assert!(said.contains("pictures"), "{said}");
 }

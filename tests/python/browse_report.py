@@ -99,5 +99,9 @@ with sync_playwright() as playwright:
         foreign = [r for r in requests if not r.startswith(("file:", "data:"))]
         assert foreign == [] and len([r for r in requests if r.startswith("file:")]) == 1, requests
         page.close()
+    narrow = browser.new_page(viewport={"width": 390, "height": 900})
+    narrow.goto(page_path.as_uri())
+    wide = narrow.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, f"the page is {wide} px wider than a phone"
     browser.close()
 print(f"{points} points, {models} models")

@@ -23,8 +23,8 @@ const PALETTE: [(RGBColor, &str); 8] = [
     (RGBColor(0x44, 0x77, 0x44), "#84b884"),
 ];
 
-/// The ordinary colours on a dark page.
-const DARK: [(RGBColor, &str); 3] = [(INK, "#e6e8eb"), (MUTED, "#9aa4af"), (GRID, "#31363d")];
+/// The ordinary colours, and how the style of a page calls them, which has a value for a light and for a dark page.
+const PLAIN: [(RGBColor, &str); 3] = [(INK, "ink"), (MUTED, "muted"), (GRID, "line")];
 
 /// The colour of the series at a place, the same in every figure.
 pub fn colour(place: usize) -> RGBColor {
@@ -43,26 +43,27 @@ pub fn variable(place: usize) -> String {
 
 /// Style rules that give each colour of the drawings its value on a light and on a dark page.
 pub fn style_rules() -> String {
-    let palette = PALETTE
-        .iter()
-        .enumerate()
-        .map(|(i, (light, dark))| (format!("c{i}"), *light, *dark));
-    let plain = DARK.iter().zip(["ink", "muted", "grid"]);
-    let all: Vec<_> = palette
-        .chain(plain.map(|((light, dark), name)| (name.to_owned(), *light, *dark)))
-        .collect();
-    let join = |rule: &dyn Fn(&(String, RGBColor, &str)) -> String| -> String {
-        all.iter().map(rule).collect()
+    let series = |value: &dyn Fn(&(RGBColor, &str)) -> String| -> String {
+        let palette = PALETTE.iter().enumerate();
+        palette
+            .map(|(i, colours)| format!("--c{i}:{};", value(colours)))
+            .collect()
     };
-    format!(
-        ":root{{{}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{}}}}}\n{}",
-        join(&|(name, light, _)| format!("--{name}:{};", hex(*light))),
-        join(&|(name, _, dark)| format!("--{name}:{dark};")),
-        join(&|(name, light, _)| {
-            let hex = hex(*light);
+    let palette = PALETTE.iter().enumerate();
+    let named = palette.map(|(i, (light, _))| (*light, format!("c{i}")));
+    let plain = PLAIN.map(|(light, name)| (light, name.to_owned()));
+    let drawn: String = named
+        .chain(plain)
+        .map(|(light, name)| {
+            let hex = hex(light);
             format!(
                 "svg [fill=\"{hex}\"]{{fill:var(--{name})}}svg [stroke=\"{hex}\"]{{stroke:var(--{name})}}\n"
             )
-        }),
+        })
+        .collect();
+    format!(
+        ":root{{{}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{}}}}}\n{drawn}",
+        series(&|(light, _)| hex(*light)),
+        series(&|(_, dark)| (*dark).to_owned()),
     )
 }

@@ -84,7 +84,7 @@ fn the_whole_page() {
     assert_eq!(html.matches("<script").count(), 2);
     assert!(html.contains(&format!(
         "script-src {}",
-        crate::report::figures::tsne::script_hash()
+        logodex_program::page::allowed(crate::report::figures::tsne::SCRIPT)
     )));
 
     // Overview 2, differences 2, thresholds 2 × 6, learning 4 + 4 + 3, similarities 2 × 6, confusion 6, t-SNE 6, curves 4, slices 2.

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use logodex_schemas::plan::audit::{Finding, FindingKind};
+use logodex_schemas::split::Fold;
 
 use crate::plan::consolidate::brands::by_folder;
+use crate::plan::consolidate::foreign::Names;
 use crate::plan::placement::{Fate, Placement};
 use crate::raw::scan::Scan;
 
@@ -15,17 +17,27 @@ pub struct Tree<'a> {
     pub scan: &'a Scan,
     /// Where every image ends up.
     pub placement: &'a Placement,
+    /// What annotations call its brands.
+    pub names: Names<'a>,
+    /// The fold of each brand `<Category>/<brand>` in the split that the audit was given.
+    folds: &'a BTreeMap<String, Fold>,
     positions: HashMap<&'a str, usize>,
     folders: BTreeMap<(&'a str, &'a str), Range<usize>>,
 }
 
 impl<'a> Tree<'a> {
     /// An index of a tree.
-    pub fn new(scan: &'a Scan, placement: &'a Placement) -> Self {
+    pub fn new(
+        scan: &'a Scan,
+        placement: &'a Placement,
+        folds: &'a BTreeMap<String, Fold>,
+    ) -> Self {
         let samples = scan.samples.iter().enumerate();
         Self {
             scan,
             placement,
+            names: Names::new(placement),
+            folds,
             positions: samples.map(|(i, s)| (s.image.as_str(), i)).collect(),
             folders: by_folder(scan),
         }
@@ -67,10 +79,27 @@ impl<'a> Tree<'a> {
         Some(&self.placement.brands[*index as usize])
     }
 
+    /// The fold of a brand `<Category>/<brand>`, where it is known.
+    pub fn fold(&self, brand: &str) -> Option<Fold> {
+        self.folds.get(brand).copied()
+    }
+
     /// The name of the brand that a folder belongs to; of one that is left out, the folder's own.
     pub fn brand_name<'b>(&'b self, category: &str, folder: &'b str) -> &'b str {
         self.brand(category, folder)
             .map_or(folder, |brand| brand.name.as_str())
+    }
+
+    /// The brand `<Category>/<brand>` that a name in a folder means, where it is another than the folder's own.
+    pub fn foreign_brand(&self, category: &str, folder: &str, name: &str) -> Option<String> {
+        let key = (category.to_owned(), folder.to_owned());
+        let own = *self.placement.folders.get(&key)?;
+        let named = self.names.resolve(category, name)?;
+        if self.names.is_own(own, category, folder, name) {
+            return None;
+        }
+        let brand = &self.placement.brands[named as usize];
+        Some(format!("{}/{}", brand.category, brand.name))
     }
 
     /// The samples that are kept as a brand's, in order.
@@ -108,12 +137,16 @@ pub fn finding(kind: FindingKind, brand: &str, subjects: Vec<String>) -> Finding
         rule: None,
         members: Vec::new(),
         overlap: Vec::new(),
+        looks: Vec::new(),
         effect: None,
         apart: None,
         names: Vec::new(),
+        labels: Vec::new(),
         other: None,
         pairs: Vec::new(),
         pairs_total: 0,
+        folds: Vec::new(),
+        flagged: Vec::new(),
         alone: Vec::new(),
         alone_total: 0,
         answered: false,

@@ -1,16 +1,39 @@
 //! Asks every question about a tree and its plan, and puts the riskiest first.
 
+mod families;
+mod labels;
+mod names;
+mod oddities;
+mod quality;
+mod seen;
+mod shared_pictures;
+mod similar_pictures;
+
+use std::collections::BTreeMap;
+
 use logodex_inference::Model;
 use logodex_schemas::plan::ConsolidationPlan;
 use logodex_schemas::plan::audit::{
     Audit, AuditBrand, FamilyVerdict, Finding, FindingKind, audit_header,
 };
+use logodex_schemas::split::Fold;
 
 use super::finding::Tree;
 use super::gallery::Gallery;
-use super::{families, names, oddities, seen, shared_pictures};
 use crate::plan::placement::{Fate, Placement, place_images};
 use crate::raw::scan::Scan;
+
+/// What an audit is asked beside the tree and its plan.
+pub struct Asked<'a> {
+    /// What differs from an earlier plan.
+    pub changed: Option<Vec<String>>,
+    /// What a split says of the brands `<Category>/<brand>`.
+    pub folds: &'a BTreeMap<String, Fold>,
+    /// A model that is asked about every picture kept, or about its objects.
+    pub model: Option<&'a Model>,
+    /// The shorter side of the smallest object that the model is shown, pixels.
+    pub min_object_px: u32,
+}
 
 /// What was found in a tree.
 pub struct Found<'a> {
@@ -22,28 +45,28 @@ pub struct Found<'a> {
     pub seen: Option<Vec<u8>>,
 }
 
-/// The audit of a tree under a plan. `changed` is what differs from an earlier plan. Where a model is given it is asked about every
-/// picture kept, or about every object whose shorter side has `min_px` pixels.
+/// The audit of a tree under a plan.
 ///
 /// # Errors
 /// A plan of another tree; what ONNX Runtime reports.
 pub fn find<'a>(
     scan: &'a Scan,
     plan: &ConsolidationPlan,
-    changed: Option<Vec<String>>,
-    model: Option<&Model>,
-    min_px: u32,
+    asked: Asked<'_>,
 ) -> anyhow::Result<Found<'a>> {
+    let Asked { changed, model, .. } = asked;
     let placement = place_images(scan, &plan.groups, &plan.overrides)?;
-    let tree = Tree::new(scan, &placement);
+    let tree = Tree::new(scan, &placement, asked.folds);
     let mut gallery = Gallery::new(scan);
     let seen = model
-        .map(|model| seen::look(&tree, model, min_px))
+        .map(|model| seen::look(&tree, model, asked.min_object_px))
         .transpose()?;
     let mut findings = families::findings(&tree, &plan.groups, &mut gallery);
     findings.extend(names::findings(&tree, plan, &mut gallery));
     findings.extend(shared_pictures::findings(&tree, plan, &mut gallery));
     findings.extend(oddities::findings(&tree, &mut gallery));
+    let limits = quality::limits(&tree);
+    findings.extend(quality::findings(&tree, &limits, &mut gallery));
     if let Some(seen) = &seen {
         findings.extend(seen.findings(&tree, &mut gallery));
     }
@@ -57,11 +80,12 @@ pub fn find<'a>(
         found.answered = accepted.contains(&found.id.as_str());
     }
     findings.sort_by(|a, b| {
-        let order = |f: &Finding| (rank(f), std::cmp::Reverse(f.weight));
+        // Of one kind, what lies in several folds comes first.
+        let order = |f: &Finding| (rank(f), f.folds.is_empty(), std::cmp::Reverse(f.weight));
         order(a).cmp(&order(b)).then_with(|| a.id.cmp(&b.id))
     });
     gallery.in_order_of(&mut findings);
-    let mut refused = std::collections::BTreeMap::new();
+    let mut refused = BTreeMap::new();
     for reject in &scan.rejects {
         *refused.entry(reject.reason).or_default() += 1;
     }
@@ -70,6 +94,7 @@ pub fn find<'a>(
         raw_blake3: plan.raw_blake3.clone(),
         summary: plan.summary.clone(),
         refused,
+        quality: limits,
         overrides: plan.overrides.clone(),
         pictures: gallery.pictures(),
         findings,
@@ -99,10 +124,17 @@ fn rank(found: &Finding) -> u32 {
         (FindingKind::ForeignName, _) => 8,
         (FindingKind::LooksLikeAnother, _) => 9,
         (FindingKind::OddBoxes, _) => 10,
-        (FindingKind::OddPictures, _) => 11,
+        (FindingKind::SimilarPicture, _) => 11,
         (FindingKind::FarPicture, _) => 12,
-        (FindingKind::Family, _) => 13,
-        (FindingKind::OwnCopies, _) => 14,
+        (FindingKind::LowInformation, _) => 13,
+        (FindingKind::BlurryPictures, _) => 14,
+        (FindingKind::DarkPictures, _) => 15,
+        (FindingKind::LightPictures, _) => 16,
+        (FindingKind::OddSize, _) => 17,
+        (FindingKind::OddAspect, _) => 18,
+        (FindingKind::GreyPictures, _) => 19,
+        (FindingKind::Family, _) => 20,
+        (FindingKind::OwnCopies, _) => 21,
     }
 }
 

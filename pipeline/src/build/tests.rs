@@ -58,6 +58,7 @@ fn an_image_that_the_scan_took_for_whole_is_left_out_and_all_others_are_numbered
                 width: 48,
                 height: 48,
                 phash: u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[i])),
+                quality: None,
             }))
         };
         let scan = scan_with(tree.root(), &seen, &|_, _| {}).unwrap();

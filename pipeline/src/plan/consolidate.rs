@@ -21,7 +21,7 @@ use near_images::{Thumbnailer, thumbnail};
 
 pub(crate) mod brands;
 pub mod copies;
-mod evidence;
+pub(crate) mod evidence;
 pub(crate) mod foreign;
 mod naming;
 mod near_images;

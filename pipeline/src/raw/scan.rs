@@ -89,13 +89,23 @@ impl Scan {
 /// # Errors
 /// Usage: there is nothing to scan.
 pub fn scan(raw: &Path) -> anyhow::Result<Scan> {
+    scan_showing_progress(raw, &decode::look)
+}
+
+/// As [`scan`], and measures the quality of each picture.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_closely(raw: &Path) -> anyhow::Result<Scan> {
+    scan_showing_progress(raw, &decode::look_closely)
+}
+
+fn scan_showing_progress(raw: &Path, look: Look<'_>) -> anyhow::Result<Scan> {
     let progress = StageProgress::new("scan");
-    scan_with(raw, &decode::look, &|done, total| progress.set(done, total)).map_err(|error| {
-        match error {
-            ScanError::Unreadable { .. } => error.into(),
-            ScanError::Missing(_) | ScanError::NotAFolder(_) | ScanError::NoImages(_) => {
-                usage(error.to_string())
-            }
+    scan_with(raw, look, &|done, total| progress.set(done, total)).map_err(|error| match error {
+        ScanError::Unreadable { .. } => error.into(),
+        ScanError::Missing(_) | ScanError::NotAFolder(_) | ScanError::NoImages(_) => {
+            usage(error.to_string())
         }
     })
 }

@@ -171,10 +171,11 @@ impl Scanner {
         Ok(scan)
     }
 
-    /// Walks the scan's entropy-coded data, which begin at `at`, and returns where they end.
+    /// Walks the scan's entropy-coded data, which begin at `at`, and returns where they end. `means` are the DC coefficients of
+    /// the frame's first component, or of all that the scan has, in the order of the file.
     pub(super) fn walk(
         &self,
-        scan: &[ScanComponent],
+        (scan, all): (&[ScanComponent], bool),
         tables: &mut Tables,
         bytes: &[u8],
         at: usize,
@@ -186,9 +187,14 @@ impl Scanner {
             .map(|&(_, dc, ac)| tables.pair(dc, ac))
             .collect::<Result<Vec<_>, _>>()?;
         let mut blocks = Vec::new();
-        for ((pair, &(index, ..)), &n) in pairs.iter().zip(scan).zip(&blocks_of) {
-            let wanted = index == 0;
-            blocks.extend((0..n).map(|_| Block { pair, wanted }));
+        let components = pairs.iter().zip(scan).zip(&blocks_of);
+        for (component, ((pair, &(index, ..)), &n)) in components.enumerate() {
+            let block = |_| Block {
+                pair,
+                component,
+                wanted: all || index == 0,
+            };
+            blocks.extend((0..n).map(block));
         }
         self.each_stretch(
             units,
@@ -297,33 +303,55 @@ impl Scanner {
         (across.div_ceil(8), down.div_ceil(8))
     }
 
-    /// The first component's DC coefficients from the order of the scan to rows.
-    pub(super) fn raster(&self, scan: &[ScanComponent], means: &[i32]) -> DcImage {
-        let (width, height) = self.blocks(0);
-        if scan.len() == 1 {
-            let means = means.to_vec();
-            return DcImage {
+    /// The DC coefficients of the scan's components as [`Scanner::walk`] found them, in rows: of the frame's first, or of all.
+    pub(super) fn rasters(
+        &self,
+        (scan, all): (&[ScanComponent], bool),
+        means: &[i32],
+    ) -> Vec<(usize, DcImage)> {
+        let found = scan.iter().map(|component| component.0);
+        let found: Vec<usize> = found.filter(|&index| all || index == 0).collect();
+        let factors = |index: usize| match scan.len() {
+            // A unit of a scan that is not interleaved is a block.
+            1 => (1, 1),
+            _ => (
+                self.components[index].horizontal,
+                self.components[index].vertical,
+            ),
+        };
+        let blocks = |index: usize| {
+            let (h, v) = factors(index);
+            h * v
+        };
+        let of_unit: usize = found.iter().map(|&index| blocks(index)).sum();
+        let (h_max, _) = self.largest_factors();
+        let mut before = 0;
+        let raster = |index: usize| {
+            let (width, height) = self.blocks(index);
+            let units_across = match scan.len() {
+                1 => width,
+                _ => (self.frame.width as usize).div_ceil(8 * h_max),
+            };
+            let (h, v) = factors(index);
+            let mut raster = vec![0; width * height];
+            for (unit, means) in means.chunks_exact(of_unit).enumerate() {
+                let (left, top) = (unit % units_across * h, unit / units_across * v);
+                for (block, &mean) in means[before..before + h * v].iter().enumerate() {
+                    let (x, y) = (left + block % h, top + block / h);
+                    if x < width && y < height {
+                        raster[y * width + x] = mean;
+                    }
+                }
+            }
+            before += h * v;
+            let means = raster;
+            let image = DcImage {
                 width,
                 height,
                 means,
             };
-        }
-        let (h_max, _) = self.largest_factors();
-        let (h, v) = (self.components[0].horizontal, self.components[0].vertical);
-        let units_across = (self.frame.width as usize).div_ceil(8 * h_max);
-        let mut raster = vec![0; width * height];
-        for (i, &mean) in means.iter().enumerate() {
-            let (unit, block) = (i / (h * v), i % (h * v));
-            let x = unit % units_across * h + block % h;
-            let y = unit / units_across * v + block / h;
-            if x < width && y < height {
-                raster[y * width + x] = mean;
-            }
-        }
-        DcImage {
-            width,
-            height,
-            means: raster,
-        }
+            (index, image)
+        };
+        found.into_iter().map(raster).collect()
     }
 }

@@ -153,8 +153,9 @@ impl Progress {
         }
     }
 
-    /// A mean per block of the first component.
-    pub(super) fn dc_image(&self) -> DcImage {
-        self.planes[0].dc_image()
+    /// A mean per block of the first component, or of all, and by what it is to be multiplied.
+    pub(super) fn dc_images(&self, all: bool) -> [Option<(DcImage, u16)>; 4] {
+        let n = if all { self.planes.len() } else { 1 };
+        std::array::from_fn(|i| Some(self.planes[..n].get(i)?.dc_image()))
     }
 }

@@ -164,14 +164,13 @@ fn each_heavy_library_has_one_door() {
         "tar",
         &["pipeline/src/read/export/webdataset.rs"],
     );
-    // What others ask for by SHA-256: Croissant's files, and the page's script of the browser.
+    // What others ask for by SHA-256: Croissant's files, and a page's scripts and styles of the browser.
+    only("pipeline/src", "sha2", &["pipeline/src/build/croissant.rs"]);
+    only("program/src", "sha2", &["program/src/page.rs"]);
     only(
         "pipeline/src",
-        "sha2",
-        &[
-            "pipeline/src/build/croissant.rs",
-            "pipeline/src/audit/page.rs",
-        ],
+        "tiny_http",
+        &["pipeline/src/audit/serve.rs"],
     );
     only("trainer/src", "image", &["trainer/src/data/preview"]);
     only(

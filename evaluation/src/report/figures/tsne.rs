@@ -3,11 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use logodex_program::page;
 use logodex_schemas::evaluation::EmbeddingMap;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::plot::colours::hex;
 use crate::plot::figure::slug;
@@ -114,9 +112,7 @@ pub fn json(inputs: &Inputs) -> Option<String> {
     if view.models.is_empty() {
         return None;
     }
-    // No name may end the element.
-    let json = serde_json::to_string(&view).ok()?;
-    Some(json.replace('<', "\\u003c").replace('&', "\\u0026"))
+    page::embedded(&view).ok()
 }
 
 /// How much three dimensions keep.
@@ -127,11 +123,6 @@ fn note(shown: &EmbeddingMap) -> String {
         plain(shown.kl_divergence),
         plain(shown.trustworthiness)
     )
-}
-
-/// The value of the page's policy that lets [`SCRIPT`] run, and nothing else.
-pub fn script_hash() -> String {
-    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(SCRIPT)))
 }
 
 /// Each model's embeddings from the view's first side.

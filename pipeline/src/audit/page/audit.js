@@ -176,7 +176,7 @@ function drawTabs() {
   const done = AUDIT.findings.length - open("all");
   $("progress").max = AUDIT.findings.length || 1;
   $("progress").value = done;
-  $("done").textContent = `${n(done)} of ${n(AUDIT.findings.length)} decided`;
+  $("done").textContent = `${n(done)} of ${n(AUDIT.findings.length)} decided${unwritten() ? ", not all written" : ""}`;
 }
 
 function drawHeader() {
@@ -216,7 +216,7 @@ function drawRows() {
       role: "option", style: `top:${(first + i) * ROW}px`, "aria-selected": String(finding === state.selected),
       onclick: () => { state.selected = finding; refresh(); },
     }, h("em", {}, done ? "✓" : finding.verdict ?? ""), h("b", {}, OF_BRANDS.has(finding.kind) ? finding.subjects.map(s => s.split("/").slice(1).join("/")).join(" · ") : finding.brand),
-    h("span", {}, finding.members.length ? `${finding.members.length} folders: ${finding.says.split("; ").pop()}` : finding.says));
+    h("span", {}, finding.members.length > 1 ? `${finding.members.length} folders: ${finding.says.split("; ").pop()}` : finding.says));
   }));
 }
 
@@ -237,6 +237,7 @@ function go(tab) {
   state.selected = null;
   $("list").scrollTop = 0;
   refresh();
+  $("tabs").querySelector("[aria-selected=true]").scrollIntoView({ block: "nearest", inline: "nearest" });
   const top = document.querySelector("nav").offsetTop;
   if (tab !== "all" && window.scrollY < top) window.scrollTo(0, top);
 }
@@ -258,9 +259,15 @@ function acceptAll(findings) {
 
 const KEYS = [["j k", "next and previous finding"], ["a", "accept what the rules do"], ["p", "keep the folders apart"], ["m", "merge with another brand"],
   ["r", "rename the brand"], ["d", "drop folders or pictures"], ["c", "comment"], ["u", "undo the last answer"], ["/", "search"], ["e", "all answers, and the file"],
+  ...(SERVED == null ? [["s", "save overrides.toml"]] : [["s", "write overrides.toml"], ["f", "the finding's pictures in full"]]),
   ["q", "back to the queue"], ["?", "these keys"]];
 
 document.addEventListener("keydown", event => {
+  if ($("full").open) {
+    const step = { j: 1, ArrowRight: 1, ArrowDown: 1, k: -1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (step) { event.preventDefault(); showFull(showFull.at, step); }
+    return;
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches("input, textarea, select")) {
     if (event.key === "Escape" || (event.key === "Enter" && event.target.id === "search")) event.target.blur();
@@ -269,6 +276,11 @@ document.addEventListener("keydown", event => {
   const keys = {
     j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), "/": () => $("search").focus(),
     u: () => { if (state.answers.undo()) refresh(); }, e: () => go("decisions"), q: () => go("all"), "?": () => $("help").showModal(),
+    s: SERVED == null ? save : write,
+    f: () => {
+      const first = state.selected?.pairs[0]?.a ?? state.selected?.alone[0];
+      if (SERVED != null && first != null && !PAGES[state.tab]) showFull(first);
+    },
   };
   const act = keys[event.key] ?? (state.selected && !PAGES[state.tab] && actions(state.selected).find(a => a[0] === event.key)?.[2]);
   if (!act) return;
@@ -279,8 +291,13 @@ $("search").addEventListener("input", event => { state.search = event.target.val
 $("open-only").addEventListener("change", event => { state.openOnly = event.target.checked; refresh(); });
 $("ask-cancel").addEventListener("click", closeAsk);
 $("ask").addEventListener("cancel", event => { event.preventDefault(); closeAsk(); });
+$("full-before").addEventListener("click", () => showFull(showFull.at, -1));
+$("full-next").addEventListener("click", () => showFull(showFull.at, 1));
+$("full-close").addEventListener("click", () => $("full").close());
+window.addEventListener("beforeunload", event => { if (unwritten()) event.preventDefault(); });
 $("list").addEventListener("scroll", drawRows, { passive: true });
 window.addEventListener("resize", drawRows);
 $("keys").replaceChildren(...KEYS.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)]));
 drawHeader();
 refresh();
+begin();

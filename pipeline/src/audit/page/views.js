@@ -4,7 +4,7 @@ const read = id => JSON.parse(document.getElementById(id).textContent);
 const AUDIT = read("audit-data"), SHEETS = read("sheets-data");
 const TILE = Number(document.body.dataset.tile), ACROSS = Number(document.body.dataset.across);
 // What is empty is left out of the file.
-AUDIT.findings = AUDIT.findings.map(f => ({ members: [], overlap: [], names: [], pairs: [], pairs_total: 0, alone: [], alone_total: 0, ...f }));
+AUDIT.findings = AUDIT.findings.map(f => ({ members: [], overlap: [], names: [], labels: [], pairs: [], pairs_total: 0, alone: [], alone_total: 0, ...f }));
 const BRANDS = new Map(AUDIT.brands.map(brand => [`${brand.category}/${brand.brand}`, brand]));
 
 const KINDS = {
@@ -12,12 +12,19 @@ const KINDS = {
   mislabelled_folder: ["Mislabelled folders", "no object names its folder"],
   shared_picture: ["Shared files", "one file in several brands"],
   near_picture: ["Look-alikes", "pictures of several brands that look the same"],
+  similar_picture: ["Similar pictures", "of several brands: a suspicion"],
   near_name: ["Near names", "two brands with nearly one name"],
   alike_brands: ["Alike brands", "two brands that look like one to the model"],
   foreign_name: ["Mis-clicked names", "objects that name another brand"],
   looks_like_another: ["Doubtful labels", "pictures that look like another brand to the model"],
   odd_boxes: ["Odd boxes", "tiny, of the whole picture, or refused"],
-  odd_pictures: ["Odd pictures", "small, long, or nearly flat"],
+  low_information: ["Empty pictures", "next to nothing to be seen"],
+  blurry_pictures: ["Blurry", "hardly an edge"],
+  dark_pictures: ["Dark", "dark all over"],
+  light_pictures: ["Light", "light all over"],
+  odd_size: ["Odd size", "far smaller or larger than the others"],
+  odd_aspect: ["Odd shape", "very long or very wide"],
+  grey_pictures: ["Grey", "without colour"],
   far_picture: ["Far pictures", "like no other picture to the model"],
   own_copies: ["Own copies", "a folder holds pictures twice"],
 };
@@ -34,6 +41,7 @@ function h(what, attributes = {}, ...children) {
   element.className = classes.join(" ");
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "style") element.style.cssText = value; // an attribute is what the page's policy refuses
     else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children.flat().filter(child => child != null && child !== false));
@@ -53,62 +61,78 @@ function sheetUrl(sheet) {
   return urls[sheet];
 }
 
+/** The boxes of a picture over `view`, [x, y, width, height] of its pixels; those that are not in `others` are filled. */
+function boxesView(picture, view, others = null) {
+  const element = name => document.createElementNS("http://www.w3.org/2000/svg", name), svg = element("svg");
+  svg.setAttribute("class", "boxes");
+  svg.setAttribute("viewBox", view.join(" "));
+  for (const { bbox } of picture.objects) {
+    const rect = element("rect"), [x, y, right, bottom] = bbox;
+    for (const [name, value] of Object.entries({ x, y, width: right - x, height: bottom - y })) rect.setAttribute(name, value);
+    if (others && !others.has(bbox.join())) rect.setAttribute("class", "extra");
+    svg.append(rect);
+  }
+  return svg;
+}
+
 /** A picture with its boxes; pressing it drops the picture or takes that back. */
-function shot(position, role, note) {
+function shot(position, role, note, others) {
   const picture = AUDIT.pictures[position], dropped = state.answers.now.drop.some(d => d.path === picture.image);
   const frame = h("button.shot", {
     type: "button", title: `${picture.image}\n${picture.width} × ${picture.height} px\nPress to drop this picture`,
     "aria-pressed": String(dropped), "aria-label": `${picture.image}, press to drop`, onclick: () => dropPicture(picture.image),
   });
-  if (picture.tile == null) {
-    frame.append(h("span.none", {}, "No room for this picture in the page"));
-  } else {
+  if (picture.tile != null) {
     const sheet = Math.floor(picture.tile / ACROSS ** 2), at = picture.tile % ACROSS ** 2;
     const x = at % ACROSS, y = Math.floor(at / ACROSS), place = i => `${i / (ACROSS - 1) * 100}%`;
     frame.append(h("span.sheet", {
       style: `background-image:url(${sheetUrl(sheet)});background-size:${ACROSS * 100}%;background-position:${place(x)} ${place(y)}`,
     }));
-    const side = Math.max(picture.width, picture.height), svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("viewBox", `${(picture.width - side) / 2} ${(picture.height - side) / 2} ${side} ${side}`);
-    for (const { bbox: [x0, y0, x1, y1] } of picture.objects) {
-      const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-      for (const [name, value] of Object.entries({ x: x0, y: y0, width: x1 - x0, height: y1 - y0 })) rect.setAttribute(name, value);
-      svg.append(rect);
-    }
-    frame.append(svg);
+  } else if (SERVED != null) {
+    frame.append(h("img", { src: `picture/${position}`, alt: "", loading: "lazy" }));
+  } else {
+    frame.append(h("span.none", {}, "No room for this picture in the page"));
+  }
+  if (picture.tile != null || SERVED != null) {
+    const side = Math.max(picture.width, picture.height);
+    frame.append(boxesView(picture, [(picture.width - side) / 2, (picture.height - side) / 2, side, side], others));
   }
   const names = [...new Set(picture.objects.map(o => o.name))].slice(0, 3).map(name => `“${name}”`).join(", ");
+  const path = picture.image.split("/").slice(1).join("/");
   return h(`figure.${role}${dropped ? ".dropped" : ""}`, {}, frame,
-    h("figcaption", {}, h("span.path", {}, picture.image.split("/").slice(1).join("/")), h("br"),
-      `${count(picture.objects.length, "box", "boxes")} ${names}`, note && h("br"), note));
-}
-
-function pairView(pair) {
-  const same = { bytes: "same bytes", pixels: "same pixels" }[pair.same];
-  return h("div.pair", {},
-    shot(pair.a, "a", same && h("b", {}, "kept: its boxes are used")),
-    shot(pair.b, "b", same && [same, pair.differ && h("span.mark", {}, ", other boxes")]));
+    h("figcaption", {}, SERVED == null ? h("span.path", {}, path)
+      : h("button.link.path", { type: "button", title: "Show it in full (f)", onclick: () => showFull(position) }, path), h("br"),
+    `${count(picture.objects.length, "box", "boxes")} ${names}`, note?.length > 0 && h("br"), note));
 }
 
 function table(head, rows) {
-  return h("div.wide", {}, h("table", {}, h("thead", {}, h("tr", {}, head.map(t => h("th", {}, t)))),
-    h("tbody", {}, rows.map(row => h("tr", {}, row.map(cell => h("td", {}, cell)))))));
+  return h("div.wide", {}, h("table", {}, h("thead", {}, h("tr", {}, head.map(t => t instanceof HTMLTableCellElement ? t : h("th", {}, t)))),
+    h("tbody", {}, rows.map(row => h("tr", {}, row.map(cell => cell instanceof HTMLTableCellElement ? cell : h("td", {}, cell)))))));
 }
+
+/** A cell of prose or of paths, which wraps, and the head of such a column. */
+const prose = (...what) => h("td.text", {}, ...what);
+const left = what => h("th.left", {}, what);
+
+/** How many pictures of A look like one of B, and of B like one of A: nearly the same, and similar. */
+const looks = ({ a_within_4, b_within_4, a_within_8, b_within_8 }) =>
+  [`${n(a_within_4)}, ${n(b_within_4)}`, `${n(a_within_8)}, ${n(b_within_8)}`];
 
 /** A finding with everything that speaks for and against it. */
 function card(finding) {
   const parts = [
     h("h2", {}, finding.brand, finding.verdict && h(`span.verdict.${finding.verdict}`, {}, finding.verdict)),
-    h("div.quiet", {}, `${KINDS[finding.kind][0]} · ${finding.category}`),
+    h("div.quiet", {}, [KINDS[finding.kind][0], finding.category, RULES[finding.rule]].filter(Boolean).join(" · ")),
     h("p.says", {}, finding.says),
     h("p.quiet", {}, "If nothing is decided: ", finding.otherwise),
     h("div.answers", {}, actions(finding).map(([key, label, act, on]) =>
       h("button", { type: "button", "data-key": key, "aria-pressed": String(on), onclick: act }, label, h("kbd", {}, key)))),
     h("div.state", {}, state.answers.of(finding).map(([t, e]) => `${said(t, e)} (${e.reason})`).join("; ")),
+    finding.effect && effectView(finding),
   ];
   if (finding.members.length) {
-    parts.push(h("h3", {}, "Folders, the most trusted first"), table(
-      ["folder", "pictures", "objects", "named as folder", "as family", "as others", "boxes per picture", "median box, px"],
+    parts.push(h("h3", {}, finding.members.length > 1 ? "Folders, the most trusted first" : "The folder"), table(
+      ["folder", "pictures", "objects", "named as folder", "as family", "as others", "boxes / picture", "median box, px"],
       finding.members.map(m => [m.folder, n(m.images), n(m.objects), n(m.named_as_folder), n(m.named_as_family),
         n(m.objects - m.named_as_folder - m.named_as_family), m.boxes ? m.boxes.per_image.toFixed(2) : "–",
         m.boxes ? `${Math.round(m.boxes.median_width)} × ${Math.round(m.boxes.median_height)}` : "–"])));
@@ -116,30 +140,39 @@ function card(finding) {
   if (finding.overlap.length) {
     const images = new Map(finding.members.map(m => [m.folder, m.images]));
     parts.push(h("h3", {}, "Pictures in two folders"), table(
-      ["A", "B", "same bytes", "same pixels", "B looks like A", "only A", "only B"],
-      finding.overlap.slice(0, 28).map(o => [o.a, o.b, n(o.same_bytes), n(o.same_pixels), n(o.same_look),
-        n(Math.max(0, images.get(o.a) - o.same_pixels)), n(Math.max(0, images.get(o.b) - o.same_pixels))])));
+      ["A", left("B"), "same bytes", "same pixels", "alike ≤ 4 bits", "≤ 8 bits", "only A", "only B"],
+      finding.overlap.slice(0, 28).map((o, i) => [o.a, h("td.left", {}, o.b), n(o.same_bytes), n(o.same_pixels), ...looks(finding.looks[i]),
+        n(Math.max(0, images.get(o.a) - o.same_pixels)), n(Math.max(0, images.get(o.b) - o.same_pixels))])),
+      h("p.quiet", {}, "Alike: pictures of A that look like one of B, and of B like one of A, by bits of 64 in which their hashes differ."));
   }
-  if (finding.names.length) {
-    parts.push(h("h3", {}, "What its objects are named"), table(["name", "objects", "a brand of that name"],
-      finding.names.slice(0, 20).map(x => [x.name, n(x.objects), x.brand ?? "none"])));
-  }
+  if (finding.labels.length) parts.push(...labelsView(finding));
   if (finding.pairs.length) {
     const of = finding.pairs_total > finding.pairs.length ? `, ${finding.pairs.length} of ${n(finding.pairs_total)}` : "";
-    const exact = finding.pairs[0].same;
-    parts.push(h("h3", {}, exact ? `The same picture in two places${of}` : `Side by side${of}`),
-      exact && h("p.quiet.key", {}, h("i"), "boxes of the picture kept", h("i.b"), "boxes of the copy"),
+    const exact = finding.pairs[0].same, dropped = finding.pairs.some(p => p.because), differ = finding.pairs.some(p => p.differ);
+    parts.push(h("h3", {}, exact ? `The same picture in two places${of}` : `Side by side${of}`), believed(finding.pairs),
+      exact && h("div.legend.quiet", {}, h("span", {}, h("i.a"), dropped ? "boxes of the picture kept" : "boxes of the first"),
+        h("span", {}, h("i.b"), dropped ? "boxes of the copy" : "boxes of the other"), differ && h("span", {}, h("i.extra"), "a box that the other has not")),
       h("div.pairs", {}, finding.pairs.map(pairView)));
   }
   if (finding.alone.length) {
     const of = finding.alone_total > finding.alone.length ? `, ${finding.alone.length} of ${n(finding.alone_total)}` : "";
     const what = finding.kind === "family" ? "Pictures that only one folder has" : "Pictures";
-    parts.push(h("h3", {}, what + of), h("div.pictures", {}, finding.alone.map(i => shot(i, "a"))));
+    parts.push(h("h3", {}, what + of), h("div.pictures", {}, finding.alone.map((at, i) => shot(at, "a", measure(finding, i)))));
   }
-  if (finding.subjects.length > 1) {
-    parts.push(h("h3", {}, "All it is about"), h("p.path", {}, finding.subjects.slice(0, 60).join(", ")));
+  if (finding.subjects.length > 1 && !finding.members.length) {
+    parts.push(h("h3", {}, "All it is about"), h("p.path", {}, finding.subjects.slice(0, 60).map((s, i) => s + (finding.flagged ? ` (${measure(finding, i)})` : "")).join(", ")));
   }
   return parts;
+}
+
+/** The number that flagged picture `i` of a finding, in its unit. */
+function measure(finding, i) {
+  if (!finding.flagged) return null;
+  const value = finding.flagged[i].value, unit = {
+    low_information: "bits of entropy", blurry_pictures: "edges", dark_pictures: "brightness", light_pictures: "brightness",
+    odd_size: "px, √ of the area", odd_aspect: "shorter by longer side", grey_pictures: "levels of colour",
+  };
+  return `${Number(value.toPrecision(3))} ${unit[finding.kind]}`;
 }
 
 /** An answer in words. */
@@ -176,18 +209,20 @@ function effect(table, entry) {
 
 function decisionsView() {
   const rows = Object.entries(state.answers.now).flatMap(([t, list]) => list.map(entry => [
-    said(t, entry), effect(t, entry), entry.reason,
-    h("button.plain", { type: "button", onclick: () => takeBack(t, entry) }, "Take back")]));
+    prose(said(t, entry)), prose(effect(t, entry)), prose(entry.reason),
+    h("button", { type: "button", onclick: () => takeBack(t, entry) }, "Take back")]));
   const open = AUDIT.findings.filter(f => !decided(f)).length;
   return [
     h("h2", {}, count(rows.length, "answer")),
     h("p.quiet", {}, `${count(open, "finding")} undecided: for these the rules stand. The file below holds every answer; open it here ` +
       "again, or give it to audit, plan or build as --overrides."),
-    h("div.answers", {}, h("button.main", { type: "button", id: "save", onclick: save }, "Save overrides.toml"),
+    SERVED != null && h("p.quiet", {}, unwritten() ? "Not written yet: " : "Written: ", h("span.path", {}, SERVED)),
+    h("div.answers", {}, SERVED != null && h("button.main", { type: "button", id: "write", onclick: write }, "Write overrides.toml", h("kbd", {}, "s")),
+      h(SERVED == null ? "button.main" : "button", { type: "button", id: "save", onclick: save }, SERVED == null ? "Save overrides.toml" : "Save a copy"),
       h("button", { type: "button", id: "copy", onclick: () => navigator.clipboard?.writeText(state.answers.toml()) }, "Copy"),
-      h("label.plain", {}, "Open overrides.toml", h("input", { type: "file", id: "open", accept: ".toml", hidden: true, onchange: open_file }))),
+      h("label.button", {}, "Open overrides.toml", h("input", { type: "file", id: "open", accept: ".toml", hidden: true, onchange: open_file }))),
     h("p.wrong", { id: "open-error", role: "alert" }),
-    rows.length > 0 && table(["answer", "what it changes", "reason", ""], rows),
+    rows.length > 0 && table(["answer", left("what it changes"), left("reason"), ""], rows),
     h("h3", {}, "overrides.toml"), h("textarea", { readonly: true, id: "toml", spellcheck: "false" }, state.answers.toml()),
   ];
 }
@@ -221,8 +256,8 @@ function refusedView() {
     h("p.quiet", {}, "They make no rows. Mend or remove them in the source of the tree; nothing here changes them."),
     table(["reason", "number"], Object.entries(AUDIT.refused).sort((a, b) => b[1] - a[1]).map(([r, k]) => [r.replaceAll("_", " "), n(k)])),
     h("h3", {}, AUDIT.rejects.length > shown ? `The first ${shown}; all are in audit.json` : "Each"),
-    table(["file", "why"], AUDIT.rejects.slice(0, shown).map(r =>
-      [h("span.path", {}, r.path + (r.object == null ? "" : `, object ${r.object}`)), h("span", {}, r.detail)]))];
+    table(["file", left("why")], AUDIT.rejects.slice(0, shown).map(r =>
+      [prose(h("span.path", {}, r.path + (r.object == null ? "" : `, object ${r.object}`))), prose(r.detail)]))];
 }
 
 function changedView() {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::brands::BrandFolders;
 use super::naming;
-use super::near_images::MAX_DISTANCE;
+use crate::plan::hamming::NEARLY_SAME;
 use crate::raw::content::read_unchanged;
 use crate::raw::name::file_key;
 use crate::raw::scan::{RawSample, Scan};
@@ -180,7 +180,7 @@ fn look_alikes(of: &BTreeMap<&str, Vec<u64>>, a: &str, b: &str) -> u64 {
         return 0;
     };
     // A picture of one colour has no bit set and resembles nothing.
-    let near = |x: &&u64| **x != 0 && a.iter().any(|y| (*x ^ y).count_ones() <= MAX_DISTANCE);
+    let near = |x: &&u64| **x != 0 && a.iter().any(|y| (*x ^ y).count_ones() <= NEARLY_SAME);
     b.iter().filter(near).count() as u64
 }
 

@@ -64,7 +64,7 @@ impl<'a> Names<'a> {
 
     /// Whether a name in a folder means the folder's own brand: the folder, its brand, another member, or the base of
     /// one, unless that is another brand's.
-    fn is_own(&self, brand: u32, category: &str, folder: &str, name: &str) -> bool {
+    pub fn is_own(&self, brand: u32, category: &str, folder: &str, name: &str) -> bool {
         if name == nfc(folder) {
             return true;
         }

@@ -1,31 +1,21 @@
 //! Searches for images of different brands that look the same though their bytes differ: found by perceptual hash, confirmed by a
 //! second look at the pixels. They are listed for a person and never merged.
-//!
-//! The search is exact and needs no tuning (multi-index hashing): cut into five bands, two hashes that differ in at
-//! most four bits agree in one band at least, so only hashes that share a band are compared. Where many share one,
-//! what is left of them is cut into five again.
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
 use super::evidence::rounded;
+use crate::plan::hamming::{NEARLY_SAME, pairs_within};
 use crate::raw::content::read_unchanged;
 use crate::raw::scan::Scan;
 use logodex_pixels::decode;
-
-/// At most this many of 64 bits differ between two images that may look the same: that far apart have sequential JPEGs and
-/// their progressive copies been seen.
-pub const MAX_DISTANCE: u32 = 4;
 
 /// At least this correlation at 32 × 32 pixels confirms it.
 pub const MIN_CORRELATION: f64 = 0.98;
 
 /// An image is compared with at most this many others of greater number.
 const MAX_PARTNERS: usize = 256;
-
-/// A group of hashes that share a band is compared pair by pair up to this size.
-const SMALL_GROUP: usize = 64;
 
 /// Side of the picture that the second look is at, pixels.
 const SIDE: usize = 32;
@@ -101,7 +91,7 @@ pub struct Candidates {
     pub crowded: Vec<usize>,
 }
 
-/// Every pair of images of different groups whose hashes differ in at most [`MAX_DISTANCE`] bits. `images` are number,
+/// Every pair of images of different groups whose hashes differ in at most [`NEARLY_SAME`] bits. `images` are number,
 /// hash and group (the brand). The result does not depend on their order.
 pub fn candidates(images: &[(usize, u64, u32)]) -> Candidates {
     // Equal hashes are one: no band tells them apart.
@@ -118,8 +108,7 @@ pub fn candidates(images: &[(usize, u64, u32)]) -> Candidates {
     let mut neighbours: Vec<Vec<(u32, u32)>> =
         (0..hashes.len()).map(|i| vec![(0, i as u32)]).collect();
     let mut cut = vec![false; hashes.len()];
-    pairs_within(&hashes, &mut |a, b| {
-        let distance = (hashes[a] ^ hashes[b]).count_ones();
+    pairs_within(&hashes, NEARLY_SAME, &mut |a, b, distance| {
         for (of, other) in [(a, b), (b, a)] {
             // As many as could be compared in full: one image or more for each.
             if neighbours[of].len() <= 2 * MAX_PARTNERS {
@@ -166,66 +155,6 @@ pub fn candidates(images: &[(usize, u64, u32)]) -> Candidates {
     all
 }
 
-/// Calls `found` once with every pair of positions of different hashes that differ in at most [`MAX_DISTANCE`] bits.
-fn pairs_within(hashes: &[u64], found: &mut dyn FnMut(usize, usize)) {
-    let bits: Vec<u32> = (0..64).collect();
-    let all = (0..hashes.len()).collect();
-    compare(hashes, all, &bits, &mut Vec::new(), found);
-}
-
-/// Compares `group`, whose hashes agree in every bit but `bits`. A pair that agrees in one of the bands `earlier` has
-/// been found there.
-fn compare(
-    hashes: &[u64],
-    mut group: Vec<usize>,
-    bits: &[u32],
-    earlier: &mut Vec<u64>,
-    found: &mut dyn FnMut(usize, usize),
-) {
-    let parts = MAX_DISTANCE as usize + 1;
-    // Where all agree in an earlier band, all are found. A bit in which all agree tells none of them apart: a band of such bits
-    // would be the same group again.
-    let (all, any) = group.iter().fold((u64::MAX, 0), |(all, any), &i| {
-        (all & hashes[i], any | hashes[i])
-    });
-    let differ = any & !all;
-    if earlier.iter().any(|m| differ & m == 0) {
-        return;
-    }
-    let bits: Vec<u32> = bits
-        .iter()
-        .copied()
-        .filter(|bit| differ >> bit & 1 == 1)
-        .collect();
-    if group.len() <= SMALL_GROUP || bits.len() < 2 * parts {
-        for (n, &a) in group.iter().enumerate() {
-            for &b in &group[n + 1..] {
-                let differ = hashes[a] ^ hashes[b];
-                if differ.count_ones() <= MAX_DISTANCE && earlier.iter().all(|m| differ & m != 0) {
-                    found(a.min(b), a.max(b));
-                }
-            }
-        }
-        return;
-    }
-    let known = earlier.len();
-    for part in 0..parts {
-        let (begin, end) = (part * bits.len() / parts, (part + 1) * bits.len() / parts);
-        let mask = bits[begin..end]
-            .iter()
-            .fold(0, |mask, bit| mask | 1u64 << bit);
-        let rest: Vec<u32> = [&bits[..begin], &bits[end..]].concat();
-        group.sort_unstable_by_key(|&i| (hashes[i] & mask, i));
-        for same in group.chunk_by(|&a, &b| hashes[a] & mask == hashes[b] & mask) {
-            if same.len() > 1 {
-                compare(hashes, same.to_vec(), &rest, earlier, found);
-            }
-        }
-        earlier.push(mask);
-    }
-    earlier.truncate(known);
-}
-
 /// Takes a second look at every candidate and keeps those that it confirms, with their correlation. Each image is
 /// decoded once.
 ///
@@ -254,25 +183,14 @@ pub fn confirm(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A reproducible sequence of numbers.
-    fn numbers(seed: u64) -> impl FnMut() -> u64 {
-        let mut state = seed;
-        move || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = state;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        }
-    }
+    use crate::plan::hamming::tests::numbers;
 
     fn slowly(images: &[(usize, u64, u32)]) -> Vec<(usize, usize, u32)> {
         let mut pairs = Vec::new();
         for a in images {
             for b in images {
                 let distance = (a.1 ^ b.1).count_ones();
-                if a.0 < b.0 && a.2 != b.2 && distance <= MAX_DISTANCE {
+                if a.0 < b.0 && a.2 != b.2 && distance <= NEARLY_SAME {
                     pairs.push((a.0, b.0, distance));
                 }
             }
@@ -354,7 +272,7 @@ mod tests {
             let later = &images[image + 1..];
             let near = later.iter().filter_map(|&(other, other_hash, g)| {
                 let distance = (hash ^ other_hash).count_ones();
-                (g != group && distance <= MAX_DISTANCE).then_some((image, other, distance))
+                (g != group && distance <= NEARLY_SAME).then_some((image, other, distance))
             });
             let near: Vec<_> = near.collect();
             let first = found.pairs.partition_point(|pair| pair.0 < image);

@@ -79,6 +79,7 @@ pub fn look(bytes: &[u8]) -> Result<Seen, DecodeError> {
         width: 100,
         height: 100,
         phash: u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[i])),
+        quality: None,
     })
 }
 

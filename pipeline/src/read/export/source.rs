@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use logodex_dataset::{Dataset, DatasetError};
+use logodex_dataset::Dataset;
 use logodex_schemas::dataset::CatalogRow;
 use logodex_schemas::split::Fold;
 use rustix::fs::ioctl_ficlone;
@@ -48,7 +48,7 @@ impl Source {
             )));
         }
         let folds = match &options.split {
-            Some(name) => folds(&dataset, name)?,
+            Some(name) => split::folds(&dataset, name)?,
             None => BTreeMap::new(),
         };
         let raw = match &options.raw {
@@ -203,20 +203,4 @@ impl Source {
             n => format!("{summary}, without {n} images that have no row"),
         }
     }
-}
-
-/// The fold of every brand that a split lists.
-fn folds(dataset: &Dataset, name: &str) -> anyhow::Result<BTreeMap<u32, Fold>> {
-    let split = dataset.split(name).map_err(|error| match error {
-        DatasetError::NotFound { .. } => usage(format!(
-            "there is no such split: {error}; draw it with logodex-data split"
-        )),
-        error => error.into(),
-    })?;
-    let (dir, manifest, brands) = (dataset.dir(), dataset.manifest(), dataset.brands());
-    if let Some(problem) = split::contradiction(dir, manifest, brands, &split) {
-        return Err(corrupt(problem));
-    }
-    let folds = (0..).zip(split.folds());
-    Ok(folds.filter_map(|(i, fold)| Some((i, (*fold)?))).collect())
 }

@@ -6,9 +6,10 @@ use crate::jpeg::defect::{Defect, broken};
 use crate::jpeg::markers::PADDING;
 use crate::simd::{Avx2, twice};
 
-/// One block of a coding unit: its tables, and whether its DC coefficient is wanted.
+/// One block of a coding unit: its tables, which of the scan's components it is of, and whether its DC coefficient is wanted.
 pub(in crate::jpeg) struct Block<'a> {
     pub(in crate::jpeg) pair: &'a Pair,
+    pub(in crate::jpeg) component: usize,
     pub(in crate::jpeg) wanted: bool,
 }
 
@@ -224,15 +225,16 @@ fn walk_stretch_in(
     means: &mut Vec<i32>,
 ) -> Result<Stretch, Defect> {
     let mut reader = Reader::new(padded);
-    let mut mean = 0i32;
+    let mut last = [0i32; 4];
     for unit in 0..units {
         for block in blocks {
             let Some((difference, mut ends)) = reader.first(block.pair)? else {
                 return Ok(reader.read(unit));
             };
             if block.wanted {
-                mean = mean.wrapping_add(difference);
-                means.push(mean);
+                let mean = &mut last[block.component & 3];
+                *mean = mean.wrapping_add(difference);
+                means.push(*mean);
             }
             let mut k = 1;
             while !ends {

@@ -84,13 +84,14 @@ impl Plane {
         (&mut self.present[block..], blocks)
     }
 
-    /// A mean per block.
-    pub(super) fn dc_image(&self) -> DcImage {
-        DcImage {
+    /// A mean per block, and by what it is to be multiplied.
+    pub(super) fn dc_image(&self) -> (DcImage, u16) {
+        let image = DcImage {
             width: self.across,
             height: self.dc.len() / self.across,
             means: self.dc.iter().map(|&dc| dc.into()).collect(),
-        }
+        };
+        (image, self.quantisation.map_or(0, |table| table[0]))
     }
 
     /// The samples.

@@ -2,6 +2,7 @@
 //! drawn here is inserted as it is.
 
 use anyhow::{Context, Result};
+use logodex_program::page;
 use logodex_schemas::evaluation::{ComparisonRow, Evaluation};
 use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
@@ -28,7 +29,8 @@ use crate::settings::region_name;
 
 const TEMPLATE: &str = include_str!("report.html.j2");
 const PICTURES: &str = include_str!("pictures.html.j2");
-const PICTURES_STYLE: &str = include_str!("pictures.css");
+/// What the report has beside the style that all our pages share.
+const STYLE: &str = include_str!("report.css");
 
 /// A figure as the template takes it.
 #[derive(Serialize)]
@@ -113,7 +115,9 @@ pub fn render(
         .map(|(i, m)| context! { name => m.name, colour => variable(i), dim => m.evaluation.embedding_dim })
         .collect();
     let context = context! {
+        page_style => page::STYLE,
         colours => style_rules(),
+        style => STYLE,
         evaluation => context! {
             split => first.split,
             seed => first.seed,
@@ -143,13 +147,12 @@ pub fn render(
         f1_over_threshold => per_shots(&figures.f1_over_threshold)?,
         similarities => per_shots(&figures.similarities)?,
         triples => triples(inputs),
-        pictures_style => PICTURES_STYLE,
         retrievals => retrievals(inputs),
         confused_pairs => confused_pairs(inputs),
         confusion_matrices => shown(&figures.confusion_matrices)?,
         tsne => tsne::json(inputs),
         tsne_script => tsne::SCRIPT,
-        tsne_script_hash => tsne::script_hash(),
+        tsne_script_hash => page::allowed(tsne::SCRIPT),
         tsne_figures => shown(&figures.tsne)?,
         commands => commands(inputs),
     };

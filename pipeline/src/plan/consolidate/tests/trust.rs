@@ -137,6 +137,7 @@ fn the_real_tree_keeps_151442_images() {
                     width: 100,
                     height: 100,
                     phash: u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[i])),
+                    quality: None,
                 },
                 parsed: Annotation {
                     objects: vec![object(named)],

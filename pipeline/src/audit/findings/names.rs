@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use logodex_schemas::plan::audit::{Finding, FindingKind, NameCount, PicturePair};
 use logodex_schemas::plan::{ConsolidationPlan, ForeignName, NameLikeness, NearName};
 
-use super::finding::{Tree, finding};
-use super::gallery::{Gallery, SHOWN};
-use crate::plan::consolidate::foreign::Names;
+use super::labels::{labels, member};
+use crate::audit::finding::{Tree, finding};
+use crate::audit::gallery::{Gallery, SHOWN};
 
 /// A finding for every folder whose objects name another brand, and for every two brands of nearly one name.
 pub fn findings(
@@ -20,10 +20,9 @@ pub fn findings(
         let key = (name.category.as_str(), name.folder.as_str());
         folders.entry(key).or_default().push(name);
     }
-    let names = Names::new(tree.placement);
     let mut found: Vec<Finding> = folders
         .into_iter()
-        .map(|((category, folder), said)| foreign(tree, &names, category, folder, &said, gallery))
+        .map(|((category, folder), said)| foreign(tree, category, folder, &said, gallery))
         .collect();
     found.extend(
         plan.near_names
@@ -35,7 +34,6 @@ pub fn findings(
 
 fn foreign(
     tree: &Tree<'_>,
-    names: &Names<'_>,
     category: &str,
     folder: &str,
     said: &[&ForeignName],
@@ -48,16 +46,12 @@ fn foreign(
     };
     let own = tree.brand_name(category, folder);
     let mut found = finding(kind, own, vec![format!("{category}/{folder}")]);
-    let brand = |name: &str| {
-        let brand = &tree.placement.brands[names.resolve(category, name)? as usize];
-        Some(format!("{}/{}", brand.category, brand.name))
-    };
     let mut counts: Vec<NameCount> = said
         .iter()
         .map(|name| NameCount {
             name: name.name.clone(),
             objects: name.objects,
-            brand: brand(&name.name),
+            brand: tree.foreign_brand(category, folder, &name.name),
         })
         .collect();
     counts.sort_by(|a, b| b.objects.cmp(&a.objects).then_with(|| a.name.cmp(&b.name)));
@@ -88,11 +82,22 @@ fn foreign(
             .map(|c| c.objects)
             .sum();
         (
-            format!("{objects} objects of the folder are named {named}."),
-            format!(
-                "{moved} objects get the index of the brand that they name, {} that of the folder's, “{own}”.",
-                objects - moved
-            ),
+            match objects {
+                1 => format!("One object of the folder is named {named}."),
+                _ => format!("{objects} objects of the folder are named {named}."),
+            },
+            match (moved, objects - moved) {
+                (0, _) => format!("The folder is the label: they count as “{own}”."),
+                (1, 0) => {
+                    format!("It gets the index of the brand that it names, not that of “{own}”.")
+                }
+                (_, 0) => {
+                    format!("They get the index of the brand that they name, not that of “{own}”.")
+                }
+                (moved, rest) => format!(
+                    "As the brand that they name: {moved}; as the folder's, “{own}”: {rest}."
+                ),
+            },
         )
     };
     let foreign = |i: &usize| {
@@ -103,6 +108,8 @@ fn foreign(
     };
     let images: Vec<usize> = tree.folder(category, folder).filter(foreign).collect();
     found.names = counts;
+    found.members = member(tree, category, folder);
+    found.labels = vec![labels(tree, category, folder)];
     gallery.show(&mut found, &images);
     // A whole folder's pictures stand beside those of the brand that it may be.
     if let Some((other, brand)) = found
@@ -119,6 +126,8 @@ fn foreign(
                 a,
                 b,
                 same: None,
+                because: None,
+                distance: None,
                 differ: false,
             })
             .collect();
@@ -173,6 +182,8 @@ fn near_name(tree: &Tree<'_>, near: &NearName, gallery: &mut Gallery<'_>) -> Fin
             a: gallery.place(a),
             b: gallery.place(b),
             same: None,
+            because: None,
+            distance: None,
             differ: false,
         })
         .collect();

@@ -7,7 +7,6 @@
 mod neighbours;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use anyhow::{Context, Result};
 use logodex_inference::{Model, picture};
@@ -16,8 +15,8 @@ use logodex_schemas::plan::audit::{Finding, FindingKind, PicturePair};
 use rayon::prelude::*;
 
 use self::neighbours::{Alike, Doubt, Rows, VOTERS, far};
-use super::finding::{Tree, finding};
-use super::gallery::{Gallery, SHOWN};
+use crate::audit::finding::{Tree, finding};
+use crate::audit::gallery::{Gallery, SHOWN};
 use crate::plan::placement::Fate;
 
 /// Pictures that are decoded together: their squares are held in memory.
@@ -277,14 +276,8 @@ fn beside(gallery: &mut Gallery<'_>, a: usize, b: usize) -> PicturePair {
         a: gallery.place(a),
         b: gallery.place(b),
         same: None,
+        because: None,
+        distance: None,
         differ: false,
     }
-}
-
-/// Opens the model that an audit is to look with.
-///
-/// # Errors
-/// Usage: no such model, or no ONNX Runtime.
-pub fn model(path: &Path) -> Result<Model> {
-    Model::open(path, 0)
 }

@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use logodex_schemas::plan::audit::{Apart, FamilyVerdict, Finding, FindingKind, PicturePair};
-use logodex_schemas::plan::{Group, GroupRule, Verdict};
+use logodex_schemas::plan::audit::{
+    Apart, FamilyVerdict, Finding, FindingKind, KeptBecause, LookOverlap, PicturePair,
+};
+use logodex_schemas::plan::{Group, GroupRule, Member, Overlap, Verdict};
+use rayon::prelude::*;
 
-use super::finding::{Tree, finding};
-use super::gallery::{Gallery, SHOWN};
+use super::labels::labels;
+use crate::audit::finding::{Tree, finding};
+use crate::audit::gallery::{Gallery, SHOWN};
+use crate::plan::hamming::{NEARLY_SAME, SIMILAR};
 
 /// A folder of which at least this part are copies of another folder's pictures is a copy of it.
 const COPY: f64 = 0.95;
@@ -72,8 +77,9 @@ fn family(tree: &Tree<'_>, group: &Group, gallery: &mut Gallery<'_>) -> Finding 
     found.rule = Some(group.rule);
     found.effect = Some(group.effect);
     found.apart = Some(apart(tree, group));
-    found.members.clone_from(&group.members);
+    say_of_folders(&mut found, group, tree);
     found.overlap.clone_from(&group.overlap);
+    found.looks = looks(tree, group);
     show_pairs(&mut found, pairs, tree, gallery);
     show_alone(&mut found, group, tree, gallery);
     found
@@ -87,9 +93,17 @@ fn own_copies(tree: &Tree<'_>, group: &Group, gallery: &mut Gallery<'_>) -> Find
     found.says = format!("The folder holds {dropped} copies of its own pictures.");
     found.otherwise = format!("Each picture is kept once: {} pictures.", group.effect.kept);
     found.effect = Some(group.effect);
+    say_of_folders(&mut found, group, tree);
     let pairs = pairs(tree, group);
     show_pairs(&mut found, pairs, tree, gallery);
     found
+}
+
+/// The folders of a group, and what their annotations say.
+fn say_of_folders(found: &mut Finding, group: &Group, tree: &Tree<'_>) {
+    found.members.clone_from(&group.members);
+    let of = |member: &Member| labels(tree, &group.category, &member.folder);
+    found.labels = group.members.iter().map(of).collect();
 }
 
 /// What the pictures say of a family, `differ` of whose copies have other boxes than the picture kept.
@@ -119,17 +133,27 @@ struct Twins {
     kept: usize,
     copy: usize,
     same: logodex_schemas::plan::Sameness,
+    because: KeptBecause,
     differ: bool,
 }
 
 /// Every copy dropped with the picture kept; those whose boxes differ first.
 fn pairs(tree: &Tree<'_>, group: &Group) -> Vec<Twins> {
+    let order = |i: usize| {
+        let folder = &tree.scan.samples[i].folder;
+        (group.members.iter().position(|m| m.folder == *folder), i)
+    };
     let twins = group.dropped.iter().filter_map(|dropped| {
         let (kept, copy) = (tree.sample(&dropped.kept)?, tree.sample(&dropped.image)?);
         Some(Twins {
             kept,
             copy,
             same: dropped.same,
+            because: match (order(kept), order(copy)) {
+                (kept, copy) if kept > copy => KeptBecause::HasBox,
+                (kept, copy) if kept.0 == copy.0 => KeptBecause::FirstOfFolder,
+                _ => KeptBecause::TrustedFolder,
+            },
             differ: tree.boxes(kept) != tree.boxes(copy),
         })
     });
@@ -151,6 +175,37 @@ fn apart(tree: &Tree<'_>, group: &Group) -> Apart {
         brands: filled.saturating_sub(1),
         kept: back.len() as u64,
     }
+}
+
+/// How many images of each folder look like one of another, for every pair of `overlap`.
+fn looks(tree: &Tree<'_>, group: &Group) -> Vec<LookOverlap> {
+    let hashes: BTreeMap<&str, Vec<u64>> = group
+        .members
+        .iter()
+        .map(|member| {
+            let samples = tree.folder(&group.category, &member.folder);
+            let hashes = samples.map(|i| tree.scan.samples[i].seen.phash);
+            // A picture of one colour has no bit set and resembles nothing.
+            let hashes = hashes.filter(|&hash| hash != 0).collect();
+            (member.folder.as_str(), hashes)
+        })
+        .collect();
+    let of = |pair: &Overlap| {
+        let (a, b) = (&hashes[pair.a.as_str()], &hashes[pair.b.as_str()]);
+        let within = |some: &[u64], others: &[u64], distance: u32| {
+            let near = |x: &&u64| others.iter().any(|y| (**x ^ y).count_ones() <= distance);
+            some.iter().filter(near).count() as u64
+        };
+        LookOverlap {
+            a: pair.a.clone(),
+            b: pair.b.clone(),
+            a_within_4: within(a, b, NEARLY_SAME),
+            b_within_4: within(b, a, NEARLY_SAME),
+            a_within_8: within(a, b, SIMILAR),
+            b_within_8: within(b, a, SIMILAR),
+        }
+    };
+    group.overlap.par_iter().map(of).collect()
 }
 
 fn show_pairs(found: &mut Finding, pairs: Vec<Twins>, tree: &Tree<'_>, gallery: &mut Gallery<'_>) {
@@ -176,6 +231,8 @@ fn show_pairs(found: &mut Finding, pairs: Vec<Twins>, tree: &Tree<'_>, gallery: 
             a: gallery.place(twins.kept),
             b: gallery.place(twins.copy),
             same: Some(twins.same),
+            because: Some(twins.because),
+            distance: None,
             differ: twins.differ,
         });
     }
