@@ -59,7 +59,7 @@ impl Ranges {
             .nodes
             .iter()
             .filter(|node| is_on_integers(graph, node));
-        let inputs = quantised.flat_map(|node| activations(node));
+        let inputs = quantised.flat_map(activations);
         inputs.map(String::as_str).collect()
     }
 }
