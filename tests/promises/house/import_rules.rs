@@ -173,6 +173,7 @@ fn each_heavy_library_has_one_door() {
         &["pipeline/src/audit/serve.rs"],
     );
     only("trainer/src", "image", &["trainer/src/data/preview"]);
+    only("trainer/src", "prost", &["trainer/src/onnx"]);
     only(
         "evaluation/src",
         "image",
