@@ -10,6 +10,8 @@
 
 pub mod command;
 pub mod gallery;
+pub mod parquet;
+pub mod sheet;
 pub mod threshold;
 
 pub use gallery::Gallery;

@@ -4,5 +4,6 @@ mod cuda_kit;
 mod evaluator;
 mod export;
 mod history;
+mod recognise;
 mod resume;
 mod whole_line;
