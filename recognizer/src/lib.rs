@@ -13,6 +13,8 @@ pub mod gallery;
 pub mod model;
 pub mod parquet;
 pub mod picture;
+pub mod scenes;
+pub mod serve;
 pub mod sheet;
 pub mod threshold;
 

@@ -175,6 +175,11 @@ fn each_heavy_library_has_one_door() {
         "image",
         &["pixels/src/decode", "pixels/src/encode.rs"],
     );
-    only("recognizer/src", "ort", &["recognizer/src/model.rs"]);
+    only(
+        "recognizer/src",
+        "ort",
+        &["recognizer/src/model.rs", "recognizer/src/scenes/detector.rs"],
+    );
+    only("recognizer/src", "axum", &["recognizer/src/serve"]);
     only("pipeline/src", "polars", &["pipeline/src/build/parquet.rs"]);
 }
