@@ -6,3 +6,4 @@ mod client;
 mod faults;
 mod load;
 mod model;
+mod scenes;

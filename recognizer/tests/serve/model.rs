@@ -183,3 +183,69 @@ pub fn pixels(brand: u64, variant: u64, side: usize) -> Vec<u8> {
     }
     rgb
 }
+
+/// How a detector gives what it finds.
+#[derive(Debug, Clone, Copy)]
+pub enum Form {
+    /// `boxes` [N, 4] and `scores` [N], for a picture `[3, H, W]` of numbers.
+    Apart,
+    /// `boxes` [1, N, 4] and `scores` [1, N, 2], for a picture `[1, 3, side, side]` of numbers.
+    Classes(u64),
+    /// One output [1, N, 6], for a picture `[1, side, side, 3]` of bytes.
+    Together(u64),
+}
+
+/// Writes a detector that finds the same boxes with the same scores in every picture.
+pub fn write_detector(folder: &Path, form: Form, found: &[([f32; 4], f32)]) -> PathBuf {
+    let n = found.len() as u64;
+    let bytes = |rows: Vec<Vec<f32>>| -> Vec<u8> {
+        rows.concat().iter().flat_map(|x| x.to_le_bytes()).collect()
+    };
+    let boxes = bytes(found.iter().map(|(b, _)| b.to_vec()).collect());
+    let scores = bytes(found.iter().map(|(_, s)| vec![*s]).collect());
+    // Of two classes the better one counts.
+    let classes = bytes(found.iter().map(|(_, s)| vec![*s / 2.0, *s]).collect());
+    let rows = bytes(
+        found
+            .iter()
+            .map(|(b, s)| [&b[..], &[*s, 7.0]].concat())
+            .collect(),
+    );
+    let same = |from: &str, to: &str| node("Identity", &[from], to, None);
+    let graph = match form {
+        Form::Apart => [
+            same("b", "boxes"),
+            same("s", "scores"),
+            field(2, b"test"),
+            constant("b", 1, &[n, 4], &boxes),
+            constant("s", 1, &[n], &scores),
+            outlet(11, "image", 1, &[3, 0, 0]),
+            outlet(12, "boxes", 1, &[0, 4]),
+            outlet(12, "scores", 1, &[0]),
+        ]
+        .concat(),
+        Form::Classes(side) => [
+            same("b", "pred_boxes"),
+            same("s", "confidence"),
+            field(2, b"test"),
+            constant("b", 1, &[1, n, 4], &boxes),
+            constant("s", 1, &[1, n, 2], &classes),
+            outlet(11, "image", 1, &[1, 3, side, side]),
+            outlet(12, "confidence", 1, &[1, 0, 2]),
+            outlet(12, "pred_boxes", 1, &[1, 0, 4]),
+        ]
+        .concat(),
+        Form::Together(side) => [
+            same("r", "output0"),
+            field(2, b"test"),
+            constant("r", 1, &[1, n, 6], &rows),
+            outlet(11, "image", 2, &[1, side, side, 3]),
+            outlet(12, "output0", 1, &[1, 0, 6]),
+        ]
+        .concat(),
+    };
+    let opset = field(8, &[field(1, b""), number(2, 17)].concat());
+    let path = folder.join("detector.onnx");
+    std::fs::write(&path, [number(1, 8), opset, field(7, &graph)].concat()).unwrap();
+    path
+}
