@@ -4,11 +4,10 @@ import { count, h, similarity, thumbnail } from "./api.js";
 
 const picture = (id, alt) => id == null ? h("span.thumb") : thumbnail(`v1/pictures/${encodeURIComponent(id)}`, alt);
 
-/** Similarities as parts of the width: from 0, or below where there are such, to 1. */
+/** Similarities as parts of the width: from 0, or from the threshold where that is less, to 1. */
 function scale(answer) {
-  const all = [0, 1, answer.threshold, ...answer.top.map(t => t.similarity)];
-  const low = Math.min(...all), high = Math.max(...all);
-  return value => (value - low) / (high - low);
+  const low = Math.min(0, answer.threshold);
+  return value => Math.min(Math.max((value - low) / (1 - low), 0), 1);
 }
 
 function chart(answer) {
