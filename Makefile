@@ -13,7 +13,7 @@ BIN   := target/release
 DEMO  := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train bench-eval bench-gallery cuda-kit cuda-check cuda-bench
+.PHONY: help demo dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train bench-eval bench-gallery bench-scenes bench-serve serve cuda-kit cuda-check cuda-bench
 .SILENT: help
 
 help: ## this list
@@ -59,6 +59,10 @@ learning-demo: build ## at demo scale: mAP on unseen brands per training image, 
 
 report: build ## gather every evaluated run in runs/ into runs/report
 	$(BIN)/logodex-train report --out runs/report $$(ls -d runs/dataset 2>/dev/null) $$(ls -d runs/*/evaluation.json | xargs -n1 dirname)
+
+serve: build ## [GALLERY=runs/demo/gallery]: a gallery in the browser, at http://127.0.0.1:8080/
+	@[ -d "$(or $(GALLERY),runs/demo/gallery)" ] || { echo "make serve needs a gallery: GALLERY=<directory>, or that of make demo" >&2; exit 2; }
+	$(BIN)/logodex serve --gallery "$(or $(GALLERY),runs/demo/gallery)"
 
 # A change of the requirements makes the environment anew.
 PYTHON := target/python
@@ -110,3 +114,9 @@ bench-eval: ## [BENCH_PYTHON=python3]: exact retrieval of 60,000 embeddings, and
 
 bench-gallery: ## [LARGE=10000000]: exact search of 100,000 brands beside faiss and usearch, and of LARGE from a mapped file
 	scripts/bench_gallery.sh target/bench-gallery 2 $(or $(LARGE),10000000)
+
+bench-scenes: ## [DEMO data and runs of make demo]: logos in whole scenes by tiles, beside the whole picture and the true boxes
+	python3 scripts/bench_scenes.py $(BIN)/logodex runs/demo/model.onnx $(DEMO)/pictures target/bench-scenes
+
+bench-serve: ## [MODEL=runs/demo/model.onnx]: the server beside the model that it serves: latency, requests/s, what batching gains
+	scripts/bench_serve.sh "$(or $(MODEL),runs/demo/model.onnx)" target/bench-serve

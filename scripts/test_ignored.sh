@@ -12,12 +12,17 @@ if [ -n "${LOGODEX_CHROMIUM:-}" ] || has command -v chromium || has command -v c
     models::whole_line::the_map_of_the_report_turns_in_a_browser
     dataset::audit::what_is_decided_by_keyboard_in_a_browser_is_built
     dataset::audit::serve::what_is_decided_in_a_served_page_is_written_by_it
+    browser::a_logo_is_dropped_drawn_round_enrolled_and_known_in_a_browser
   )
+fi
+if [ -x "$(dirname "${LOGODEX_PYTHON:-target/python/bin/python}")/schemathesis" ]; then
+  tests+=(browser::schemathesis_finds_no_answer_that_the_document_does_not_tell)
 fi
 if has unshare -rm mount -t tmpfs none /mnt; then
   tests+=(
     dataset::faults::a_disk_that_is_really_full_is_an_error_and_the_next_build_goes_on
+    faults::a_full_disk_is_told_and_what_was_enrolled_stays
     faults::a_full_disk_is_told_keeps_the_checkpoint_before_and_the_run_goes_on_when_there_is_room
   )
 fi
-[ ${#tests[@]} -eq 0 ] || cargo test --release --locked --workspace --test promises --test fit -- --ignored --exact "${tests[@]}"
+[ ${#tests[@]} -eq 0 ] || cargo test --release --locked --workspace --test promises --test fit --test serve -- --ignored --exact "${tests[@]}"

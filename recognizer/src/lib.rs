@@ -11,6 +11,8 @@
 pub mod command;
 pub mod gallery;
 pub mod parquet;
+pub mod scenes;
+pub mod serve;
 pub mod sheet;
 pub mod threshold;
 

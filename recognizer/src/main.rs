@@ -18,6 +18,7 @@ use logodex_recognizer::command::transfer::{
     ExportArgs, ImportArgs, export_command, import_command,
 };
 use logodex_recognizer::command::verify::{VerifyArgs, verify_command};
+use logodex_recognizer::serve::command::{ServeArgs, serve_command};
 
 /// Names logos from a few pictures of each brand, or says that it does not know them. Needs an exported model
 /// (`logodex-train export`) and ONNX Runtime (`make setup`), neither libtorch nor Python.
@@ -55,7 +56,7 @@ enum Command {
     Remove(RemoveArgs),
     /// Say what pictures show: an enrolled brand, or unknown.
     #[command(
-        after_help = "Examples:\n  logodex identify --gallery gallery photo.jpg shelf/*.png\n  logodex identify --gallery gallery --json --far 0.001 photos\n  logodex identify --gallery gallery --show sheet.html photos"
+        after_help = "Examples:\n  logodex identify --gallery gallery photo.jpg shelf/*.png\n  logodex identify --gallery gallery --json --far 0.001 photos\n  logodex identify --gallery gallery --show sheet.html photos\n  logodex identify --gallery gallery --tiles scene.jpg\n  logodex identify --gallery gallery --detector detector.onnx --json scenes"
     )]
     Identify(IdentifyArgs),
     /// Say whether two pictures show one brand.
@@ -82,6 +83,11 @@ enum Command {
     /// Embed a gallery's pictures again, with another model, from where they were taken.
     #[command(after_help = "Example:\n  logodex reembed --gallery gallery --model better.onnx")]
     Reembed(ReembedArgs),
+    /// Serve a gallery over HTTP: a page, an API with its OpenAPI document, and counts for Prometheus.
+    #[command(
+        after_help = "Examples:\n  logodex serve --gallery gallery\n  logodex serve --gallery gallery --listen 0.0.0.0:8080 --token-file token\n  curl -F image=@logo.jpg -F box=40,60,240,160 http://127.0.0.1:8080/v1/identify\n\nEnds with 0 on SIGTERM or Ctrl-C, when what is being answered is answered."
+    )]
+    Serve(ServeArgs),
 }
 
 fn main() -> ExitCode {
@@ -106,6 +112,7 @@ impl Command {
             Self::Import(args) => import_command(&args),
             Self::Export(args) => export_command(&args),
             Self::Reembed(args) => reembed_command(&args),
+            Self::Serve(args) => serve_command(args),
         }
     }
 }

@@ -176,6 +176,37 @@ pub struct Candidate {
     pub similarity: f32,
 }
 
+/// A line of `logodex identify --json` with `--tiles` or `--detector`: which logos a picture holds, and where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Scene {
+    /// What its most similar part shows.
+    #[serde(flatten)]
+    pub best: Identified,
+    /// Parts that were looked at.
+    pub looked_at: u64,
+    /// Those that are told, most similar first: by windows the known ones, by a detector all.
+    pub boxes: Vec<IdentifiedBox>,
+}
+
+/// A part of a picture, and what it shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IdentifiedBox {
+    /// Where it lies, `[x0, y0, x1, y1)`, pixels.
+    #[serde(rename = "box")]
+    pub bbox: [u32; 4],
+    /// The detector's score; none of a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f32>,
+    /// Whether a brand is named.
+    pub verdict: Verdict,
+    /// The brand; none of an unknown one.
+    pub brand: Option<String>,
+    /// Similarity to the most similar brand; none where no brand is enrolled.
+    pub similarity: Option<f32>,
+    /// The most similar brands, most similar first.
+    pub top: Vec<Candidate>,
+}
+
 /// A line of `logodex identify --json` for a file that could not be judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotIdentified {

@@ -66,6 +66,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "gallery" => gallery::GalleryManifest,
         "gallery_picture" => gallery::GalleryPicture,
         "identified" => gallery::Identified,
+        "scene" => gallery::Scene,
         "box_row" => dataset::BoxRow,
         "image_row" => dataset::ImageRow,
         "comparison_row" => evaluation::ComparisonRow,

@@ -11,6 +11,7 @@ use super::inputs::{Embedded, Failures, Input, Inputs, Taken, embed};
 use super::opened::{GalleryArgs, ThresholdArgs};
 use super::table::{count, percent, table};
 use crate::gallery::Gallery;
+use crate::scenes::command::{SceneArgs, scenes_command};
 use crate::sheet::{Entry, sheet};
 use crate::threshold::Threshold;
 
@@ -32,6 +33,8 @@ pub struct IdentifyArgs {
     /// Write a page with the pictures, what they are taken for, and the enrolled pictures nearest to them.
     #[arg(long, value_name = "OUT.html")]
     show: Option<PathBuf>,
+    #[command(flatten)]
+    scenes: SceneArgs,
 }
 
 /// `logodex identify`.
@@ -45,8 +48,13 @@ pub fn identify_command(args: &IdentifyArgs) -> Result<()> {
     if let Some(caution) = &threshold.caution {
         tracing::warn!("{caution}");
     }
+    let k = usize::from(args.top);
+    if args.scenes.asked() {
+        let opened = (&gallery, &model);
+        return scenes_command(&args.scenes, inputs, opened, &threshold, (k, args.json));
+    }
     let taken = embed(&model, inputs, args.show.is_some())?;
-    let judged = judge(&gallery, &threshold, usize::from(args.top), &taken);
+    let judged = judge(&gallery, &threshold, k, &taken);
     if args.json {
         tell_json(&judged)?;
     } else {

@@ -21,6 +21,13 @@ impl Store {
         Self::Directory(Directory::new(Path::new(place)))
     }
 
+    /// The directory, where it is one: a change of it is seen in its files.
+    pub fn directory(&self) -> Option<&Directory> {
+        match self {
+            Self::Directory(directory) => Some(directory),
+        }
+    }
+
     /// What is published; none where there is no gallery.
     ///
     /// # Errors

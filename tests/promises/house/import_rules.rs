@@ -195,5 +195,11 @@ fn each_heavy_library_has_one_door() {
         &["pixels/src/decode", "pixels/src/encode.rs"],
     );
     only("inference/src", "ort", &["inference/src/model.rs"]);
+    only(
+        "recognizer/src",
+        "ort",
+        &["recognizer/src/scenes/detector.rs"],
+    );
+    only("recognizer/src", "axum", &["recognizer/src/serve"]);
     only("pipeline/src", "polars", &["pipeline/src/build/parquet.rs"]);
 }
