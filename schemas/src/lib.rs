@@ -8,6 +8,7 @@
 pub mod dataset;
 pub mod device;
 pub mod evaluation;
+pub mod gallery;
 pub mod header;
 pub mod onnx;
 pub mod plan;
@@ -62,6 +63,9 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "retrieval_row" => evaluation::RetrievalRow,
         "confusion_row" => evaluation::ConfusionRow,
         "curve_row" => evaluation::CurveRow,
+        "gallery" => gallery::GalleryManifest,
+        "gallery_picture" => gallery::GalleryPicture,
+        "identified" => gallery::Identified,
         "box_row" => dataset::BoxRow,
         "image_row" => dataset::ImageRow,
         "comparison_row" => evaluation::ComparisonRow,

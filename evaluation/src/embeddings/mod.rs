@@ -6,8 +6,6 @@
 pub mod collapse;
 pub mod fold_index;
 pub mod matching;
-pub mod npy;
 pub mod prototypes;
-pub mod set;
-pub mod similarity;
-pub mod unit_vectors;
+
+pub use logodex_embeddings::{npy, set, similarity, unit_vectors};

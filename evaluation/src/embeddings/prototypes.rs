@@ -1,7 +1,7 @@
 //! Prototypes: the mean of some supports, which queries are compared with.
 
 use crate::embeddings::similarity::{Panels, TILE};
-use crate::embeddings::unit_vectors::UnitVectors;
+use crate::embeddings::unit_vectors::{UnitVectors, mean, norm};
 
 /// The prototypes of one episode, to be compared with many queries.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +40,7 @@ impl Prototypes {
         queries: &[usize],
         mut take: impl FnMut(usize, &[f32]),
     ) {
-        let mut out = std::array::from_fn(|_| Vec::new());
+        let mut out: [Vec<f32>; TILE] = std::array::from_fn(|_| Vec::new());
         for tile in queries.chunks(TILE) {
             let asked = std::array::from_fn(|i| vectors.get(tile[i.min(tile.len() - 1)]));
             self.panels
@@ -78,21 +78,10 @@ impl Prototypes {
 
 /// The mean of the L2-normalised supports, not normalised again, `[D]`.
 pub(crate) fn prototype(vectors: &UnitVectors, supports: &[usize]) -> Vec<f64> {
-    let mut prototype = vec![0f64; vectors.dim()];
-    for &support in supports {
-        for (sum, &x) in prototype.iter_mut().zip(vectors.get(support)) {
-            *sum += f64::from(x);
-        }
-    }
-    for value in &mut prototype {
-        *value /= supports.len() as f64;
-    }
-    prototype
-}
-
-/// The Euclidean norm.
-pub(crate) fn norm(vector: &[f64]) -> f64 {
-    vector.iter().map(|x| x * x).sum::<f64>().sqrt()
+    mean(
+        vectors.dim(),
+        supports.iter().map(|&support| vectors.get(support)),
+    )
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+use logodex_embeddings::nearest::key;
+
 use crate::embeddings::similarity::{Panels, TILE, WIDTH, product};
 use crate::embeddings::unit_vectors::UnitVectors;
 
@@ -59,7 +61,8 @@ pub fn rank(search: &Search) -> Vec<Found> {
                     Counter::new(search, query, own, same)
                 })
                 .collect();
-            let mut out = std::array::from_fn(|_| Vec::with_capacity(BLOCK * WIDTH));
+            let mut out: [Vec<f32>; TILE] =
+                std::array::from_fn(|_| Vec::with_capacity(BLOCK * WIDTH));
             for block in (0..panels.panels()).step_by(BLOCK) {
                 let range = block..(block + BLOCK).min(panels.panels());
                 let first = block * WIDTH;
@@ -89,14 +92,6 @@ fn places<K: std::hash::Hash + Eq>(
         places.entry(key(position)).or_default().push(place as u32);
     }
     places
-}
-
-/// A place in the ranking as one number: similarity, highest first, then place in the gallery, lowest first.
-fn key(score: f32, place: u32) -> u64 {
-    let bits = score.to_bits();
-    // The bits of a float, made to ascend with it; then turned about, so that the greatest comes first.
-    let ascending = bits ^ (((bits as i32 >> 31) as u32) | 0x8000_0000);
-    u64::from(!ascending) << 32 | u64::from(place)
 }
 
 /// The ranking of one query, while its similarities pass by.
@@ -362,13 +357,5 @@ mod tests {
             ];
             assert_eq!(metrics, [1.0; 5], "{r} positives");
         }
-    }
-
-    #[test]
-    fn keys_order_similarities_of_either_sign() {
-        let scores = [1.0f32, 0.5, 1e-30, 0.0, -1e-30, -0.5, -1.0];
-        let keys: Vec<u64> = scores.iter().map(|s| key(*s, 3)).collect();
-        assert!(keys.is_sorted());
-        assert!(key(0.5, 1) < key(0.5, 2));
     }
 }

@@ -5,8 +5,9 @@ use logodex_schemas::evaluation::{EpisodeRow, SimilarityHistogram};
 use rayon::prelude::*;
 
 use crate::embeddings::fold_index::FoldIndex;
-use crate::embeddings::prototypes::{norm, prototype};
+use crate::embeddings::prototypes::prototype;
 use crate::embeddings::unit_vectors::UnitVectors;
+use crate::embeddings::unit_vectors::norm;
 use crate::metrics::per_episode::{Decisions, average_precision, ranked, recall_at_precision};
 use crate::protocols::episode::Episode;
 

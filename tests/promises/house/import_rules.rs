@@ -75,10 +75,25 @@ fn heavy_libraries_are_compiled_only_where_they_are_meant() {
         ("dataset", &["pixels", "schemas"]),
         ("program", &["dataset", "pixels", "schemas"]),
         ("pipeline", &["dataset", "pixels", "program", "schemas"]),
-        ("evaluation", &["dataset", "pixels", "program", "schemas"]),
+        ("embeddings", &["dataset", "pixels", "program", "schemas"]),
+        (
+            "evaluation",
+            &["dataset", "embeddings", "pixels", "program", "schemas"],
+        ),
+        (
+            "recognizer",
+            &["dataset", "embeddings", "pixels", "program", "schemas"],
+        ),
         (
             "trainer",
-            &["dataset", "evaluation", "pixels", "program", "schemas"],
+            &[
+                "dataset",
+                "embeddings",
+                "evaluation",
+                "pixels",
+                "program",
+                "schemas",
+            ],
         ),
     ] {
         let names = compiled_with(&format!("logodex-{name}"));
@@ -90,6 +105,8 @@ fn heavy_libraries_are_compiled_only_where_they_are_meant() {
         assert_eq!(torch, name == "trainer", "{name} and libtorch");
         let polars = names.contains("polars");
         assert_eq!(polars, name == "pipeline", "{name} and polars");
+        let onnx = names.contains("ort");
+        assert_eq!(onnx, name == "recognizer", "{name} and ONNX Runtime");
     }
 }
 
@@ -158,5 +175,6 @@ fn each_heavy_library_has_one_door() {
         "image",
         &["pixels/src/decode", "pixels/src/encode.rs"],
     );
+    only("recognizer/src", "ort", &["recognizer/src/model.rs"]);
     only("pipeline/src", "polars", &["pipeline/src/build/parquet.rs"]);
 }

@@ -4,7 +4,7 @@
 //! its two vectors alone, never on block, thread or vector width: equal vectors tie exactly, s(a, b) is s(b, a) to the
 //! last bit, and every machine ranks alike.
 
-use crate::embeddings::unit_vectors::UnitVectors;
+use crate::unit_vectors::UnitVectors;
 
 /// Gallery vectors that lie side by side in a panel.
 pub const WIDTH: usize = 16;
@@ -22,23 +22,41 @@ pub struct Panels {
 impl Panels {
     /// Packs the vectors at `positions`, in that order. The last panel is filled up with zeros.
     pub fn pack(vectors: &UnitVectors, positions: &[usize]) -> Self {
-        let dim = vectors.dim();
-        let mut values = vec![0.0; positions.len().div_ceil(WIDTH) * dim * WIDTH];
-        for (i, &position) in positions.iter().enumerate() {
-            let panel = &mut values[i / WIDTH * dim * WIDTH..][..dim * WIDTH];
-            for (slot, &x) in panel[i % WIDTH..]
-                .iter_mut()
-                .step_by(WIDTH)
-                .zip(vectors.get(position))
-            {
-                *slot = x;
+        let mut panels = Self::empty(vectors.dim());
+        panels.refill(positions.iter().map(|&position| vectors.get(position)));
+        panels
+    }
+
+    /// No vectors of `dim` values yet.
+    pub fn empty(dim: usize) -> Self {
+        Self {
+            len: 0,
+            dim,
+            values: Vec::new(),
+        }
+    }
+
+    /// Packs other vectors, `[D]` each, into the same memory.
+    pub fn refill<'a>(&mut self, vectors: impl ExactSizeIterator<Item = &'a [f32]>) {
+        let size = self.dim * WIDTH;
+        self.len = vectors.len();
+        // The last panel alone is filled up; whatever else lies there is written over.
+        self.values.resize(self.panels() * size, 0.0);
+        if let Some(last) = self.panels().checked_sub(1) {
+            self.values[last * size..].fill(0.0);
+        }
+        for (i, vector) in vectors.enumerate() {
+            let panel = &mut self.values[i / WIDTH * size..][..size];
+            let (lanes, _) = panel.as_chunks_mut::<WIDTH>();
+            for (lane, &x) in lanes.iter_mut().zip(vector) {
+                lane[i % WIDTH] = x;
             }
         }
-        Self {
-            len: positions.len(),
-            dim,
-            values,
-        }
+    }
+
+    /// Embedding size D.
+    pub fn dim(&self) -> usize {
+        self.dim
     }
 
     /// Number of vectors.
@@ -56,13 +74,13 @@ impl Panels {
         self.len.div_ceil(WIDTH)
     }
 
-    /// Products of each query with the vectors of panels `first..last`: `out` is `[TILE][(last − first) · WIDTH]`, and
-    /// what lies beyond [`Self::len`] is 0.
-    pub fn products(
+    /// Products of each of T queries with the vectors of panels `first..last`: `out` is `[T][(last − first) · WIDTH]`, and
+    /// what lies beyond [`Self::len`] is 0. [`TILE`] queries at once are fastest, each taken for itself.
+    pub fn products<const T: usize>(
         &self,
-        queries: &[&[f32]; TILE],
+        queries: &[&[f32]; T],
         panels: std::ops::Range<usize>,
-        out: &mut [Vec<f32>; TILE],
+        out: &mut [Vec<f32>; T],
     ) {
         let size = self.dim * WIDTH;
         let values = &self.values[panels.start * size..panels.end * size];
@@ -72,6 +90,10 @@ impl Panels {
         }
         #[cfg(target_arch = "x86_64")]
         {
+            if std::is_x86_feature_detected!("avx512f") {
+                // SAFETY: the processor has the one feature that the function asks for.
+                return unsafe { products_avx512(&queries, values, out) };
+            }
             if std::is_x86_feature_detected!("avx2") {
                 // SAFETY: the processor has the one feature that the function asks for.
                 return unsafe { products_avx2(&queries, values, out) };
@@ -89,14 +111,21 @@ pub fn product(a: &[f32], b: &[f32]) -> f32 {
 /// [`products`] on wider registers. Not FMA, which rounds otherwise.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn products_avx2(queries: &[&[f32]; TILE], values: &[f32], out: &mut [Vec<f32>; TILE]) {
+fn products_avx2<const T: usize>(queries: &[&[f32]; T], values: &[f32], out: &mut [Vec<f32>; T]) {
+    products(queries, values, out);
+}
+
+/// As [`products_avx2`]: a panel's lanes are one register.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn products_avx512<const T: usize>(queries: &[&[f32]; T], values: &[f32], out: &mut [Vec<f32>; T]) {
     products(queries, values, out);
 }
 
 #[inline(always)]
-fn products(queries: &[&[f32]; TILE], values: &[f32], out: &mut [Vec<f32>; TILE]) {
+fn products<const T: usize>(queries: &[&[f32]; T], values: &[f32], out: &mut [Vec<f32>; T]) {
     for panel in values.chunks_exact(queries[0].len() * WIDTH) {
-        let mut sums = [[0f32; WIDTH]; TILE];
+        let mut sums = [[0f32; WIDTH]; T];
         let (lanes, _) = panel.as_chunks::<WIDTH>();
         for (k, lane) in lanes.iter().enumerate() {
             for (sums, query) in sums.iter_mut().zip(queries) {
@@ -146,6 +175,9 @@ mod tests {
                     &mut plain,
                 );
                 assert_eq!(out, plain);
+                let mut alone = [Vec::new()];
+                panels.products(&[queries[3]], block..block + 1, &mut alone);
+                assert_eq!(alone[0], plain[3], "one query, as among others");
                 for (query, row) in queries.iter().zip(&out) {
                     for (lane, found) in row.iter().enumerate() {
                         let expected = order

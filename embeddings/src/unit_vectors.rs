@@ -59,3 +59,23 @@ impl UnitVectors {
             .0
     }
 }
+
+/// The mean of vectors `[D]`, in f64 and in their order, not brought to length one.
+pub fn mean<'a>(dim: usize, vectors: impl ExactSizeIterator<Item = &'a [f32]>) -> Vec<f64> {
+    let n = vectors.len() as f64;
+    let mut mean = vec![0f64; dim];
+    for vector in vectors {
+        for (sum, &x) in mean.iter_mut().zip(vector) {
+            *sum += f64::from(x);
+        }
+    }
+    for value in &mut mean {
+        *value /= n;
+    }
+    mean
+}
+
+/// The Euclidean norm.
+pub fn norm(vector: &[f64]) -> f64 {
+    vector.iter().map(|x| x * x).sum::<f64>().sqrt()
+}

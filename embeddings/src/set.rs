@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::npy;
+use crate::npy;
 use logodex_program::durable::write_whole;
 use logodex_schemas::run::history::{HISTORY_KEY, History};
 

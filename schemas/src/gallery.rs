@@ -1,0 +1,186 @@
+//! A gallery: the brands that `logodex` knows by name, with the embeddings of a few pictures of each.
+//!
+//! `gallery.json` is the gallery: it names the files of one generation (`generations/<n>/`) with their hashes. A change writes
+//! the next generation and then this file anew, by rename. `embeddings.safetensors` has `embeddings` `[N, D]`, F32 or F16, of
+//! length one, in the order of the lines of `pictures.jsonl`, and `prototypes` `[B, D]` of the brands in the order of their
+//! names.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::FileEntry;
+use crate::header::Header;
+
+/// The header of [`GalleryManifest`].
+pub fn gallery_header() -> Header {
+    Header::new("logodex-gallery", 1)
+}
+
+/// `gallery.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GalleryManifest {
+    /// Kind and version.
+    #[serde(flatten)]
+    pub header: Header,
+    /// Program and version that wrote it.
+    pub created_by: String,
+    /// Counts the changes; the folder of its files below `generations`.
+    pub generation: u64,
+    /// The model whose embeddings these are.
+    pub model: GalleryModel,
+    /// How embeddings are stored.
+    pub numbers: Numbers,
+    /// Brands.
+    pub brands: u64,
+    /// Pictures N.
+    pub pictures: u64,
+    /// The generation's files.
+    pub files: BTreeMap<String, FileEntry>,
+    /// From which similarity on a picture is of an enrolled brand, if that was found out on this gallery.
+    pub calibration: Option<GalleryCalibration>,
+    /// BLAKE3 of this file with this value replaced by zeros: see [`crate::header::seal`].
+    pub seal: String,
+}
+
+/// A model, as a gallery knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GalleryModel {
+    /// Its fingerprint ([`crate::onnx::ModelMetadata`]).
+    pub fingerprint: String,
+    /// The run that it was exported from.
+    pub run: String,
+    /// D, numbers per embedding.
+    pub embedding_dim: u32,
+}
+
+/// How a gallery's embeddings are stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Numbers {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits: half the file, searched where it lies; a similarity moves by some 0.0001.
+    F16,
+}
+
+/// A line of `pictures.jsonl`: a picture of an enrolled brand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GalleryPicture {
+    /// The brand's name.
+    pub brand: String,
+    /// Where the picture was taken from, to embed it again with another model.
+    pub source: PictureSource,
+    /// BLAKE3 of the image file's bytes, hexadecimal.
+    pub blake3: String,
+    /// The logo's box `[x0, y0, x1, y1)`, pixels, as it was given; none for the whole picture.
+    #[serde(rename = "box", default, skip_serializing_if = "Option::is_none")]
+    pub bbox: Option<[u32; 4]>,
+    /// What was shown to the model, `[x, y, width, height]`, pixels: the box with its context, as the model's fit takes it.
+    pub crop: [u32; 4],
+    /// Perceptual hash of what was shown, 16 hexadecimal digits.
+    pub phash: String,
+}
+
+/// Where an enrolled picture was taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PictureSource {
+    /// An image file.
+    File {
+        /// Its absolute path; of a picture that the gallery keeps, `pictures/<name>` below the gallery.
+        path: String,
+    },
+    /// A row of a dataset.
+    Row {
+        /// The dataset's absolute path.
+        dataset: String,
+        /// BLAKE3 of its manifest, hexadecimal.
+        manifest_blake3: String,
+        /// The row.
+        row: u64,
+    },
+}
+
+/// The similarities of strangers to a gallery: each one's best, over all enrolled brands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GalleryCalibration {
+    /// Who the strangers were.
+    pub strangers: Strangers,
+    /// Brands that each was compared with.
+    pub enrolled: u64,
+    /// Pictures of strangers.
+    pub pictures: u64,
+    /// Their brands, where known.
+    pub brands: Option<u64>,
+    /// Their highest best similarities, in descending order: at most [`TAIL`](GalleryCalibration::TAIL) of them.
+    pub best: Vec<f32>,
+}
+
+impl GalleryCalibration {
+    /// How many best similarities are kept: thresholds are wanted where few strangers are.
+    pub const TAIL: usize = 10_000;
+}
+
+/// Who the strangers of a calibration were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Strangers {
+    /// Every enrolled picture, compared with all brands but its own.
+    Enrolled,
+    /// Pictures of other brands.
+    Pictures {
+        /// Where they lay, as it was typed.
+        from: String,
+    },
+}
+
+/// A line of `logodex identify --json`: what a picture shows, as far as the gallery knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Identified {
+    /// The file, as it was named.
+    pub file: String,
+    /// Whether a brand is named.
+    pub verdict: Verdict,
+    /// The brand; none of an unknown one.
+    pub brand: Option<String>,
+    /// Similarity to the most similar brand; none where no brand is enrolled.
+    pub similarity: Option<f32>,
+    /// From which similarity on a brand is named.
+    pub threshold: f64,
+    /// The share of strangers that the threshold takes for an enrolled brand at the gallery's size, as calibrated; none for a
+    /// threshold that was typed.
+    pub false_accept_rate: Option<f64>,
+    /// The most similar brands, most similar first.
+    pub top: Vec<Candidate>,
+}
+
+/// Whether a picture shows an enrolled brand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The most similar brand reaches the threshold.
+    Known,
+    /// None does.
+    Unknown,
+}
+
+/// A brand that a picture may show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Candidate {
+    /// Its name.
+    pub brand: String,
+    /// Cosine similarity of the picture to the brand's prototype.
+    pub similarity: f32,
+}
+
+/// A line of `logodex identify --json` for a file that could not be judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotIdentified {
+    /// The file, as it was named.
+    pub file: String,
+    /// Why.
+    pub error: String,
+}
