@@ -13,7 +13,7 @@ BIN   := target/release
 DEMO  := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train bench-eval cuda-kit cuda-check cuda-bench
+.PHONY: help demo dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train bench-eval bench-gallery cuda-kit cuda-check cuda-bench
 .SILENT: help
 
 help: ## this list
@@ -23,7 +23,7 @@ setup: ## fetch libtorch and ONNX Runtime (543 and 24 MB, once, checksummed); LI
 	@[ -n "$$LIBTORCH" ] || scripts/fetch_libtorch.sh
 	@[ -n "$$ORT_DYLIB_PATH" ] || scripts/fetch_onnxruntime.sh
 
-build: setup ## build the four programs in release mode
+build: setup ## build the five programs in release mode
 	$(CARGO) build --release --locked --workspace --bins
 
 demo: build ## everything on generated data: tree, dataset, training, evaluation, report (at most 8 minutes)
@@ -107,3 +107,6 @@ cuda-bench: cuda-kit ## on a CUDA machine: images/s beside PyTorch, 8 minutes at
 
 bench-eval: ## [BENCH_PYTHON=python3]: exact retrieval of 60,000 embeddings, and beside PyTorch and pytorch-metric-learning
 	scripts/bench_eval.sh target/bench-eval $(or $(BENCH_PYTHON),python3)
+
+bench-gallery: ## [LARGE=10000000]: exact search of 100,000 brands beside faiss and usearch, and of LARGE from a mapped file
+	scripts/bench_gallery.sh target/bench-gallery 2 $(or $(LARGE),10000000)

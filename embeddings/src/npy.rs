@@ -62,6 +62,31 @@ pub fn integers(bytes: &[u8]) -> Result<Vec<i64>> {
     }
 }
 
+/// A file of a matrix `[N, D]`, `float32`.
+pub fn of_floats(values: &[f32], dim: usize) -> Vec<u8> {
+    let shape = format!("({}, {dim})", values.len() / dim.max(1));
+    let data = values.iter().flat_map(|value| value.to_le_bytes());
+    written("<f4", &shape, data)
+}
+
+/// A file of a list `[N]`, `int64`.
+pub fn of_integers(values: &[i64]) -> Vec<u8> {
+    let data = values.iter().flat_map(|value| value.to_le_bytes());
+    written("<i8", &format!("({},)", values.len()), data)
+}
+
+fn written(descr: &str, shape: &str, data: impl Iterator<Item = u8>) -> Vec<u8> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+    // Magic, version, length and header, closed by a newline, are a multiple of 64 bytes.
+    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend([1, 0]);
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(format!("{header:<width$}\n", width = length - 1).bytes());
+    bytes.extend(data);
+    bytes
+}
+
 fn numbers<T, const SIZE: usize>(
     array: &Array,
     number: impl Fn([u8; SIZE]) -> T,
@@ -182,6 +207,19 @@ mod tests {
             integers(&file(&header("<i8", "(2,)"), &data)).unwrap(),
             [7, 9]
         );
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let values = [1.0, -2.5, 0.1, 4.0, 5.0, 6.0];
+        assert_eq!(
+            floats(&of_floats(&values, 3)).unwrap(),
+            (values.to_vec(), 3)
+        );
+        assert_eq!(integers(&of_integers(&[7, -9])).unwrap(), [7, -9]);
+        let data: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let numpys = file(&header("<f4", "(2, 3)"), &data);
+        assert_eq!(of_floats(&values, 3), numpys, "as NumPy writes it");
     }
 
     #[test]

@@ -211,11 +211,7 @@ impl Gallery {
     /// # Errors
     /// [`Failure::Usage`] for a rate that is none, or where neither is calibrated.
     pub fn threshold(&self, model: &ModelMetadata, target: f64) -> Result<Threshold> {
-        if !(target > 0.0 && target < 1.0) {
-            return Err(usage(format!(
-                "false-accept rate {target}: it must lie between 0 and 1, as 0.01 does"
-            )));
-        }
+        threshold::check_rate(target)?;
         let enrolled = self.brands.len() as u64;
         if let Some(calibration) = self.calibration() {
             return Ok(threshold::of_gallery(calibration, enrolled, target));

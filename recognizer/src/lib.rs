@@ -11,7 +11,9 @@
 pub mod command;
 pub mod gallery;
 pub mod model;
+pub mod parquet;
 pub mod picture;
+pub mod sheet;
 pub mod threshold;
 
 pub use gallery::Gallery;

@@ -6,10 +6,18 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use logodex_program::output;
 use logodex_program::progress::subscribe;
+use logodex_recognizer::command::calibrate::{CalibrateArgs, calibrate_command};
+use logodex_recognizer::command::embed::{EmbedArgs, embed_command};
 use logodex_recognizer::command::enrol::{EnrolArgs, enrol_command};
+use logodex_recognizer::command::identify::{IdentifyArgs, identify_command};
 use logodex_recognizer::command::list::{
     ListArgs, RemoveArgs, RenameArgs, list_command, remove_command, rename_command,
 };
+use logodex_recognizer::command::reembed::{ReembedArgs, reembed_command};
+use logodex_recognizer::command::transfer::{
+    ExportArgs, ImportArgs, export_command, import_command,
+};
+use logodex_recognizer::command::verify::{VerifyArgs, verify_command};
 
 /// Names logos from a few pictures of each brand, or says that it does not know them. Needs an exported model
 /// (`logodex-train export`) and ONNX Runtime (`make setup`), neither libtorch nor Python.
@@ -45,6 +53,35 @@ enum Command {
         after_help = "Examples:\n  logodex remove --gallery gallery Nike\n  logodex remove --gallery gallery Nike --picture 1f0c3a"
     )]
     Remove(RemoveArgs),
+    /// Say what pictures show: an enrolled brand, or unknown.
+    #[command(
+        after_help = "Examples:\n  logodex identify --gallery gallery photo.jpg shelf/*.png\n  logodex identify --gallery gallery --json --far 0.001 photos\n  logodex identify --gallery gallery --show sheet.html photos"
+    )]
+    Identify(IdentifyArgs),
+    /// Say whether two pictures show one brand.
+    #[command(after_help = "Example:\n  logodex verify --model model.onnx a.jpg b.jpg")]
+    Verify(VerifyArgs),
+    /// Find out how similar strangers come to this gallery, and from which similarity on a brand may be named.
+    #[command(
+        after_help = "Examples:\n  logodex calibrate --gallery gallery\n  logodex calibrate --gallery gallery strangers\n  logodex calibrate --gallery gallery --dataset data/logodet3k --split default"
+    )]
+    Calibrate(CalibrateArgs),
+    /// Write embeddings to a file: of a dataset's rows for logodex-eval, or of pictures.
+    #[command(
+        after_help = "Examples:\n  logodex embed --model model.onnx --dataset data/logodet3k --split default --fold test --out test.safetensors\n  logodex embed --model model.onnx --out photos.npy photos"
+    )]
+    Embed(EmbedArgs),
+    /// Enrol many brands at once: a fold of a dataset, or a Parquet file of another gallery.
+    #[command(
+        after_help = "Examples:\n  logodex import --gallery gallery --model model.onnx --dataset data/logodet3k --split default --fold test --per-brand 5\n  logodex import --gallery gallery --parquet other.parquet"
+    )]
+    Import(ImportArgs),
+    /// Write a gallery to a Parquet file.
+    #[command(after_help = "Example:\n  logodex export --gallery gallery --out gallery.parquet")]
+    Export(ExportArgs),
+    /// Embed a gallery's pictures again, with another model, from where they were taken.
+    #[command(after_help = "Example:\n  logodex reembed --gallery gallery --model better.onnx")]
+    Reembed(ReembedArgs),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +99,13 @@ impl Command {
             Self::List(args) => list_command(&args),
             Self::Rename(args) => rename_command(&args),
             Self::Remove(args) => remove_command(&args),
+            Self::Identify(args) => identify_command(&args),
+            Self::Verify(args) => verify_command(&args),
+            Self::Calibrate(args) => calibrate_command(&args),
+            Self::Embed(args) => embed_command(&args),
+            Self::Import(args) => import_command(&args),
+            Self::Export(args) => export_command(&args),
+            Self::Reembed(args) => reembed_command(&args),
         }
     }
 }

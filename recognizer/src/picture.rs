@@ -1,8 +1,8 @@
 //! From an image's bytes to the square that a model takes: as the pipeline makes a dataset's rows, to the bit.
 
 use logodex_pixels::{
-    Crop, DecodeError, EncodeError, Fit, Format, Picture, ResizeError, decode_into, encode, phash,
-    resize_into, shown, with_reduced,
+    Crop, DecodeError, EncodeError, Fit, Format, Picture, ResizeError, decode_into, encode, look,
+    phash, resize_into, shown, with_reduced,
 };
 use logodex_schemas::dataset::{self, Encoding};
 use logodex_schemas::onnx::Preprocessing;
@@ -14,7 +14,7 @@ pub struct Square {
     pub pixels: Vec<u8>,
     /// The part shown, source pixels.
     pub crop: Crop,
-    /// Its perceptual hash: those of squares that look the same differ in three bits at most.
+    /// Perceptual hash of the whole picture: those of pictures that look the same differ in three bits at most.
     pub phash: u64,
     /// BLAKE3 of the image file's bytes.
     pub blake3: blake3::Hash,
@@ -76,6 +76,7 @@ pub fn squares(
         false => how.side,
     };
     let blake3 = blake3::hash(bytes);
+    let phash = look(bytes)?.phash;
     let cut = |picture: &Picture| {
         boxes
             .iter()
@@ -96,7 +97,7 @@ pub fn squares(
             }
             Ok(Square {
                 crop,
-                phash: look_of(&pixels, how.side),
+                phash,
                 blake3,
                 pixels,
             })

@@ -80,7 +80,7 @@ pub struct GalleryPicture {
     pub bbox: Option<[u32; 4]>,
     /// What was shown to the model, `[x, y, width, height]`, pixels: the box with its context, as the model's fit takes it.
     pub crop: [u32; 4],
-    /// Perceptual hash of what was shown, 16 hexadecimal digits.
+    /// Perceptual hash of the whole picture, 16 hexadecimal digits; of a dataset's row, of what it shows.
     pub phash: String,
 }
 

@@ -20,7 +20,7 @@ use crate::model::Model;
 pub struct EnrolArgs {
     #[command(flatten)]
     gallery: GalleryArgs,
-    /// The brand that the pictures show; where a list says it, that is not needed.
+    /// The brand that the pictures show, those excepted of which a list says it.
     #[arg(long, value_name = "NAME")]
     brand: Option<String>,
     #[command(flatten)]
@@ -59,10 +59,27 @@ pub fn open_or_begin(args: &GalleryArgs, f16: bool) -> Result<(Gallery, Model)> 
             args.gallery
         );
     }
-    gallery
-        .store()
-        .keep_model(path, &model.metadata().fingerprint)?;
     Ok((gallery, model))
+}
+
+/// Enrols pictures, if there are any, and keeps the model that was typed, so that from then on none need be.
+///
+/// # Errors
+/// As [`Gallery::enrol`].
+pub fn enrol(
+    args: &GalleryArgs,
+    (gallery, model): (&Gallery, &Model),
+    pictures: Vec<NewPicture>,
+    duplicates: bool,
+) -> Result<Option<Enrolled>> {
+    if pictures.is_empty() {
+        return Ok(None);
+    }
+    if let Some(path) = &args.model {
+        let fingerprint = &model.metadata().fingerprint;
+        gallery.store().keep_model(path, fingerprint)?;
+    }
+    gallery.enrol(pictures, duplicates).map(Some)
 }
 
 /// `logodex enrol`.
@@ -91,7 +108,7 @@ pub fn enrol_command(args: EnrolArgs) -> Result<()> {
                     let bytes = std::fs::read(&input.path)?;
                     input.path = gallery.store().keep_picture(&bytes)?;
                 }
-                let brand = args.brand.as_deref().or(input.brand.as_deref());
+                let brand = input.brand.as_deref().or(args.brand.as_deref());
                 input.enrolled(brand.context("no brand")?, embedded, args.keep)
             });
             (input, picture)
@@ -99,7 +116,10 @@ pub fn enrol_command(args: EnrolArgs) -> Result<()> {
         .collect();
     let (good, mut failures) = tell_failures(taken);
     let (named, pictures): (Vec<_>, Vec<NewPicture>) = good.into_iter().unzip();
-    let enrolled = gallery.enrol(pictures, args.duplicates)?;
+    let enrolled = enrol(&args.gallery, (&gallery, &model), pictures, args.duplicates)?;
+    let Some(enrolled) = enrolled else {
+        return failures.end("enrolled");
+    };
     for duplicate in &enrolled.duplicates {
         failures.failed += 1;
         let of = &duplicate.of;

@@ -349,7 +349,7 @@ mod tests {
             ("file,x0,y0,x1,y1\na.jpg,1,2,,\n", "line 2: a box"),
             ("file\n", "lists no picture"),
             ("path\na.jpg\n", "file"),
-            ("file,x0,y0,x1,y1\na.jpg,-1,2,3,4\n", "x0"),
+            ("file,x0,y0,x1,y1\na.jpg,-1,2,3,4\n", "field 1"),
         ] {
             let told = read(text).unwrap_err();
             assert!(told.contains("list.csv") && told.contains(reason), "{told}");

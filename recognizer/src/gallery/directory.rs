@@ -11,17 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use half::f16;
 use logodex_program::durable::{entries, sync_dir, write_whole};
 use logodex_program::{corrupt, usage};
 use logodex_schemas::dataset::FileEntry;
-use logodex_schemas::gallery::{GalleryManifest, GalleryPicture, Numbers, gallery_header};
+use logodex_schemas::gallery::{GalleryManifest, GalleryPicture, gallery_header};
 use logodex_schemas::header::{is_sealed, seal};
 use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::SafeTensors;
 
 use super::contents::{Contents, Edit, brands};
-use super::matrix::Matrix;
+use super::matrix::{Matrix, Tensor, dtype};
 
 /// The file that is the gallery.
 pub const MANIFEST: &str = "gallery.json";
@@ -129,17 +128,26 @@ impl Directory {
         path.is_file().then_some(path)
     }
 
-    /// Keeps a model's file.
+    /// Keeps a model's file beside those that are kept already.
     ///
     /// # Errors
     /// It cannot be read, or the directory not be written.
+    pub fn add_model(&self, path: &Path, fingerprint: &str) -> Result<()> {
+        if self.model(fingerprint).is_some() {
+            return Ok(());
+        }
+        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+        self.keep(MODELS, &format!("{fingerprint}.onnx"), &bytes)
+    }
+
+    /// Keeps a model's file, and lets the others go.
+    ///
+    /// # Errors
+    /// As [`Self::add_model`].
     pub fn keep_model(&self, path: &Path, fingerprint: &str) -> Result<()> {
+        self.add_model(path, fingerprint)?;
         let name = format!("{fingerprint}.onnx");
         let models = self.path.join(MODELS);
-        if !models.join(&name).is_file() {
-            let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-            self.keep(MODELS, &name, &bytes)?;
-        }
         for other in entries(&models)? {
             if other != name {
                 // What stays is of no use, and no harm.
@@ -381,47 +389,5 @@ impl Directory {
             }
         }
         Ok(())
-    }
-}
-
-fn dtype(numbers: Numbers) -> Dtype {
-    match numbers {
-        Numbers::F32 => Dtype::F32,
-        Numbers::F16 => Dtype::F16,
-    }
-}
-
-/// A matrix, to be written; its bytes are made when they are.
-struct Tensor<'a> {
-    matrix: &'a Matrix,
-    numbers: Numbers,
-}
-
-impl View for Tensor<'_> {
-    fn dtype(&self) -> Dtype {
-        dtype(self.numbers)
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.matrix.shape()
-    }
-
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        let bytes = (0..self.matrix.len()).flat_map(|place| {
-            let row = self.matrix.row(place);
-            let bytes: Vec<u8> = match self.numbers {
-                Numbers::F32 => row.iter().flat_map(|x| x.to_le_bytes()).collect(),
-                Numbers::F16 => row
-                    .iter()
-                    .flat_map(|x| f16::from_f32(*x).to_le_bytes())
-                    .collect(),
-            };
-            bytes
-        });
-        bytes.collect::<Vec<u8>>().into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.matrix.len() * self.matrix.shape()[1] * self.dtype().bitsize() / 8
     }
 }

@@ -9,7 +9,7 @@ use super::contents::{Contents, Edit, by_file, prototype};
 use super::{Gallery, check_name};
 use crate::picture::Square;
 
-/// Bits in which the hashes of squares that look the same differ at most.
+/// Bits in which the hashes of pictures that look the same differ at most.
 pub const SAME_LOOK_BITS: u32 = 3;
 
 /// A picture that is to be enrolled.
@@ -25,7 +25,7 @@ pub struct NewPicture {
     pub bbox: Option<[u32; 4]>,
     /// What was shown to the model.
     pub crop: Crop,
-    /// Perceptual hash of that.
+    /// Perceptual hash of the whole picture; of a dataset's row, of what it shows.
     pub phash: u64,
     /// Its embedding, of length one, `[D]`.
     pub embedding: Vec<f32>,
@@ -51,7 +51,8 @@ impl NewPicture {
         }
     }
 
-    fn record(&self) -> GalleryPicture {
+    /// As the gallery notes it.
+    pub fn record(&self) -> GalleryPicture {
         let Crop {
             x,
             y,
@@ -217,48 +218,87 @@ fn additions(
     duplicates: bool,
 ) -> (Vec<Edit>, Vec<Duplicate>) {
     let files = by_file(&current.pictures);
-    let looks: Vec<u64> = current.pictures.iter().map(look).collect();
+    let mut looks: Vec<Option<u64>> = current.pictures.iter().map(look).collect();
     let (mut edits, mut refused) = (Vec::new(), Vec::new());
     let mut new: Vec<GalleryPicture> = Vec::new();
     for (place, picture) in pictures.iter().enumerate() {
         let record = picture.record();
-        let same =
-            |other: &&GalleryPicture| other.blake3 == record.blake3 && other.crop == record.crop;
-        let near = |look: u64| (look ^ picture.phash).count_ones() <= SAME_LOOK_BITS;
-        let enrolled = files.get(record.blake3.as_str()).into_iter().flatten();
-        let same_file = enrolled
-            .map(|&at| &current.pictures[at])
-            .find(same)
-            .or_else(|| new.iter().find(same));
-        let alike = || {
-            let enrolled = looks.iter().position(|&look| near(look));
-            let enrolled = enrolled.map(|at| &current.pictures[at]);
-            enrolled.or_else(|| new.iter().find(|other| near(look(other))))
-        };
-        match (duplicates, same_file, alike()) {
-            (false, Some(of), _) => refused.push(Duplicate {
-                place,
-                of: of.clone(),
-                same_file: true,
-            }),
-            (false, None, Some(of)) => refused.push(Duplicate {
-                place,
-                of: of.clone(),
-                same_file: false,
-            }),
-            _ => {
-                edits.push(Edit::Add {
-                    picture: record.clone(),
-                    embedding: picture.embedding.clone(),
-                });
-                new.push(record);
+        let own_look = look(&record);
+        let duplicate = match duplicates {
+            true => None,
+            false => {
+                let enrolled = files.get(record.blake3.as_str()).into_iter().flatten();
+                let same_file = enrolled
+                    .map(|&at| &current.pictures[at])
+                    .chain(&new)
+                    .find(|other| is_same(other, &record));
+                let alike = || {
+                    let all = current.pictures.iter().chain(&new).zip(&looks);
+                    let mut alike = all.filter(|(_, look)| are_near(**look, own_look));
+                    alike.find(|(other, _)| is_same_part(other, &record))
+                };
+                match same_file {
+                    Some(of) => Some((of, true)),
+                    None => alike().map(|(of, _)| (of, false)),
+                }
             }
+        };
+        if let Some((of, same_file)) = duplicate {
+            refused.push(Duplicate {
+                place,
+                of: of.clone(),
+                same_file,
+            });
+            continue;
         }
+        edits.push(Edit::Add {
+            picture: record.clone(),
+            embedding: picture.embedding.clone(),
+        });
+        looks.push(own_look);
+        new.push(record);
     }
     (edits, refused)
 }
 
-/// A picture's perceptual hash. One that is no number looks like nothing that is.
-fn look(picture: &GalleryPicture) -> u64 {
-    u64::from_str_radix(&picture.phash, 16).unwrap_or_default()
+/// The same part of the same file, or the same row.
+fn is_same(a: &GalleryPicture, b: &GalleryPicture) -> bool {
+    match (&a.source, &b.source) {
+        (PictureSource::File { .. }, PictureSource::File { .. }) => {
+            a.blake3 == b.blake3 && a.crop == b.crop
+        }
+        // Of which part of a picture a row is, the row says.
+        (a, b) => a == b,
+    }
+}
+
+/// What a picture that was a file looks like. A dataset was rid of its copies, and crops of two pictures of one logo may well
+/// look the same.
+fn look(picture: &GalleryPicture) -> Option<u64> {
+    match picture.source {
+        PictureSource::File { .. } => u64::from_str_radix(&picture.phash, 16).ok(),
+        PictureSource::Row { .. } => None,
+    }
+}
+
+fn are_near(a: Option<u64>, b: Option<u64>) -> bool {
+    a.zip(b)
+        .is_some_and(|(a, b)| (a ^ b).count_ones() <= SAME_LOOK_BITS)
+}
+
+/// Whether about the same part is meant of two pictures that look the same.
+fn is_same_part(a: &GalleryPicture, b: &GalleryPicture) -> bool {
+    a.bbox.is_none() && b.bbox.is_none() || overlap(a.crop, b.crop) >= 0.5
+}
+
+/// What two parts `[x, y, width, height]` have in common, of what they cover together.
+fn overlap(a: [u32; 4], b: [u32; 4]) -> f64 {
+    let along = |at: usize| {
+        let ends = [a, b].map(|part| part[at].saturating_add(part[at + 2]));
+        let begin = a[at].max(b[at]);
+        f64::from(ends[0].min(ends[1]).saturating_sub(begin))
+    };
+    let area = |part: [u32; 4]| f64::from(part[2]) * f64::from(part[3]);
+    let common = along(0) * along(1);
+    common / (area(a) + area(b) - common)
 }

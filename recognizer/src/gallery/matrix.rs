@@ -7,6 +7,7 @@ use half::slice::HalfFloatSliceExt;
 use logodex_embeddings::nearest::Vectors;
 use logodex_schemas::gallery::Numbers;
 use memmap2::Mmap;
+use safetensors::tensor::{Dtype, View};
 
 /// N vectors of D numbers.
 #[derive(Debug, Clone)]
@@ -112,5 +113,48 @@ impl Matrix {
             }
             Vectors::Packed(_) => unreachable!("no matrix is packed"),
         }
+    }
+}
+
+/// As safetensors says it.
+pub(super) fn dtype(numbers: Numbers) -> Dtype {
+    match numbers {
+        Numbers::F32 => Dtype::F32,
+        Numbers::F16 => Dtype::F16,
+    }
+}
+
+/// A matrix, to be written; its bytes are made when they are.
+pub(super) struct Tensor<'a> {
+    pub(super) matrix: &'a Matrix,
+    pub(super) numbers: Numbers,
+}
+
+impl View for Tensor<'_> {
+    fn dtype(&self) -> Dtype {
+        dtype(self.numbers)
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.matrix.shape()
+    }
+
+    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
+        let bytes = (0..self.matrix.len()).flat_map(|place| {
+            let row = self.matrix.row(place);
+            let bytes: Vec<u8> = match self.numbers {
+                Numbers::F32 => row.iter().flat_map(|x| x.to_le_bytes()).collect(),
+                Numbers::F16 => row
+                    .iter()
+                    .flat_map(|x| f16::from_f32(*x).to_le_bytes())
+                    .collect(),
+            };
+            bytes
+        });
+        bytes.collect::<Vec<u8>>().into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.matrix.len() * self.matrix.shape()[1] * self.dtype().bitsize() / 8
     }
 }

@@ -48,6 +48,16 @@ impl Store {
         }
     }
 
+    /// Keeps a model's file beside those that it keeps already.
+    ///
+    /// # Errors
+    /// What holds the gallery.
+    pub fn add_model(&self, path: &Path, fingerprint: &str) -> Result<()> {
+        match self {
+            Self::Directory(directory) => directory.add_model(path, fingerprint),
+        }
+    }
+
     /// Keeps a model's file, so that the gallery can be asked without naming one, and lets those of other fingerprints go.
     ///
     /// # Errors

@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 
 use crate::workspace::{binary, repository};
 
-const PROGRAMS: [&str; 4] = [
+const PROGRAMS: [&str; 5] = [
+    "logodex",
     "logodex-data",
     "logodex-eval",
     "logodex-fixtures",
@@ -106,7 +107,7 @@ impl Page {
             })
             .filter(|words| {
                 let first = words.first().map_or("", String::as_str);
-                first == "make" || first.starts_with("logodex-")
+                first == "make" || first == "logodex" || first.starts_with("logodex-")
             })
             .collect()
     }
@@ -234,6 +235,7 @@ fn lies_here(word: &str) -> bool {
         "examples/",
         "fixtures/",
         "pipeline/",
+        "recognizer/",
         "scripts/",
         "trainer/",
     ];

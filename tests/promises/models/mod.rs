@@ -3,5 +3,6 @@
 mod cuda_kit;
 mod evaluator;
 mod history;
+mod recognise;
 mod resume;
 mod whole_line;

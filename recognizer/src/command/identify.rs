@@ -1,0 +1,209 @@
+//! `logodex identify`: what pictures show, or that nobody knows.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use logodex_program::durable::write_whole;
+use logodex_program::output::{print, say};
+use logodex_schemas::gallery::{Identified, NotIdentified, Verdict};
+
+use super::inputs::{Embedded, Failures, Input, Inputs, Taken, embed};
+use super::opened::{GalleryArgs, ThresholdArgs};
+use super::table::{count, percent, table};
+use crate::gallery::Gallery;
+use crate::sheet::{Entry, sheet};
+use crate::threshold::Threshold;
+
+/// What is typed after `identify`.
+#[derive(Debug, clap::Args)]
+pub struct IdentifyArgs {
+    #[command(flatten)]
+    gallery: GalleryArgs,
+    #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
+    threshold: ThresholdArgs,
+    /// How many brands to tell of each picture.
+    #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u16).range(1..))]
+    top: u16,
+    /// A JSON line per picture, in the order given.
+    #[arg(long)]
+    json: bool,
+    /// Write a page with the pictures, what they are taken for, and the enrolled pictures nearest to them.
+    #[arg(long, value_name = "OUT.html")]
+    show: Option<PathBuf>,
+}
+
+/// `logodex identify`.
+///
+/// # Errors
+/// As [`GalleryArgs::open`] and [`ThresholdArgs::of`]; pictures that could not be judged, when the others were.
+pub fn identify_command(args: &IdentifyArgs) -> Result<()> {
+    let inputs = args.inputs.find()?;
+    let (gallery, model) = args.gallery.open()?;
+    let threshold = args.threshold.of(&gallery, &model)?;
+    if let Some(caution) = &threshold.caution {
+        tracing::warn!("{caution}");
+    }
+    let taken = embed(&model, inputs, args.show.is_some())?;
+    let judged = judge(&gallery, &threshold, usize::from(args.top), &taken);
+    if args.json {
+        tell_json(&judged)?;
+    } else {
+        let truths: Vec<Option<&str>> = taken
+            .iter()
+            .map(|(input, _)| input.brand.as_deref())
+            .collect();
+        tell_table(&gallery, &threshold, &judged, &truths);
+    }
+    if let Some(out) = &args.show {
+        let entries = taken
+            .iter()
+            .zip(&judged)
+            .filter_map(|((_, embedded), judged)| {
+                let embedded = embedded.as_ref().ok()?;
+                Some(Entry {
+                    square: &embedded.square,
+                    embedding: &embedded.embedding,
+                    identified: judged.as_ref().ok()?,
+                })
+            });
+        let page = sheet(
+            &gallery,
+            model.metadata(),
+            &threshold,
+            &entries.collect::<Vec<_>>(),
+        )?;
+        write_whole(out, page.as_bytes())?;
+        say(format_args!("{}: look at it in a browser\n", out.display()));
+    }
+    let failures = Failures {
+        failed: judged.iter().filter(|judged| judged.is_err()).count(),
+        all: judged.len(),
+    };
+    failures.end("judged")
+}
+
+/// What each picture shows.
+fn judge(
+    gallery: &Gallery,
+    threshold: &Threshold,
+    k: usize,
+    taken: &[Taken<Embedded>],
+) -> Vec<Result<Identified, NotIdentified>> {
+    let embedded = taken
+        .iter()
+        .filter_map(|(_, embedded)| embedded.as_ref().ok());
+    let queries: Vec<&[f32]> = embedded
+        .map(|embedded| embedded.embedding.as_slice())
+        .collect();
+    let mut found = gallery.search(&queries, k).into_iter();
+    let judge = |(input, embedded): &Taken<Embedded>| match embedded {
+        Ok(_) => {
+            let top = found.next().unwrap_or_default();
+            Ok(gallery.judge(&input.name, top, threshold))
+        }
+        Err(error) => Err(not_identified(input, error)),
+    };
+    taken.iter().map(judge).collect()
+}
+
+fn not_identified(input: &Input, error: &anyhow::Error) -> NotIdentified {
+    NotIdentified {
+        file: input.name.clone(),
+        error: format!("{error:#}"),
+    }
+}
+
+fn tell_json(judged: &[Result<Identified, NotIdentified>]) -> Result<()> {
+    for one in judged {
+        let line = match one {
+            Ok(identified) => serde_json::to_string(identified)?,
+            Err(failed) => {
+                say(format_args!("{}: {}\n", failed.file, failed.error));
+                serde_json::to_string(failed)?
+            }
+        };
+        print(format_args!("{line}\n"));
+    }
+    Ok(())
+}
+
+fn tell_table(
+    gallery: &Gallery,
+    threshold: &Threshold,
+    judged: &[Result<Identified, NotIdentified>],
+    truths: &[Option<&str>],
+) {
+    let told = truths.iter().any(Option::is_some);
+    let mut rows = Vec::new();
+    for (one, truth) in judged.iter().zip(truths) {
+        let identified = match one {
+            Ok(identified) => identified,
+            Err(failed) => {
+                say(format_args!("{}: {}\n", failed.file, failed.error));
+                continue;
+            }
+        };
+        let candidate = |place: usize| {
+            identified.top.get(place).map_or_else(
+                || "–".to_owned(),
+                |candidate| format!("{} {:.3}", candidate.brand, candidate.similarity),
+            )
+        };
+        let verdict = match identified.verdict {
+            Verdict::Known => identified.brand.clone().unwrap_or_default(),
+            Verdict::Unknown => "unknown".to_owned(),
+        };
+        let similarity = identified
+            .similarity
+            .map(|similarity| format!("{similarity:.3}"));
+        let mut row = vec![
+            identified.file.clone(),
+            verdict,
+            similarity.unwrap_or_else(|| "–".to_owned()),
+            candidate(0),
+            candidate(1),
+        ];
+        if told {
+            row.insert(1, truth.unwrap_or("–").to_owned());
+        }
+        rows.push(row);
+    }
+    // Where a list says what its pictures show, that stands beside what they are taken for.
+    match told {
+        true => {
+            let header = [
+                "picture",
+                "shows",
+                "verdict",
+                "similarity",
+                "nearest",
+                "next",
+            ];
+            print(table(&header, &rows, &[3]));
+        }
+        false => {
+            let header = ["picture", "verdict", "similarity", "nearest", "next"];
+            print(table(&header, &rows, &[2]));
+        }
+    }
+    print(format_args!("{}\n", explain(gallery, threshold)));
+}
+
+/// What the threshold stands for, in a sentence.
+pub fn explain(gallery: &Gallery, threshold: &Threshold) -> String {
+    let brands = count(gallery.brands().len(), "brand");
+    match threshold.rate {
+        Some(rate) => format!(
+            "named from {:.3} on, which over {brands} takes {} of strangers for an enrolled brand (by {})",
+            threshold.similarity,
+            percent(rate),
+            threshold.basis
+        ),
+        None => format!(
+            "named from {:.3} on, as typed: how many strangers that takes for one of {brands} is not known",
+            threshold.similarity
+        ),
+    }
+}

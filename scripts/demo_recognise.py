@@ -1,0 +1,40 @@
+"""Draws what the demo enrols and asks: demo_recognise.py COCO.json OUT
+
+From the boxes of a fold that no model was trained on: five brands with five pictures each (OUT/enrol.csv), and to ask about two
+other pictures of each and one of five strangers each (OUT/ask.csv). The same ones each time.
+"""
+
+import csv
+import json
+import os
+import random
+import sys
+
+coco, out = sys.argv[1], sys.argv[2]
+with open(coco) as file:
+    boxes = json.load(file)
+names = {category["id"]: category["name"] for category in boxes["categories"]}
+files = {image["id"]: image["file_name"] for image in boxes["images"]}
+images = os.path.relpath(os.path.join(os.path.dirname(coco), "..", "images"), out)
+logos = {}  # brand → the first logo of each of its pictures
+for box in boxes["annotations"]:
+    x, y, width, height = box["bbox"]
+    logo = [os.path.join(images, files[box["image_id"]]), x, y, x + width, y + height, names[box["category_id"]]]
+    logos.setdefault(logo[-1], {}).setdefault(box["image_id"], logo)
+
+draw = random.Random(42)
+brands = draw.sample(sorted(brand for brand, pictures in logos.items() if len(pictures) >= 7), 10)
+enrol, ask = [], []
+for place, brand in enumerate(brands):
+    pictures = draw.sample(list(logos[brand].values()), 7)
+    if place < 5:
+        enrol += pictures[:5]
+        ask += pictures[5:]
+    else:
+        ask.append(pictures[0])
+
+for name, rows in (("enrol", enrol), ("ask", ask)):
+    with open(os.path.join(out, f"{name}.csv"), "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "x0", "y0", "x1", "y1", "brand"])
+        writer.writerows(rows)
