@@ -26,7 +26,7 @@ setup: ## fetch libtorch and ONNX Runtime (543 and 24 MB, once, checksummed); LI
 build: setup ## build the five programs in release mode
 	$(CARGO) build --release --locked --workspace --bins
 
-demo: build ## everything on generated data: tree, dataset, training, evaluation, report (at most 8 minutes)
+demo: build ## everything on generated data: tree, dataset, training, evaluation, report, and naming brands never seen (at most 8 minutes)
 	scripts/demo.sh $(BIN) $(DEMO) runs/demo
 
 dataset: build ## RAW=…/LogoDet-3K [DATASET=… PLAN=… OVERRIDES=…]: build, check and describe the dataset

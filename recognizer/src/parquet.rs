@@ -81,10 +81,17 @@ fn write_group(
         PictureSource::File { .. } => "file",
         PictureSource::Row { .. } => "row",
     })?;
-    columns.texts(pictures, |picture| match &picture.source {
-        PictureSource::File { path } => path,
-        PictureSource::Row { dataset, .. } => dataset,
-    })?;
+    // Of a picture that the gallery keeps, where it lies for others.
+    let paths = pictures.iter().map(|picture| match &picture.source {
+        PictureSource::Row { dataset, .. } => Ok(ByteArray::from(dataset.as_str())),
+        PictureSource::File { path } => {
+            let path = std::path::absolute(gallery.store().picture(path))?;
+            let path = path.to_str().context("the gallery's path is not UTF-8")?;
+            Ok(ByteArray::from(path))
+        }
+    });
+    let paths = paths.collect::<Result<Vec<_>>>()?;
+    columns.write::<ByteArrayType>(&paths, None, None)?;
     columns.optional::<ByteArrayType>(pictures, |picture| {
         Some(ByteArray::from(row_of(picture)?.0.as_str()))
     })?;

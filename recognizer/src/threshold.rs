@@ -111,7 +111,9 @@ pub fn of_model(
     let enrolled = enrolled.max(1);
     let gallery = likest(calibration, enrolled, shots.max(1))?;
     let rate_of = |far: f64| {
-        let least = 1.0 / (gallery.unknown_probes as f64 + 1.0);
+        // The draws ask about the same pictures again and again: these are what tells something.
+        let strangers = gallery.unknown_probes.min(calibration.rows);
+        let least = 1.0 / (strangers as f64 + 1.0);
         scaled(far.max(least), u64::from(gallery.enrolled.max(1)), enrolled)
     };
     let rated = gallery

@@ -1,6 +1,7 @@
 //! The outermost fields of an ONNX file, a protocol-buffers message, without copying them.
 
-use super::Error;
+/// Why bytes are no model of ours.
+pub(super) type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// `ModelProto.graph`.
 const GRAPH: u64 = 7;

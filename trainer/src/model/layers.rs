@@ -7,6 +7,7 @@ use rand::Rng;
 use tch::{Device, Kind, Tensor};
 
 use super::parameter::{Group, Parameter};
+use crate::onnx::graph::{Graph, Value, Window};
 use crate::torch;
 use crate::torch::bias_relu::bias_relu_;
 
@@ -177,6 +178,17 @@ impl ConvNorm {
         }
     }
 
+    /// Adds both to a graph as one convolution.
+    pub(super) fn add_to(&self, graph: &mut Graph, x: &Value) -> Value {
+        let folded = self.fold([0; 5]);
+        let window = Window {
+            kernel: self.weight.size()[2],
+            stride: self.stride,
+            padding: [self.padding; 2],
+        };
+        graph.conv(x, (&folded.weight, &folded.bias), window, 1)
+    }
+
     fn conv(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
         x.conv2d(weight, bias, stride, padding, [1, 1], 1)
@@ -200,6 +212,14 @@ impl BatchNorm {
         x.batch_norm(weight, bias, mean, var, train, 0.1, NORM_EPS, true)
     }
 
+    /// Adds it to a graph, as it is in evaluation: x·s + (β − μ·s), s = γ/√(σ² + ε).
+    pub(super) fn add_to(&self, graph: &mut Graph, x: &Value) -> Value {
+        let _no_grad = tch::no_grad_guard();
+        let [weight, bias, mean, var] = self.tensors();
+        let scale = weight / (var + NORM_EPS).sqrt(); // [C]
+        graph.scale_and_shift(x, &scale, &(bias - mean * &scale))
+    }
+
     fn tensors(&self) -> [&Tensor; 4] {
         [
             &self.weight,
@@ -220,6 +240,11 @@ pub(super) struct Linear {
 impl Linear {
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, Some(&self.bias))
+    }
+
+    /// Adds it to a graph.
+    pub(super) fn add_to(&self, graph: &mut Graph, x: &Value) -> Value {
+        graph.linear(x, (&self.weight, &self.bias))
     }
 }
 

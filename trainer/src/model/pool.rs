@@ -4,6 +4,7 @@ use logodex_schemas::train::Pooling;
 use tch::Tensor;
 
 use super::layers::Layers;
+use crate::onnx::graph::{Graph, Value};
 
 /// Radenović et al.'s: x^p has a gradient at 0, where ReLU leaves most of it.
 const GEM_EPS: f64 = 1e-6;
@@ -29,6 +30,19 @@ impl Pool {
         match self {
             Self::Average => mean(x),
             Self::Gem(p) => mean(&x.clamp_min(GEM_EPS).pow(p)).pow(&p.reciprocal()),
+        }
+    }
+    /// Adds it to a graph.
+    pub(super) fn add_to(&self, graph: &mut Graph, maps: &Value) -> Value {
+        match self {
+            Self::Average => graph.mean_over_positions(maps),
+            Self::Gem(p) => {
+                let p = p.double_value(&[0]);
+                let positive = graph.clip(maps, GEM_EPS as f32, f32::MAX);
+                let powers = graph.power(&positive, p as f32);
+                let mean = graph.mean_over_positions(&powers);
+                graph.power(&mean, p.recip() as f32)
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use tch::{Kind, Tensor};
 
 use super::layers::{ConvNorm, Layers};
 use super::parameter::{Group, Mode};
+use crate::onnx::graph::{Graph, Value, Window};
 
 /// A backbone: images to feature maps.
 #[derive(Debug)]
@@ -81,6 +82,22 @@ impl ResNet {
         // Pooling is done in fp32, so that under autocast the features are not rounded to bf16.
         x.to_kind(Kind::Float)
     }
+
+    /// Adds it to a graph: images to feature maps.
+    pub(super) fn add_to(&self, graph: &mut Graph, images: &Value) -> Value {
+        let x = self.conv1.add_to(graph, images);
+        let x = graph.relu(&x);
+        let window = Window {
+            kernel: 3,
+            stride: 2,
+            padding: [1, 1],
+        };
+        let mut x = graph.max_pool(&x, window);
+        for block in self.layers.iter().flatten() {
+            x = block.add_to(graph, &x);
+        }
+        x
+    }
 }
 
 /// Runs one stage; in evaluation and where it is frozen without autograd, cut off from the graph.
@@ -138,6 +155,22 @@ impl Block {
             layers.conv_norm((&names[0], &names[1]), (channels, out), 1, stride)
         });
         Self { convs, downsample }
+    }
+
+    fn add_to(&self, graph: &mut Graph, x: &Value) -> Value {
+        let around = match &self.downsample {
+            Some(conv) => conv.add_to(graph, x),
+            None => x.clone(),
+        };
+        let mut out = x.clone();
+        for (index, conv) in self.convs.iter().enumerate() {
+            out = conv.add_to(graph, &out);
+            if index + 1 == self.convs.len() {
+                out = graph.sum(&out, &around);
+            }
+            out = graph.relu(&out);
+        }
+        out
     }
 
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {

@@ -13,6 +13,7 @@ use crate::dataset::{Encoding, Fit, Region};
 use crate::header::{Header, is_sealed};
 use crate::run::history::History;
 use crate::train::{Arch, Head, Pooling};
+use file::Error;
 
 /// The key of [`ModelMetadata`] in `metadata_props`.
 pub const METADATA_KEY: &str = "logodex";
@@ -56,7 +57,7 @@ pub struct ModelMetadata {
     pub distance: Distance,
     /// What the weights are stored as.
     pub precision: Precision,
-    /// How near its embeddings are to those of the run's own weights; none for `fp32`.
+    /// How near its embeddings are to those of the run's own weights; none for `fp32`, and without rows to compare on.
     pub agreement: Option<Agreement>,
     /// From which similarity on a picture is of an enrolled brand; none where the run's split has too few validation brands
     /// to tell.
@@ -187,8 +188,6 @@ pub struct CalibratedThreshold {
     /// How many of the unknown probes it accepts.
     pub false_accepts: u64,
 }
-
-type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Reads what an exported model says of itself from the bytes of its file, and proves that neither that nor its graph was
 /// changed since.
