@@ -158,5 +158,14 @@ fn each_heavy_library_has_one_door() {
         "image",
         &["pixels/src/decode", "pixels/src/encode.rs"],
     );
+    only(
+        "fixtures/src",
+        "resvg",
+        &[
+            "fixtures/src/marks/raster.rs",
+            "fixtures/src/marks/typefaces.rs",
+        ],
+    );
+    only("fixtures/src", "zip", &["fixtures/src/marks/packages.rs"]);
     only("pipeline/src", "polars", &["pipeline/src/build/parquet.rs"]);
 }
