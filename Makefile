@@ -13,7 +13,7 @@ BIN   := target/release
 DEMO  := data/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train bench-eval bench-gallery bench-scenes bench-serve serve cuda-kit cuda-check cuda-bench
+.PHONY: help demo real-logos dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train bench-eval bench-gallery bench-scenes bench-serve serve cuda-kit cuda-check cuda-bench
 .SILENT: help
 
 help: ## this list
@@ -28,6 +28,10 @@ build: setup ## build the five programs in release mode
 
 demo: build ## everything on generated data: tree, dataset, training, evaluation, report, and naming brands never seen (at most 8 minutes)
 	scripts/demo.sh $(BIN) $(DEMO) runs/demo
+
+real-logos: ## fetch packages with thousands of real brand marks (24 MB, once, checksummed) and gather them in data/marks
+	$(CARGO) build --release --locked -p logodex-fixtures
+	$(BIN)/logodex-fixtures marks --packages "$$(scripts/fetch_real_logos.sh)" --out data/marks
 
 dataset: build ## RAW=…/LogoDet-3K [DATASET=… PLAN=… OVERRIDES=…]: build, check and describe the dataset
 	@[ -n "$(RAW)" ] || { echo "make dataset needs RAW=<folder that holds LogoDet-3K>" >&2; exit 2; }

@@ -201,5 +201,14 @@ fn each_heavy_library_has_one_door() {
         &["recognizer/src/scenes/detector.rs"],
     );
     only("recognizer/src", "axum", &["recognizer/src/serve"]);
+    only(
+        "fixtures/src",
+        "resvg",
+        &[
+            "fixtures/src/marks/raster.rs",
+            "fixtures/src/marks/typefaces.rs",
+        ],
+    );
+    only("fixtures/src", "zip", &["fixtures/src/marks/packages.rs"]);
     only("pipeline/src", "polars", &["pipeline/src/build/parquet.rs"]);
 }
