@@ -179,7 +179,10 @@ fn each_heavy_library_has_one_door() {
     only(
         "recognizer/src",
         "ort",
-        &["recognizer/src/model.rs", "recognizer/src/scenes/detector.rs"],
+        &[
+            "recognizer/src/model.rs",
+            "recognizer/src/scenes/detector.rs",
+        ],
     );
     only("recognizer/src", "axum", &["recognizer/src/serve"]);
     only("pipeline/src", "polars", &["pipeline/src/build/parquet.rs"]);
