@@ -19,4 +19,7 @@ if has unshare -rm mount -t tmpfs none /mnt; then
     faults::a_full_disk_is_told_keeps_the_checkpoint_before_and_the_run_goes_on_when_there_is_room
   )
 fi
-[ ${#tests[@]} -eq 0 ] || cargo test --release --locked --workspace --test promises --test fit -- --ignored --exact "${tests[@]}"
+if [ -f weights/efficientnet_lite0.pth ]; then
+  tests+=(lites::efficientnet_lite0_with_its_real_weights_evaluates_as_its_package_does)
+fi
+[ ${#tests[@]} -eq 0 ] || cargo test --release --locked --workspace --test promises --test fit --test golden -- --ignored --exact "${tests[@]}"

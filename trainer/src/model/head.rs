@@ -3,7 +3,8 @@
 use logodex_schemas::train::Head as HeadKind;
 use tch::Tensor;
 
-use super::layers::{BatchNorm, Layers, Linear};
+use super::batch_norm::BatchNorm;
+use super::layers::{Layers, Linear};
 
 /// What follows the pooled features.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! The embedding network: a ResNet backbone, pooling, a head, optionally a BN-neck and L2 normalisation; its parameters
-//! as one flat list with torchvision's names, and its state as named tensors.
+//! The embedding network: a backbone, pooling, a head, optionally a BN-neck and L2 normalisation; its parameters as one
+//! flat list with the names of the backbone's published weights, and its state as named tensors.
 //!
 //! It is written here rather than taken from tch because frozen stages must run BatchNorm in evaluation mode and
 //! without autograd while the rest trains, which one `train` flag cannot say.
@@ -11,20 +11,21 @@ use anyhow::{Result, bail};
 use logodex_schemas::train::{Arch, Head as HeadKind, ModelConfig};
 use tch::{Device, Tensor};
 
+use super::backbone::{Backbone, to_pool};
+use super::batch_norm::BatchNorm;
 use super::head::Head;
-use super::layers::{BatchNorm, Layers};
+use super::layers::Layers;
 use super::parameter::{Group, Mode, Parameter, assign};
 use super::pool::Pool;
-use super::resnet::ResNet;
 use super::weights::{self, WeightsError};
 use crate::loss::distance::l2_normalize;
 use crate::torch;
 
-/// A ResNet whose `fc` is an embedding head.
+/// A backbone whose `fc` is an embedding head.
 #[derive(Debug)]
 pub struct EmbeddingNet {
     arch: Arch,
-    backbone: ResNet,
+    backbone: Backbone,
     pool: Pool,
     head: Head,
     neck: Option<BatchNorm>,
@@ -37,7 +38,7 @@ pub struct EmbeddingNet {
 }
 
 impl EmbeddingNet {
-    /// A network with torchvision's initialisation, drawn on the CPU from `seed` and each parameter's name (so it is
+    /// A network with its publishers' initialisation, drawn on the CPU from `seed` and each parameter's name (so it is
     /// the same on every device and whatever the head), then with the backbone of `config.weights` if given.
     ///
     /// # Errors
@@ -56,7 +57,7 @@ impl EmbeddingNet {
             parameters: Vec::new(),
             buffers: Vec::new(),
         };
-        let backbone = ResNet::new(&mut layers, config.arch, i64::from(config.last_stride));
+        let backbone = Backbone::new(&mut layers, config.arch, i64::from(config.last_stride));
         let features = backbone.feature_dim();
         let embedding_dim = match (config.head, config.embedding_dim) {
             (HeadKind::None, Some(_)) => {
@@ -97,10 +98,14 @@ impl EmbeddingNet {
     /// Dropout draws from libtorch's global generator: seed it (`torch::manual_seed`) from the step before a training
     /// pass whose draws must repeat.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Tensor {
-        let features = self.features(images, mode);
+        self.embed(&self.features(images, mode), mode)
+    }
+
+    /// Head, BN-neck and normalisation: `[B, F]` → `[B, D]`.
+    fn embed(&self, features: &Tensor, mode: Mode) -> Tensor {
         self.in_fp32(mode, || {
             let train = mode != Mode::Eval;
-            let mut embeddings = self.head.forward(&features, train);
+            let mut embeddings = self.head.forward(features, train);
             if let Some(neck) = &self.neck {
                 embeddings = neck.forward(&embeddings, train);
             }
@@ -113,13 +118,16 @@ impl EmbeddingNet {
 
     /// Pooled backbone features `[B, F]`, fp32, of ImageNet-normalised images `[B, 3, H, W]`.
     pub fn features(&self, images: &Tensor, mode: Mode) -> Tensor {
-        let images = if self.channels_last {
-            torch::channels_last(images)
-        } else {
-            images.contiguous()
-        };
-        let maps = self.backbone.forward(&images, mode); // [B, F, h, w]
+        let images = self.laid_out(images);
+        let maps = to_pool(&self.backbone.forward(&images, mode)); // [B, F, h, w]
         self.in_fp32(mode, || self.pool.forward(&maps))
+    }
+
+    fn laid_out(&self, x: &Tensor) -> Tensor {
+        match self.channels_last {
+            true => torch::channels_last(x),
+            false => x.contiguous(),
+        }
     }
 
     /// Runs `f` in fp32, and in evaluation without autograd.
@@ -199,7 +207,7 @@ impl EmbeddingNet {
         self.embedding_dim
     }
 
-    /// F, the length of a pooled feature: 512 or 2,048.
+    /// F, the length of a pooled feature: 512, 2,048 or 1,280.
     pub fn feature_dim(&self) -> i64 {
         self.backbone.feature_dim()
     }

@@ -7,6 +7,7 @@ mod epoch;
 mod fit;
 mod history;
 mod learner;
+mod published;
 mod validate;
 
 pub use fit::{Existing, fit};

@@ -87,7 +87,7 @@ pub(super) fn check_schedule(schedule: &ScheduleConfig) -> Result<(), String> {
     }
     if schedule.freeze > 5 {
         return Err(format!(
-            "schedule.freeze = {} must be 0 to 5: the first k of conv1 + bn1, layer1, layer2, layer3, layer4",
+            "schedule.freeze = {} must be 0 to 5: the first k of the backbone's five stages (of a ResNet conv1 + bn1, layer1, layer2, layer3, layer4)",
             schedule.freeze
         ));
     }
