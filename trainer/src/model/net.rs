@@ -15,7 +15,7 @@ use super::backbone::{Backbone, to_pool};
 use super::batch_norm::BatchNorm;
 use super::head::Head;
 use super::layers::Layers;
-use super::parameter::{Group, Mode, Parameter, assign};
+use super::parameter::{Group, Mode, Parameter, STAGES, assign};
 use super::pool::Pool;
 use super::weights::{self, WeightsError};
 use crate::loss::distance::l2_normalize;
@@ -99,6 +99,28 @@ impl EmbeddingNet {
     /// pass whose draws must repeat.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Tensor {
         self.embed(&self.features(images, mode), mode)
+    }
+
+    /// What the first `stages` of the backbone give of images, frozen: maps `[B, C, h, w]` in the arithmetic of the stages,
+    /// or, where all are frozen and pooling has nothing to learn, pooled features `[B, F]` in fp32. Without autograd; equal to
+    /// what [`Self::forward`] computes on its way at a freeze level of `stages`.
+    pub fn frozen_output(&self, images: &Tensor, stages: u8) -> Tensor {
+        if stages == STAGES && !self.pool.learns() {
+            return self.features(images, Mode::Eval);
+        }
+        let images = self.laid_out(images);
+        self.backbone.run(&images, 0..stages, Mode::Eval)
+    }
+
+    /// [`Self::forward`] from what [`Self::frozen_output`] gave, at a freeze level of `stages` at least.
+    pub fn forward_from(&self, output: &Tensor, stages: u8, mode: Mode) -> Tensor {
+        if output.dim() == 2 {
+            return self.embed(output, mode);
+        }
+        let output = self.laid_out(output);
+        let maps = to_pool(&self.backbone.run(&output, stages..STAGES, mode));
+        let features = self.in_fp32(mode, || self.pool.forward(&maps));
+        self.embed(&features, mode)
     }
 
     /// Head, BN-neck and normalisation: `[B, F]` → `[B, D]`.

@@ -23,6 +23,11 @@ impl Pool {
         }
     }
 
+    /// Whether it has a parameter.
+    pub(super) fn learns(&self) -> bool {
+        matches!(self, Self::Gem(_))
+    }
+
     /// `[B, F, h, w]`, fp32 → `[B, F]`. GeM is (mean of max(x, 1e-6)^p)^(1/p) (Radenović et al. 2018).
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
         let mean = |x: &Tensor| x.adaptive_avg_pool2d([1, 1]).flatten(1, -1);

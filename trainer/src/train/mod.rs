@@ -2,6 +2,7 @@
 //! learns; `validate` judges it after each epoch, [`embed`] turns pictures into embeddings; `history`
 //! says what the weights learnt from.
 
+mod cached_features;
 pub mod embed;
 mod epoch;
 mod fit;

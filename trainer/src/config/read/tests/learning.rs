@@ -85,6 +85,34 @@ fn unfreezings_come_in_order_within_the_run_and_each_frees_more() {
 }
 
 #[test]
+fn features_are_cached_of_frozen_stages_and_of_pictures_that_come_again() {
+    let with = |cache: &str, augment: &str| format!("{GOOD}{augment}\n[runtime]\n{cache}\n");
+    let cache = "feature_cache_gib = 2.5";
+    for augment in ["", "[augment]\nviews = 8"] {
+        parse(with(cache, augment).as_bytes()).expect("accepted");
+    }
+    let anew = error(&with(cache, "[augment]"));
+    assert!(
+        anew.starts_with("runtime.feature_cache_gib = 2.5 needs augment.views"),
+        "{anew}"
+    );
+    let nothing = error(&with(cache, "").replace("freeze = 4\nunfreeze = [", "# ["));
+    assert!(
+        nothing.starts_with("runtime.feature_cache_gib"),
+        "{nothing}"
+    );
+    for wrong in ["0.0", "-1.0", "nan"] {
+        let message = error(&with(&format!("feature_cache_gib = {wrong}"), ""));
+        assert!(
+            message.starts_with("runtime.feature_cache_gib"),
+            "{message}"
+        );
+    }
+    let none = error(&with("", "[augment]\nviews = 0"));
+    assert!(none.starts_with("augment.views = 0"), "{none}");
+}
+
+#[test]
 fn what_only_nesterov_or_a_stepped_rate_needs_is_accepted_with_it() {
     let text = GOOD
         .replace("kind = \"sgd\"", "kind = \"sgd\"\nnesterov = true")
