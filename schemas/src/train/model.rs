@@ -37,6 +37,13 @@ pub struct ModelConfig {
     /// Source: torchvision (2); Luo et al., CVPR workshops 2019 (1).
     #[serde(default = "two")]
     pub last_stride: u8,
+    /// Keep the backbone's BatchNorm in evaluation mode while its stages train: it normalises by the running statistics of
+    /// the weights that it began with, and these stay; its weights and biases learn. Needs `weights`, for at first the
+    /// statistics of random weights say nothing.
+    ///
+    /// Source: Kim et al., CVPR 2020, their code (`bn_freeze`, true); the paper (false).
+    #[serde(default)]
+    pub freeze_batch_norm: bool,
     /// What follows the pooled features.
     ///
     /// Source: the paper, Table 2 (`linear`), Table 3 (`triplet`), Table 4 (`contrastive`).
@@ -79,6 +86,9 @@ pub enum Pooling {
     /// Generalised mean (Radenović et al., TPAMI 2019): (mean of max(x, 1e-6)^p)^(1/p) with one trained p, 3 at first, that
     /// learns at the head's rate.
     Gem,
+    /// The mean plus the maximum (Kim et al., CVPR 2020, in their code).
+    #[serde(rename = "average_max")]
+    AverageMax,
 }
 
 /// Backbone architecture.

@@ -58,6 +58,8 @@ pub(super) struct ConvNorm {
     weight: Tensor,
     shape: ConvShape,
     norm: BatchNorm,
+    /// Whether it normalises by its running statistics in training, too.
+    norm_stands_still: bool,
     /// Kept from one frozen pass to the next.
     folded: RefCell<Option<Folded>>,
 }
@@ -71,17 +73,23 @@ struct Folded {
 }
 
 impl ConvNorm {
-    pub(super) fn new(weight: Tensor, shape: ConvShape, norm: BatchNorm) -> Self {
+    pub(super) fn new(
+        weight: Tensor,
+        shape: ConvShape,
+        norm: BatchNorm,
+        norm_stands_still: bool,
+    ) -> Self {
         Self {
             weight,
             shape,
             norm,
+            norm_stands_still,
             folded: RefCell::new(None),
         }
     }
 
     /// Convolution and normalisation, plus `around`, and then the activation: with `train` by the statistics of this batch,
-    /// which also move the running ones, else by the running ones and without autograd.
+    /// which also move the running ones (unless BatchNorm stands still), else by the running ones, folded.
     pub(super) fn forward(
         &self,
         x: &Tensor,
@@ -94,7 +102,8 @@ impl ConvNorm {
         }
         // The running statistics move without a new version.
         self.folded.replace(None);
-        let mut out = self.norm.forward(&self.conv(x, &self.weight, None), true);
+        let maps = self.conv(x, &self.weight, None);
+        let mut out = self.norm.forward(&maps, !self.norm_stands_still);
         if let Some(around) = around {
             out = out.g_add_(around);
         }

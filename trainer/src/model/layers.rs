@@ -14,6 +14,8 @@ pub(super) struct Layers {
     pub(super) seed: u64,
     pub(super) device: Device,
     pub(super) channels_last: bool,
+    /// Whether the backbone's BatchNorm normalises by its running statistics in training, too.
+    pub(super) freeze_batch_norm: bool,
     /// That of the next parameters.
     pub(super) group: Group,
     pub(super) parameters: Vec<Parameter>,
@@ -66,7 +68,7 @@ impl Layers {
         let value = normal(self.seed, &name, &size, std);
         let weight = self.parameter(name, value);
         let norm = self.batch_norm_with(norm, outputs, true, constants);
-        ConvNorm::new(weight, shape, norm)
+        ConvNorm::new(weight, shape, norm, self.freeze_batch_norm)
     }
 
     /// `torch.nn.BatchNorm1d` or `2d`: weight 1, bias 0, running mean 0 and variance 1. A bias that is not `trained` stays

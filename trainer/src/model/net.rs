@@ -53,6 +53,7 @@ impl EmbeddingNet {
             seed,
             device,
             channels_last,
+            freeze_batch_norm: config.freeze_batch_norm,
             group: Group::Head,
             parameters: Vec::new(),
             buffers: Vec::new(),

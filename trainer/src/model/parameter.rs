@@ -8,7 +8,7 @@ pub(super) const STAGES: u8 = 5;
 /// How a forward pass treats BatchNorm, dropout and autograd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Batch statistics (which also move the running ones), dropout, autograd; but the first `frozen` stages of the backbone
+    /// Batch statistics (which also move the running ones; but see `model.freeze_batch_norm`), dropout, autograd; but the first `frozen` stages of the backbone
     /// run as in `Eval`.
     Train {
         /// Freeze level, 0 to 5.

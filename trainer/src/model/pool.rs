@@ -11,6 +11,7 @@ const GEM_EPS: f64 = 1e-6;
 #[derive(Debug)]
 pub(super) enum Pool {
     Average,
+    AverageMax,
     /// `gem.p`, `[1]`.
     Gem(Tensor),
 }
@@ -19,6 +20,7 @@ impl Pool {
     pub(super) fn new(layers: &mut Layers, kind: Pooling) -> Self {
         match kind {
             Pooling::Average => Self::Average,
+            Pooling::AverageMax => Self::AverageMax,
             Pooling::Gem => Self::Gem(layers.scalar("gem.p", 3.0)),
         }
     }
@@ -33,6 +35,7 @@ impl Pool {
         let mean = |x: &Tensor| x.adaptive_avg_pool2d([1, 1]).flatten(1, -1);
         match self {
             Self::Average => mean(x),
+            Self::AverageMax => mean(x) + x.adaptive_max_pool2d([1, 1]).0.flatten(1, -1),
             Self::Gem(p) => mean(&x.clamp_min(GEM_EPS).pow(p)).pow(&p.reciprocal()),
         }
     }

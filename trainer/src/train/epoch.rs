@@ -21,6 +21,7 @@ use super::validate::{Validation, ValidationSet, validate};
 use crate::data::batch::{BatchPlan, Samples, views};
 use crate::data::loader::{Batch, Source, load};
 use crate::data::sampler::FoldRows;
+use crate::loss::objective::Targets;
 use crate::model::{Group, Mode, Parameter};
 use crate::monitor::collapse;
 use crate::monitor::journal::{Journal, StepRecord};
@@ -91,6 +92,15 @@ impl Training<'_> {
                     let number = u64::from(epoch) * n_batches + self.state.epoch_batches + i;
                     torch::manual_seed(derive(config.seed, "dropout", &[number]) as i64);
                     let targets = self.runtime.i64_tensor(&batch.plan.targets); // [B]
+                    let photographs = (!config.data.same_photo_positives).then(|| {
+                        let rows = batch.plan.rows.iter();
+                        let images: Vec<i64> = rows.map(|row| dataset.image_of(*row)).collect();
+                        self.runtime.i64_tensor(&images) // [B]
+                    });
+                    let targets = Targets {
+                        targets: &targets,
+                        photographs: photographs.as_ref(),
+                    };
                     let mode = Mode::Train { frozen };
                     let embeddings = match source {
                         Source::Features(_) => {
@@ -107,7 +117,7 @@ impl Training<'_> {
                     }; // [roles × B, D]
                     let loss = self
                         .learner
-                        .loss(config, &embeddings, &targets, step - 1, number);
+                        .loss(config, &embeddings, targets, step - 1, number);
                     let plan = batch.plan;
                     (&loss / (samples as f64 / plan.samples() as f64)).backward();
                     if collapse::is_due(step) && i + 1 == size {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use logodex_schemas::train::{Arch, Head, ModelConfig};
+use logodex_schemas::train::{Arch, Head, ModelConfig, Pooling};
 use logodex_trainer::model::{EmbeddingNet, Mode};
 use tch::{Device, Kind, Tensor};
 
@@ -68,6 +68,44 @@ fn efficientnet_lite0_trains_as_its_package_does() {
             }
         }
         assert_eq!(compared, (10, 4));
+    }
+}
+
+#[test]
+fn with_batch_norm_standing_still_and_average_max_pooling_it_trains_as_its_package_does() {
+    let golden = golden("lites");
+    for channels_last in [false, true] {
+        let config = ModelConfig {
+            freeze_batch_norm: true,
+            pooling: Pooling::AverageMax,
+            ..config(Arch::EfficientnetLite0, Head::None, false)
+        };
+        let net = filled(&config, channels_last);
+        let before = net.state();
+        let expected = &golden["lite0.still.eval"];
+        assert_close(
+            &net.forward(&images(64), Mode::Eval),
+            expected,
+            1e-5,
+            "eval",
+        );
+        let features = net.forward(&images(64), Mode::Train { frozen: 0 });
+        assert_close(&features, expected, 1e-5, "train");
+        let cotangent = centred("cotangent", &features.size(), 1.0);
+        (features * cotangent).sum(Kind::Float).backward();
+        let mut compared = 0;
+        for (key, expected) in &golden {
+            let Some(name) = key.strip_prefix("lite0.still.grad.") else {
+                continue;
+            };
+            let parameter = net.parameters().iter().find(|p| p.name == name).unwrap();
+            let grad = parameter.tensor.grad().contiguous().view([-1]);
+            let count = expected.size()[0];
+            assert_close(&grad.narrow(0, 0, count), expected, 1e-4, name);
+            compared += 1;
+        }
+        assert_eq!(compared, 4);
+        assert_eq!(net.state(), before, "no statistic has moved");
     }
 }
 

@@ -176,11 +176,15 @@ def optimizers() -> dict[str, torch.Tensor]:
         "adam": lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.01),
         "adamw": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.01),
     }
+    # No weight decay for the bias.
+    kinds |= {f"{kind}_exempt": kinds[kind] for kind in ("sgd", "adam", "adamw")}
     for kind, make in kinds.items():
         weight = torch.nn.Parameter(centred("weight", 7, 5))
         bias = torch.nn.Parameter(centred("bias", 7))
         optimizer = make([{"params": [weight]}, {"params": [bias]}])
         optimizer.param_groups[1]["lr"] *= 0.25
+        if kind.endswith("_exempt"):
+            optimizer.param_groups[1]["weight_decay"] = 0.0
         for step in range(5):
             weight.grad = centred(f"grad.weight.{step}", 7, 5)
             # The bias is frozen in step 2: no gradient, no change.

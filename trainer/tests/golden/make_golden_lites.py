@@ -10,6 +10,7 @@ file, which scripts/fetch_weights.sh fetches, the numbers of the real weights ar
 import sys
 
 import torch
+import torch.nn.functional as F
 from efficientnet_lite_pytorch import EfficientNet
 from fill import HERE, centred, fill_state
 from safetensors.torch import load_file, save_file
@@ -34,6 +35,11 @@ def pooled(net: EfficientNet, images: torch.Tensor) -> torch.Tensor:
     return net.extract_features(images).mean((2, 3))
 
 
+def average_max(net: EfficientNet, images: torch.Tensor) -> torch.Tensor:
+    maps = net.extract_features(images)
+    return (F.adaptive_avg_pool2d(maps, 1) + F.adaptive_max_pool2d(maps, 1)).flatten(1)
+
+
 def lites() -> dict[str, torch.Tensor]:
     """Computed in double precision, so that the tolerance is our error alone and not torch's own in fp32."""
     out = {}
@@ -46,6 +52,14 @@ def lites() -> dict[str, torch.Tensor]:
             out[f"{tag}.eval"] = pooled(net, images)
         if tag != "lite0.64":
             continue
+        # BatchNorm stands still while the rest trains; and the other pooling.
+        still = average_max(net, images)
+        out["lite0.still.eval"] = still.detach()
+        (still * centred("cotangent", *still.shape).double()).sum().backward()
+        grads = dict(net.named_parameters())
+        for name in ("_conv_stem.weight", "_bn0.weight", "_blocks.9._bn1.bias", "_conv_head.weight"):
+            out[f"lite0.still.grad.{name}"] = grads[name].grad.flatten()[:64].clone()
+        net.zero_grad()
         net.train()
         train = pooled(net, images)
         out[f"{tag}.train"] = train.detach()

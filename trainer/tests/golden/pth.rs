@@ -59,6 +59,7 @@ fn a_whole_resnet_is_taken_over() {
         allow_seen_brands: false,
         pooling: Pooling::Average,
         last_stride: 2,
+        freeze_batch_norm: false,
         head: Head::Linear,
         bn_neck: false,
         embedding_dim: None,

@@ -15,6 +15,7 @@ pub(super) fn config(arch: Arch, head: Head, l2_normalize: bool) -> ModelConfig 
         allow_seen_brands: false,
         pooling: Pooling::Average,
         last_stride: 2,
+        freeze_batch_norm: false,
         head,
         bn_neck: false,
         embedding_dim: None,

@@ -22,6 +22,7 @@ fn config(arch: Arch, head: Head) -> ModelConfig {
         allow_seen_brands: false,
         pooling: Pooling::Average,
         last_stride: 2,
+        freeze_batch_norm: false,
         head,
         bn_neck: false,
         embedding_dim: None,
@@ -268,7 +269,7 @@ fn training_works_under_autocast_with_frozen_stages() {
 #[test]
 fn what_frozen_stages_give_is_what_a_whole_pass_computes_on_its_way() {
     for arch in [Arch::Resnet18, Arch::EfficientnetLite0] {
-        for pooling in [Pooling::Average, Pooling::Gem] {
+        for pooling in [Pooling::Average, Pooling::AverageMax, Pooling::Gem] {
             set_threads(1);
             let config = ModelConfig {
                 pooling,

@@ -26,6 +26,10 @@ fn every_rule_of_model_optimizer_and_schedule_names_its_key() {
         ("head = \"triplet\"", "head = \"none\"\nembedding_dim = 128"),
         ("head = \"triplet\"", "head = \"linear\"\nembedding_dim = 0"),
         ("head = \"triplet\"", "head = \"linear\"\nlast_stride = 3"),
+        (
+            "head = \"triplet\"",
+            "head = \"linear\"\nfreeze_batch_norm = true",
+        ),
         ("kind = \"sgd\"", "lr = 0.0"),
         ("kind = \"sgd\"", "lr = inf"),
         ("kind = \"sgd\"", "backbone_factor = -1.0"),
@@ -37,6 +41,7 @@ fn every_rule_of_model_optimizer_and_schedule_names_its_key() {
             "kind = \"sgd\"\nmomentum = 0.0\nnesterov = true",
         ),
         ("kind = \"sgd\"", "weight_decay = -1.0"),
+        ("kind = \"sgd\"", "decay_norms_and_biases = false"),
         ("kind = \"sgd\"", "clip_norm = 0.0"),
         ("kind = \"sgd\"", "clip_norm = nan"),
         ("kind = \"sgd\"", "accumulate = 0"),
