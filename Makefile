@@ -19,8 +19,9 @@ DEMO  := data/demo
 help: ## this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## fetch libtorch (543 MB, once, checksummed); a LIBTORCH already set is used instead
+setup: ## fetch libtorch and ONNX Runtime (543 and 24 MB, once, checksummed); LIBTORCH and ORT_DYLIB_PATH already set are used instead
 	@[ -n "$$LIBTORCH" ] || scripts/fetch_libtorch.sh
+	@[ -n "$$ORT_DYLIB_PATH" ] || scripts/fetch_onnxruntime.sh
 
 build: setup ## build the four programs in release mode
 	$(CARGO) build --release --locked --workspace --bins

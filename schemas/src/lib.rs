@@ -9,6 +9,7 @@ pub mod dataset;
 pub mod device;
 pub mod evaluation;
 pub mod header;
+pub mod onnx;
 pub mod plan;
 pub mod random;
 pub mod run;
@@ -50,9 +51,11 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         "run_state" => run::RunState,
         "metrics_line" => run::MetricsLine,
         "stopped" => run::Stopped,
+        "run_dataset" => run::RunDataset,
         "device_check" => device::DeviceCheck,
         "bench" => device::Benchmark,
         "history" => run::history::History,
+        "model_metadata" => onnx::ModelMetadata,
         "evaluation" => evaluation::Evaluation,
         "evaluation_row" => evaluation::EvaluationRow,
         "episode_row" => evaluation::EpisodeRow,

@@ -1,5 +1,5 @@
-//! A run directory: `config.toml`, `metrics.jsonl`, `checkpoints/<name>/{model.safetensors, optimizer.safetensors, state.json}`
-//! and, after a loss or gradient that is no finite number, `stopped.json`.
+//! A run directory: `config.toml`, `dataset.json`, `metrics.jsonl`, `checkpoints/<name>/{model.safetensors, optimizer.safetensors,
+//! state.json}` and, after a loss or gradient that is no finite number, `stopped.json`.
 
 pub mod history;
 
@@ -17,6 +17,24 @@ pub fn run_header() -> Header {
 /// The header of `stopped.json`.
 pub fn stopped_header() -> Header {
     Header::new("logodex-stopped", 1)
+}
+
+/// The header of `dataset.json`.
+pub fn run_dataset_header() -> Header {
+    Header::new("logodex-run-dataset", 1)
+}
+
+/// `dataset.json`: where the data of a run lay when it was last trained. It is a hint, by which later commands find them without
+/// being told; that they are the same data, a checkpoint's hashes say. The one file of a run that depends on its machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunDataset {
+    /// Kind and version.
+    #[serde(flatten)]
+    pub header: Header,
+    /// The dataset's directory, absolute.
+    pub dataset: String,
+    /// The split's name.
+    pub split: String,
 }
 
 /// `state.json`: written last into a checkpoint, which is complete if and only if it has one.

@@ -17,6 +17,7 @@ def schema(name):
 lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 for line in lines:
     schema("metrics_line").validate(line)
+schema("run_dataset").validate(json.loads((run / "dataset.json").read_text()))
 schema("run_state").validate(json.loads((run / "checkpoints/last/state.json").read_text()))
 
 # No reservoir: every event is kept.

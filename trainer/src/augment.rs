@@ -18,7 +18,7 @@ use tch::{Device, Kind, Tensor};
 
 pub use draw::draw;
 pub use params::{Adjustment, AugmentParams, ImageParams, Jitter, Perspective, Window};
-use params::{MEAN, STD};
+pub use params::{MEAN, STD};
 
 /// What a network takes: pictures u8 `[B, H, W, 3]`, as a dataset holds them, to fp32 `[B, 3, H, W]` on the same device,
 /// augmented by one of `params.images` each, less ImageNet's mean, divided by its standard deviation.

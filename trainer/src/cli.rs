@@ -17,6 +17,7 @@ use crate::device::check::{SelfcheckArgs, selfcheck};
 use crate::evaluate::{RunOrFiles, evaluate_command};
 use crate::experiments::learning_per_image::{LearningPerImageArgs, learning_per_image_command};
 use crate::experiments::sweep::{SweepArgs, sweep_command};
+use crate::export::{ExportArgs, export_command};
 use crate::model::weights::WeightsError;
 use crate::run::Which;
 use crate::run::interrupt::Interrupted;
@@ -90,6 +91,8 @@ enum Command {
         #[arg(long, default_value = "last")]
         checkpoint: Which,
     },
+    /// Write a run's network as one ONNX file that needs neither libtorch nor Python, with all that is needed to use it.
+    Export(ExportArgs),
     /// What can be configured, and what a configuration comes to.
     #[command(
         after_help = "Examples:\n  logodex-train config --explain              every key: meaning, type, unit, default, source\n  logodex-train config --explain loss.margin  one key, or one table\n  logodex-train config --check trainer/configs/triplet.toml"
@@ -158,6 +161,7 @@ impl Cli {
                 out,
                 checkpoint,
             } => embed::embed_command(&dataset, &split, &run, checkpoint, fold, region, &out),
+            Command::Export(args) => export_command(&args),
             Command::Config { explain, check } => {
                 let text = match check {
                     Some(path) => explain::check(&path)?,

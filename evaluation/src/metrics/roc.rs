@@ -176,16 +176,34 @@ impl Strangers {
     pub fn thresholds(&self, weights: &[u32]) -> Option<[f64; FARS.len()]> {
         let weight = |probe: &Probe| u64::from(weights[probe.brand as usize]);
         let all: u64 = self.probes.iter().map(weight).sum();
-        let threshold = |(far, _): (f64, &str)| {
-            let mut accepted = 0;
-            // The first that may not be accepted.
-            let first = self.probes.iter().find(|probe| {
-                accepted += weight(probe);
-                accepted as f64 / all as f64 > far
-            });
-            first.map_or(-1.0, |probe| probe.score.next_up())
-        };
-        (all > 0).then(|| FARS.map(threshold))
+        (all > 0).then(|| FARS.map(|(far, _)| self.threshold(far, all, weight)))
+    }
+
+    /// The lowest threshold that accepts no larger share of them than `far`, each counted once, and how many it accepts.
+    pub fn threshold_and_accepted(&self, far: f64) -> (f64, u64) {
+        let threshold = self.threshold(far, self.len(), |_| 1);
+        let accepted = self.probes.partition_point(|p| p.score >= threshold);
+        (threshold, accepted as u64)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.probes.len() as u64
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.probes.is_empty()
+    }
+
+    fn threshold(&self, far: f64, all: u64, weight: impl Fn(&Probe) -> u64) -> f64 {
+        let mut accepted = 0;
+        // The first that may not be accepted.
+        let first = self.probes.iter().find(|probe| {
+            accepted += weight(probe);
+            accepted as f64 / all as f64 > far
+        });
+        first.map_or(-1.0, |probe| probe.score.next_up())
     }
 }
 

@@ -22,7 +22,7 @@ use logodex_schemas::random::stream;
 /// Name of the protocol.
 pub const OPEN_SET: &str = "open_set";
 /// Draws of enrolled brands and supports, over which every metric is a mean.
-const DRAWS: u64 = 10;
+pub const DRAWS: u64 = 10;
 
 /// The draws of one K.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub fn draw(seed: u64, shots: u32, test: &FoldIndex, val: Option<&FoldIndex>) ->
         let enrolled = half.min(self::half(val, shots)?);
         Some(Transfer {
             enrolled,
-            val: draw("open-set val draws", val, enrolled),
+            val: val_draws(seed, (val, shots), enrolled),
             test: draw("open-set transfer draws", test, enrolled),
         })
     });
@@ -69,8 +69,13 @@ pub fn draw(seed: u64, shots: u32, test: &FoldIndex, val: Option<&FoldIndex>) ->
     })
 }
 
+/// The draws of `enrolled` validation brands, on which a threshold is set.
+pub(super) fn val_draws(seed: u64, of: (&FoldIndex, u32), enrolled: usize) -> Vec<Gallery> {
+    draws(seed, "open-set val draws", of, enrolled)
+}
+
 /// How many brands are enrolled where half of them are, or all that have the pictures for it.
-fn half(fold: &FoldIndex, shots: u32) -> Option<usize> {
+pub(super) fn half(fold: &FoldIndex, shots: u32) -> Option<usize> {
     let enrolled = eligible(fold, shots).len().min(fold.brands.len() / 2);
     (enrolled >= 2 && fold.brands.len() >= enrolled + 2).then_some(enrolled)
 }

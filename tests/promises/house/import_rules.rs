@@ -138,6 +138,7 @@ fn each_heavy_library_has_one_door() {
         ],
     );
     only("trainer/src", "image", &["trainer/src/data/preview"]);
+    only("trainer/src", "prost", &["trainer/src/onnx"]);
     only(
         "evaluation/src",
         "image",

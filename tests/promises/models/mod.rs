@@ -2,6 +2,7 @@
 
 mod cuda_kit;
 mod evaluator;
+mod export;
 mod history;
 mod resume;
 mod whole_line;

@@ -1,9 +1,9 @@
 //! The numbers of an augmentation: what befalls each picture of a batch, and the means that all are normalised by.
 
 /// ImageNet's channel means, which torchvision's weights expect.
-pub(super) const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+pub const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 /// ImageNet's channel standard deviations.
-pub(super) const STD: [f32; 3] = [0.229, 0.224, 0.225];
+pub const STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// Drawn numbers for a batch.
 #[derive(Debug, Clone, PartialEq)]

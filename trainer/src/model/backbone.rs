@@ -10,6 +10,7 @@ use tch::{Kind, Tensor};
 
 use super::layers::Layers;
 use super::parameter::{Mode, STAGES};
+use crate::onnx::graph::{Graph, Value};
 use efficientnet_lite::EfficientNetLite;
 use resnet::ResNet;
 
@@ -56,6 +57,14 @@ impl Backbone {
                 Mode::Train { .. } | Mode::Eval => tch::no_grad(|| run(false)),
             }
         })
+    }
+
+    /// Adds it to a graph: images of this side to feature maps.
+    pub(super) fn add_to(&self, graph: &mut Graph, images: &Value, side: i64) -> Value {
+        match self {
+            Self::ResNet(net) => net.add_to(graph, images, side),
+            Self::EfficientNetLite(net) => net.add_to(graph, images, side),
+        }
     }
 
     /// All of it: `[B, 3, H, W]` → `[B, F, h, w]`.

@@ -2,6 +2,8 @@
 
 use tch::Tensor;
 
+use crate::onnx::graph::{Graph, Value};
+
 /// What batch normalisation computes with besides tensors.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NormConstants {
@@ -32,6 +34,14 @@ impl BatchNorm {
         let [weight, bias, mean, var] = self.tensors().map(Some);
         let NormConstants { eps, momentum } = self.constants;
         x.batch_norm(weight, bias, mean, var, train, momentum, eps, true)
+    }
+
+    /// Adds it to a graph, as it is in evaluation: x·s + (β − μ·s), s = γ/√(σ² + ε).
+    pub(super) fn add_to(&self, graph: &mut Graph, x: &Value) -> Value {
+        let _no_grad = tch::no_grad_guard();
+        let [weight, bias, mean, var] = self.tensors();
+        let scale = weight / (var + self.eps()).sqrt(); // [C]
+        graph.scale_and_shift(x, &scale, &(bias - mean * &scale))
     }
 
     /// What is added to a variance.

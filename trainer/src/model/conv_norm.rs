@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use tch::Tensor;
 
 use super::batch_norm::BatchNorm;
+use crate::onnx::graph::{Graph, Value, Window};
 use crate::torch::bias_relu::bias_relu_;
 
 /// What a convolution is besides its weight.
@@ -153,36 +154,66 @@ impl ConvNorm {
         }
     }
 
-    fn conv(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        let ConvShape {
-            kernel,
-            stride,
-            groups,
-            padding,
-            ..
-        } = self.shape;
-        let of_map = |x: &Tensor, around: [i64; 2]| {
-            x.conv2d(weight, bias, [stride; 2], around, [1, 1], groups)
+    /// Adds all to a graph, as it is in evaluation, for maps of this side: the convolution, `around`, the activation.
+    pub(super) fn add_to(
+        &self,
+        graph: &mut Graph,
+        (x, side): (&Value, i64),
+        around: Option<&Value>,
+        activation: Activation,
+    ) -> Value {
+        let folded = self.fold([0; 5]);
+        let window = Window {
+            kernel: self.shape.kernel,
+            stride: self.shape.stride,
+            padding: self.shape.zeros(side),
         };
-        if padding == Padding::Half {
-            return of_map(x, [kernel / 2; 2]);
+        let weights = (&folded.weight, &folded.bias);
+        let mut out = graph.conv(x, weights, window, self.shape.groups);
+        if let Some(around) = around {
+            out = graph.sum(&out, around);
         }
-        let size = x.size();
-        let [height, width] = [2, 3].map(|dim| same_padding(size[dim], kernel, stride));
-        if [height, width]
-            .iter()
-            .all(|[before, after]| before == after)
-        {
-            return of_map(x, [height[0], width[0]]);
+        match activation {
+            Activation::None => out,
+            Activation::Relu => graph.relu(&out),
+            Activation::Relu6 => graph.clip(&out, 0.0, 6.0),
         }
-        let sides = [width[0], width[1], height[0], height[1]];
-        of_map(&x.constant_pad_nd(sides), [0, 0])
+    }
+
+    /// The side of the maps that it gives of maps of this side.
+    pub(super) fn side_after(&self, side: i64) -> i64 {
+        let zeros: i64 = self.shape.zeros(side).iter().sum();
+        (side + zeros - self.shape.kernel) / self.shape.stride + 1
+    }
+
+    fn conv(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let (shape, size) = (self.shape, x.size());
+        let [height, width] = [2, 3].map(|dim| shape.zeros(size[dim]));
+        let of_map = |x: &Tensor, zeros: [i64; 2]| {
+            let stride = [shape.stride; 2];
+            x.conv2d(weight, bias, stride, zeros, [1, 1], shape.groups)
+        };
+        let [before, behind] = [0, 1].map(|end| [height[end], width[end]]);
+        match before == behind {
+            true => of_map(x, before),
+            false => {
+                let sides = [width[0], width[1], height[0], height[1]];
+                of_map(&x.constant_pad_nd(sides), [0, 0])
+            }
+        }
     }
 }
 
-/// [`Padding::Same`] of one side: zeros before and after.
-fn same_padding(side: i64, kernel: i64, stride: i64) -> [i64; 2] {
-    let positions = (side + stride - 1) / stride;
-    let zeros = ((positions - 1) * stride + kernel - side).max(0);
-    [zeros / 2, zeros - zeros / 2]
+impl ConvShape {
+    /// Zeros before the first and behind the last position of a side.
+    fn zeros(self, side: i64) -> [i64; 2] {
+        match self.padding {
+            Padding::Half => [self.kernel / 2; 2],
+            Padding::Same => {
+                let positions = (side + self.stride - 1) / self.stride;
+                let all = ((positions - 1) * self.stride + self.kernel - side).max(0);
+                [all / 2, all - all / 2]
+            }
+        }
+    }
 }

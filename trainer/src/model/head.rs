@@ -5,6 +5,7 @@ use tch::Tensor;
 
 use super::batch_norm::BatchNorm;
 use super::layers::{Layers, Linear};
+use crate::onnx::graph::{Graph, Value};
 
 /// What follows the pooled features.
 #[derive(Debug)]
@@ -46,6 +47,25 @@ impl Head {
                 last.forward(&hidden.dropout(0.3, train))
             }
             Self::Contrastive(first, last) => last.forward(&first.forward(features).relu_()),
+        }
+    }
+
+    /// Adds it to a graph, as it is in evaluation.
+    pub(super) fn add_to(&self, graph: &mut Graph, features: &Value) -> Value {
+        match self {
+            Self::None => features.clone(),
+            Self::Linear(fc) => fc.add_to(graph, features),
+            Self::Triplet(first, norm, last) => {
+                let hidden = first.add_to(graph, features);
+                let hidden = norm.add_to(graph, &hidden);
+                let hidden = graph.relu(&hidden);
+                last.add_to(graph, &hidden)
+            }
+            Self::Contrastive(first, last) => {
+                let hidden = first.add_to(graph, features);
+                let hidden = graph.relu(&hidden);
+                last.add_to(graph, &hidden)
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::batch_norm::{BatchNorm, NormConstants, TORCH};
 use super::conv_norm::{ConvNorm, ConvShape};
 use super::parameter::{Group, Parameter};
+use crate::onnx::graph::{Graph, Value};
 use crate::torch;
 
 /// Makes layers, initialises them and keeps the list of their tensors.
@@ -130,6 +131,11 @@ pub(super) struct Linear {
 impl Linear {
     pub(super) fn forward(&self, x: &Tensor) -> Tensor {
         x.linear(&self.weight, Some(&self.bias))
+    }
+
+    /// Adds it to a graph.
+    pub(super) fn add_to(&self, graph: &mut Graph, x: &Value) -> Value {
+        graph.linear(x, (&self.weight, &self.bias))
     }
 }
 

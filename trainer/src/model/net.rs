@@ -19,6 +19,7 @@ use super::parameter::{Group, Mode, Parameter, STAGES, assign};
 use super::pool::Pool;
 use super::weights::{self, WeightsError};
 use crate::loss::distance::l2_normalize;
+use crate::onnx::graph::Graph;
 use crate::torch;
 
 /// A backbone whose `fc` is an embedding head.
@@ -151,6 +152,21 @@ impl EmbeddingNet {
             true => torch::channels_last(x),
             false => x.contiguous(),
         }
+    }
+
+    /// The network in evaluation as a graph, from pictures U8 `[N, side, side, 3]`, which are normalised by `mean` and `std`, to
+    /// embeddings of length one, whether or not it is configured to normalise them: they are compared by cosine.
+    pub fn to_graph(&self, side: i64, mean: [f32; 3], std: [f32; 3]) -> Graph {
+        let mut graph = Graph::new(side, self.embedding_dim);
+        let images = graph.normalized_image(mean, std);
+        let maps = self.backbone.add_to(&mut graph, &images, side);
+        let features = self.pool.add_to(&mut graph, &maps);
+        let mut embeddings = self.head.add_to(&mut graph, &features);
+        if let Some(neck) = &self.neck {
+            embeddings = neck.add_to(&mut graph, &embeddings);
+        }
+        graph.normalized_output(&embeddings);
+        graph
     }
 
     /// Runs `f` in fp32, and in evaluation without autograd.

@@ -5,13 +5,18 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use logodex_dataset::{Dataset, Split};
 use logodex_program::Failure;
 use logodex_program::durable::write_whole;
+use logodex_schemas::run::{RunDataset, run_dataset_header};
 use logodex_schemas::train::TrainConfig;
 
 use super::checkpoint::{self, Checkpoint};
 use crate::config;
 use crate::config::identity::{self, EPOCHS, with_epochs};
+
+/// Where the data of the run lie.
+const DATASET_FILE: &str = "dataset.json";
 
 /// Which checkpoint of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +181,22 @@ impl Run {
         })
     }
 
+    /// Notes where its data lie, for later commands.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn note_dataset(&self, dataset: &Dataset, split: &Split) -> Result<()> {
+        let dir = fs::canonicalize(dataset.dir())?;
+        let note = RunDataset {
+            header: run_dataset_header(),
+            dataset: dir.to_string_lossy().into_owned(),
+            split: split.info.name.clone(),
+        };
+        let mut json = serde_json::to_vec_pretty(&note)?;
+        json.push(b'\n');
+        write_whole(&self.dir.join(DATASET_FILE), &json)
+    }
+
     /// Settles what a kill left behind and returns the newest whole checkpoint: see [`checkpoint::repair`].
     ///
     /// # Errors
@@ -194,6 +215,26 @@ impl Run {
     pub fn checkpoints(&self) -> PathBuf {
         self.dir.join("checkpoints")
     }
+}
+
+/// Where a run's data lay when it was last trained; none of a run of before this was noted down.
+///
+/// # Errors
+/// The note is damaged or of another version.
+pub fn noted_dataset(dir: &Path) -> Result<Option<RunDataset>> {
+    let path = dir.join(DATASET_FILE);
+    let json = match fs::read(&path) {
+        Ok(json) => json,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    };
+    let note = run_dataset_header().parse(&json).map_err(|reason| {
+        Failure::Usage(format!(
+            "{}: {reason}; delete it and say --dataset and --split",
+            path.display()
+        ))
+    })?;
+    Ok(Some(note))
 }
 
 /// The configuration and a checkpoint of a run, for reading.

@@ -6,4 +6,4 @@ mod directory;
 pub mod interrupt;
 pub mod state;
 
-pub use directory::{Found, Run, Which, find, open, refuse_existing};
+pub use directory::{Found, Run, Which, find, noted_dataset, open, refuse_existing};

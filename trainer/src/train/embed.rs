@@ -10,10 +10,11 @@ use logodex_program::Failure;
 use logodex_program::output::print;
 use logodex_program::progress::ImageProgress;
 use logodex_schemas::dataset::Region;
+use logodex_schemas::run::RunState;
 use logodex_schemas::run::history::History;
 use logodex_schemas::split::Fold;
-use logodex_schemas::train::ModelConfig;
-use tch::Kind;
+use logodex_schemas::train::{ModelConfig, TrainConfig};
+use tch::{Kind, Tensor};
 
 use super::learner::network_state;
 use crate::augment::prepare;
@@ -75,6 +76,10 @@ pub struct OpenedRun {
     pub region: Region,
     /// The brands that it was trained on.
     pub history: History,
+    /// Its configuration.
+    pub config: TrainConfig,
+    /// Where the run stood.
+    pub state: RunState,
 }
 
 /// Opens the network of a run's checkpoint.
@@ -105,7 +110,7 @@ pub fn open_network(
     let runtime = Runtime::start(&config.runtime)?;
     let model = ModelConfig {
         weights: None,
-        ..config.model
+        ..config.model.clone()
     };
     let mut net = EmbeddingNet::new(&model, config.seed, runtime.device, runtime.channels_last)?;
     net.load_state(&network_state(checkpoint.model()?))
@@ -115,6 +120,8 @@ pub fn open_network(
         runtime,
         region: config.data.region,
         history: checkpoint.history()?,
+        config,
+        state: checkpoint.state,
     })
 }
 
@@ -164,7 +171,30 @@ pub fn embed_rows(
     runtime: &Runtime,
     source: Source<'_>,
     rows: &[u64],
+    progress: Option<&mut ImageProgress>,
+) -> Result<Vec<f32>> {
+    let dim = net.embedding_dim() as usize;
+    embed_rows_with(dim, runtime, source, rows, progress, |input| {
+        let embed = || match source {
+            Source::Features(file) => net.forward_from(input, file.layout().level, Mode::Eval),
+            Source::Host(_) | Source::Device(_) => net.forward(&prepare(input, None), Mode::Eval),
+        };
+        Ok(torch::autocast_bf16(runtime.device, runtime.bf16, embed))
+    })
+}
+
+/// As [`embed_rows`], by what makes embeddings `[B, dim]` of what `source` gives: pictures u8 `[B, side, side, 3]` on the
+/// device.
+///
+/// # Errors
+/// As there, and those of `embed`.
+pub fn embed_rows_with(
+    dim: usize,
+    runtime: &Runtime,
+    source: Source<'_>,
+    rows: &[u64],
     mut progress: Option<&mut ImageProgress>,
+    mut embed: impl FnMut(&Tensor) -> Result<Tensor>,
 ) -> Result<Vec<f32>> {
     let plans = rows
         .chunks(BATCH)
@@ -176,26 +206,15 @@ pub fn embed_rows(
             roles: 1,
         })
         .collect();
-    let dim = net.embedding_dim() as usize;
     let mut all = vec![0f32; rows.len() * dim];
     let mut filled = 0;
     std::thread::scope(|scope| {
         for batch in load(scope, source, plans, runtime.device) {
             let batch = batch?;
-            let embeddings = tch::no_grad(|| {
-                let embed = || match source {
-                    Source::Features(file) => {
-                        net.forward_from(&batch.input, file.layout().level, Mode::Eval)
-                    }
-                    Source::Host(_) | Source::Device(_) => {
-                        net.forward(&prepare(&batch.input, None), Mode::Eval)
-                    }
-                };
-                torch::autocast_bf16(runtime.device, runtime.bf16, embed)
-                    .to_device(tch::Device::Cpu)
-                    .to_kind(Kind::Float)
-                    .contiguous()
-            });
+            let embeddings = tch::no_grad(|| embed(&batch.input))?
+                .to_device(tch::Device::Cpu)
+                .to_kind(Kind::Float)
+                .contiguous();
             let into = &mut all[filled..filled + batch.plan.rows.len() * dim];
             embeddings.f_copy_data(into, batch.plan.rows.len() * dim)?;
             if into.iter().any(|x| !x.is_finite()) {

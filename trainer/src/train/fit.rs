@@ -168,6 +168,7 @@ pub fn fit(
         _ => None,
     };
     let run = Run::take(run_dir, &config_bytes)?;
+    run.note_dataset(&dataset, &split)?;
     let keep_every = config.checkpoint.every_epochs;
     let (learner, mut history, mut state) = match (run.repair(keep_every)?, fresh) {
         (Some(c), _) => (

@@ -9,6 +9,7 @@ use crate::model::batch_norm::NormConstants;
 use crate::model::conv_norm::{Activation, ConvNorm, ConvShape, Padding};
 use crate::model::layers::Layers;
 use crate::model::parameter::{Group, STAGES};
+use crate::onnx::graph::{Graph, Value};
 
 /// TensorFlow's.
 const NORM: NormConstants = NormConstants {
@@ -128,6 +129,18 @@ impl EfficientNetLite {
             _ => x,
         }
     }
+
+    /// Adds it to a graph: images of this side to feature maps.
+    pub(super) fn add_to(&self, graph: &mut Graph, images: &Value, side: i64) -> Value {
+        let relu6 = Activation::Relu6;
+        let mut x = self.conv_stem.add_to(graph, (images, side), None, relu6);
+        let mut side = self.conv_stem.side_after(side);
+        for block in self.stages.iter().flatten() {
+            x = block.add_to(graph, (&x, side));
+            side = block.depthwise.side_after(side);
+        }
+        self.conv_head.add_to(graph, (&x, side), None, relu6)
+    }
 }
 
 fn conv_norm(
@@ -187,5 +200,18 @@ impl Block {
         let around = self.adds_input.then_some(x);
         self.project
             .forward(&hidden, around, Activation::None, train)
+    }
+
+    fn add_to(&self, graph: &mut Graph, (x, side): (&Value, i64)) -> Value {
+        let relu6 = Activation::Relu6;
+        let hidden = match &self.expand {
+            Some(conv) => conv.add_to(graph, (x, side), None, relu6),
+            None => x.clone(),
+        };
+        let hidden = self.depthwise.add_to(graph, (&hidden, side), None, relu6);
+        let side = self.depthwise.side_after(side);
+        let around = self.adds_input.then_some(x);
+        self.project
+            .add_to(graph, (&hidden, side), around, Activation::None)
     }
 }

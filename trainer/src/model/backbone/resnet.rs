@@ -7,6 +7,7 @@ use crate::model::batch_norm::TORCH;
 use crate::model::conv_norm::{Activation, ConvNorm, ConvShape, Padding};
 use crate::model::layers::Layers;
 use crate::model::parameter::Group;
+use crate::onnx::graph::{Graph, Value, Window};
 
 /// Images to feature maps.
 #[derive(Debug)]
@@ -73,6 +74,23 @@ impl ResNet {
         let blocks = self.layers[layer].iter();
         blocks.fold(x.shallow_clone(), |x, block| block.forward(&x, train))
     }
+
+    /// Adds it to a graph: images to feature maps.
+    pub(super) fn add_to(&self, graph: &mut Graph, images: &Value, side: i64) -> Value {
+        let relu = Activation::Relu;
+        let x = self.conv1.add_to(graph, (images, side), None, relu);
+        let window = Window {
+            kernel: 3,
+            stride: 2,
+            padding: [1, 1],
+        };
+        let mut x = graph.max_pool(&x, window);
+        for block in self.layers.iter().flatten() {
+            // The padding is the same for maps of any side.
+            x = block.add_to(graph, (&x, side));
+        }
+        x
+    }
 }
 
 fn conv_norm(
@@ -124,6 +142,19 @@ impl Block {
             conv_norm(layers, (&names[0], &names[1]), (channels, out), 1, stride)
         });
         Self { convs, downsample }
+    }
+
+    fn add_to(&self, graph: &mut Graph, (x, side): (&Value, i64)) -> Value {
+        let around = match &self.downsample {
+            Some(conv) => conv.add_to(graph, (x, side), None, Activation::None),
+            None => x.clone(),
+        };
+        let mut out = x.clone();
+        for (index, conv) in self.convs.iter().enumerate() {
+            let around = (index + 1 == self.convs.len()).then_some(&around);
+            out = conv.add_to(graph, (&out, side), around, Activation::Relu);
+        }
+        out
     }
 
     fn forward(&self, x: &Tensor, train: bool) -> Tensor {
