@@ -28,4 +28,7 @@ fi
 if [ -e "${LOGODEX_CACHE:-$HOME/.cache/logodex}/logos/NOTICE.txt" ]; then
   tests+=(table::the_real_packages_have_thousands_of_brands pictures::real_marks_are_seen)
 fi
-[ ${#tests[@]} -eq 0 ] || cargo test --release --locked --workspace --test promises --test fit --test serve --test marks -- --ignored --exact "${tests[@]}"
+if [ -f weights/efficientnet_lite0.pth ]; then
+  tests+=(lites::efficientnet_lite0_with_its_real_weights_evaluates_as_its_package_does)
+fi
+[ ${#tests[@]} -eq 0 ] || cargo test --release --locked --workspace --test promises --test fit --test serve --test marks --test golden -- --ignored --exact "${tests[@]}"

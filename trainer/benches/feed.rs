@@ -159,6 +159,7 @@ fn plans(dataset: &Dataset, pictures: usize, batch: usize) -> Vec<BatchPlan> {
     let plan = |rows: &[u64]| BatchPlan {
         rows: rows.to_vec(),
         keys: rows.to_vec(),
+        views: Vec::new(),
         targets: Vec::new(),
         roles: 1,
     };
@@ -181,10 +182,7 @@ fn passes(
                     Some(config) => {
                         let (side, keys) = (dataset.side_px(), &batch.plan.keys);
                         let drawn = augment::draw(config, side, 1, epoch as u64, keys);
-                        drop(black_box(augment::prepare(
-                            &batch.images_nhwc,
-                            Some(&drawn),
-                        )));
+                        drop(black_box(augment::prepare(&batch.input, Some(&drawn))));
                     }
                 }
             }

@@ -94,6 +94,7 @@ mod tests {
         let images = noise(3);
         let off = AugmentConfig {
             crop_scale: None,
+            views: None,
             perspective: 0.5,
             perspective_p: 0.0,
             flip_p: 0.0,

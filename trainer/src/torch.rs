@@ -24,6 +24,7 @@ use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 use shim::must;
+pub(crate) use tensors::dtype_of;
 pub use tensors::{is_finite, load_tensors, save_tensors, save_with_history};
 
 unsafe extern "C" {

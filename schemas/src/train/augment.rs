@@ -13,6 +13,12 @@ pub struct AugmentConfig {
     /// Unit: part of the picture's area.
     /// Source: the paper, section 2.4 (its authors: 0.5, in early runs).
     pub crop_scale: Option<f64>,
+    /// Views of each picture, ≥ 1: it is augmented in so many ways, drawn once from the seed, of which every epoch takes one;
+    /// not set, every epoch draws anew. What `runtime.feature_cache_gib` keeps needs it.
+    ///
+    /// Unit: views.
+    /// Source: ours; Quaterion caches one.
+    pub views: Option<u32>,
     /// `RandomPerspective` distortion scale, 0 to 1.
     ///
     /// Unit: half the picture's side.
@@ -64,6 +70,7 @@ impl Default for AugmentConfig {
     fn default() -> Self {
         Self {
             crop_scale: None,
+            views: None,
             perspective: 0.5,
             perspective_p: 0.3,
             flip_p: 0.3,

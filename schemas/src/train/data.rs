@@ -24,6 +24,12 @@ pub struct DataConfig {
     /// Unit: images.
     /// Source: Hermans et al., arXiv:1703.07737 (4).
     pub images_per_brand: u32,
+    /// Whether two crops of one photograph are positives of each other in a loss over the pairs of a `pk` batch and its
+    /// memory. False leaves such pairs out: they would teach the photograph. Drawn pairs and triplets take another photograph
+    /// wherever a brand has one, whatever this says.
+    ///
+    /// Source: ours; the paper trains on whole images.
+    pub same_photo_positives: bool,
     /// Use about this many images of train and validation together (the paper's `getTrainValPaths`); not set, all.
     ///
     /// Unit: images.
@@ -47,6 +53,7 @@ impl Default for DataConfig {
             batch: 64,
             sampler: None,
             images_per_brand: 4,
+            same_photo_positives: true,
             total_images: None,
             min_images_per_brand: 5,
             region: Region::Both,

@@ -40,6 +40,11 @@ pub struct OptimizerConfig {
     /// Unit: none.
     /// Source: the paper, Tables 2 and 4 (0), Table 3 (1e-4); Loshchilov & Hutter, ICLR 2019 (decoupled).
     pub weight_decay: f64,
+    /// Whether weight decay also pulls at what has one dimension: weights and biases of BatchNorm, biases of layers, GeM's
+    /// exponent. False leaves these out, which are few and scale what the others give.
+    ///
+    /// Source: PyTorch (true); He et al., CVPR 2019, "Bag of Tricks" (false).
+    pub decay_norms_and_biases: bool,
     /// Scale the gradients of a step down to this Euclidean norm over all parameters, > 0
     /// (`torch.nn.utils.clip_grad_norm_`); not set, they are not clipped.
     ///
@@ -64,6 +69,7 @@ impl Default for OptimizerConfig {
             momentum: 0.9,
             nesterov: false,
             weight_decay: 0.0,
+            decay_norms_and_biases: true,
             clip_norm: None,
             accumulate: 1,
         }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where and in what arithmetic a run computes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RuntimeConfig {
     /// What computes.
@@ -34,6 +34,13 @@ pub struct RuntimeConfig {
     ///
     /// Source: PyTorch (`torch.backends.cudnn.deterministic`, false).
     pub deterministic: bool,
+    /// Compute what frozen stages give of each view of each picture once, keep it in the run's folder while it trains, and
+    /// read it in every step, in files of at most so many GiB, > 0; not set, every step computes it. A freeze level whose
+    /// output is larger is computed as without. Needs `schedule.freeze` and, with `[augment]`, `augment.views`.
+    ///
+    /// Unit: GiB.
+    /// Source: Quaterion (caching of frozen encoders); ours.
+    pub feature_cache_gib: Option<f64>,
 }
 
 impl Default for RuntimeConfig {
@@ -45,6 +52,7 @@ impl Default for RuntimeConfig {
             channels_last: true,
             threads: 0,
             deterministic: false,
+            feature_cache_gib: None,
         }
     }
 }

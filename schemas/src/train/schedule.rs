@@ -36,8 +36,9 @@ pub struct ScheduleConfig {
     /// Source: Goyal et al., arXiv:1706.02677; the paper has none (0).
     #[serde(default)]
     pub warmup_steps: u32,
-    /// Freeze the first k of {conv1 + bn1, layer1, layer2, layer3, layer4}, 0 to 5. Frozen BatchNorm runs in
-    /// evaluation mode.
+    /// Freeze the first k of the backbone's five stages, 0 to 5: of a ResNet conv1 + bn1, layer1, layer2, layer3, layer4;
+    /// of an EfficientNet-Lite what lies between two halvings of the map: of lite0 the stem and block 0, blocks 1 to 2, 3 to
+    /// 4, 5 to 10, 11 to 15 with the head convolution. Frozen BatchNorm runs in evaluation mode.
     ///
     /// Unit: stages.
     /// Source: the paper, Table 2 (0), Tables 3 and 4 (4).

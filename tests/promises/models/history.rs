@@ -223,9 +223,15 @@ fn brands_that_were_seen_are_refused_or_named_wherever_the_weights_go() {
     let stripped = safetensors::serialize(tensors, None).unwrap();
     std::fs::write(w.path("stripped.safetensors"), stripped).unwrap();
     begun("stripped.safetensors", 0, false);
-    w.ok(
+    let fit = w.run(
         "logodex-train",
         &format!("fit {other} --config begun.toml --run unknown"),
+    );
+    let told = String::from_utf8_lossy(&fit.stderr);
+    assert!(fit.status.success(), "{told}");
+    assert!(
+        told.contains("weights: stripped.safetensors, a file of unknown origin"),
+        "{told}"
     );
     w.ok(
         "logodex-train",

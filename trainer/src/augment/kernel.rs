@@ -143,6 +143,7 @@ mod tests {
         let config = busy();
         let off = AugmentConfig {
             crop_scale: None,
+            views: None,
             perspective_p: 0.0,
             flip_p: 0.0,
             rotation_deg: 0.0,

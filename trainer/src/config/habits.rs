@@ -16,6 +16,10 @@ pub(super) fn habit(name: &str) -> Option<&'static str> {
         "learning_rate" | "base_lr" | "lr_base" => "it is optimizer.lr",
         "backbone_lr" | "lr_backbone" => "it is optimizer.backbone_factor, times optimizer.lr",
         "head_lr" | "lr_head" => "the head learns at optimizer.lr",
+        "no_weight_decay" | "filter_bias_and_bn" | "bias_decay" | "norm_weight_decay" => {
+            "it is optimizer.decay_norms_and_biases = false"
+        }
+        "bn_freeze" | "freeze_bn" | "norm_eval" => "it is model.freeze_batch_norm",
         "betas" | "beta1" | "beta2" | "adam_epsilon" => {
             "Adam's are PyTorch's defaults, 0.9, 0.999 and 1e-8, and fixed"
         }

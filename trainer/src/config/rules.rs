@@ -51,6 +51,26 @@ pub(super) fn check(config: &TrainConfig) -> Result<(), String> {
             runtime.threads
         ));
     }
+    check_feature_cache(config)
+}
+
+fn check_feature_cache(config: &TrainConfig) -> Result<(), String> {
+    let Some(gib) = config.runtime.feature_cache_gib else {
+        return Ok(());
+    };
+    let rule = "greater than 0; leave it out to keep nothing";
+    require("runtime.feature_cache_gib", gib, gib > 0.0, rule)?;
+    if config.schedule.freeze == 0 {
+        return Err(format!(
+            "runtime.feature_cache_gib = {gib} has no meaning with schedule.freeze = 0: only what frozen stages give can be kept"
+        ));
+    }
+    let drawn_anew = |augment: &AugmentConfig| augment.views.is_none();
+    if config.augment.as_ref().is_some_and(drawn_anew) {
+        return Err(format!(
+            "runtime.feature_cache_gib = {gib} needs augment.views: without it every epoch draws its pictures anew, so nothing can be kept; set augment.views, 8 for example, or leave [augment] out"
+        ));
+    }
     Ok(())
 }
 
@@ -105,6 +125,7 @@ fn check_checkpoint(checkpoint: &CheckpointConfig) -> Result<(), String> {
 fn check_augment(augment: &AugmentConfig) -> Result<(), String> {
     let AugmentConfig {
         crop_scale,
+        views,
         perspective,
         perspective_p,
         flip_p,
@@ -127,6 +148,12 @@ fn check_augment(augment: &AugmentConfig) -> Result<(), String> {
             ok,
             "greater than 0 and at most 1",
         )?;
+    }
+    if views == Some(0) {
+        return Err(
+            "augment.views = 0 must be at least 1; leave it out to draw every epoch anew"
+                .to_owned(),
+        );
     }
     within("augment.perspective", perspective, 0.0, 1.0)?;
     within("augment.perspective_p", perspective_p, 0.0, 1.0)?;

@@ -265,7 +265,7 @@ batch = 8
             (
                 "\"resnet18\"",
                 "\"vgg16\"",
-                "line 3: model.arch = \"vgg16\" is no choice; it is one of \"resnet18\", \"resnet34\", \"resnet50\"",
+                "line 3: model.arch = \"vgg16\" is no choice; it is one of \"resnet18\", \"resnet34\", \"resnet50\", \"efficientnet_lite0\", \"efficientnet_lite1\", \"efficientnet_lite2\"",
             ),
             (
                 "head = \"triplet\"",

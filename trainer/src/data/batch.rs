@@ -27,8 +27,10 @@ pub enum Samples {
 pub struct BatchPlan {
     /// Rows, `[roles × B]`.
     pub rows: Vec<u64>,
-    /// A number per picture, unique in the epoch: what its augmentation is derived from.
+    /// A number per picture, unique in the epoch (of a view, unique in the run): what its augmentation is derived from.
     pub keys: Vec<u64>,
+    /// The view of each picture, where pictures come in a number of views; else nothing.
+    pub views: Vec<u32>,
     /// Pairs: 1 for the same brand, 0 otherwise. Images: the class. Triplets: nothing. `[B]`
     pub targets: Vec<i64>,
     /// 3, 2 or 1.
@@ -40,6 +42,33 @@ impl BatchPlan {
     pub fn samples(&self) -> usize {
         self.rows.len() / self.roles
     }
+
+    /// Lets each picture be one of its `views` views, drawn for (`seed`, `epoch`) and its place in the epoch.
+    pub fn take_views(&mut self, views: u32, seed: u64, epoch: u64) {
+        let view = |key: &u64| (derive(seed, "view", &[epoch, *key]) % u64::from(views)) as u32;
+        self.views = self.keys.iter().map(view).collect();
+        let shown = self.rows.iter().zip(&self.views);
+        self.keys = shown.map(|(row, view)| view_key(*row, *view)).collect();
+    }
+
+    /// The epoch that the augmentation of its pictures is drawn for, in `epoch`: a view is the same in every epoch.
+    pub fn augmented_for(&self, epoch: u32) -> u64 {
+        match self.views.is_empty() {
+            true => epoch.into(),
+            false => 0,
+        }
+    }
+}
+
+/// What the augmentation of a view of a row is derived from.
+pub fn view_key(row: u64, view: u32) -> u64 {
+    derive(0, "view of a picture", &[row, view.into()])
+}
+
+/// How many views each training picture has; none where each epoch draws anew. A picture that is not augmented is its one
+/// view.
+pub fn views(config: &TrainConfig) -> Option<u32> {
+    config.augment.as_ref().map_or(Some(1), |a| a.views)
 }
 
 impl Samples {
@@ -125,6 +154,7 @@ impl Samples {
         BatchPlan {
             rows,
             keys,
+            views: Vec::new(),
             targets,
             roles: self.roles(),
         }
@@ -198,6 +228,34 @@ mod tests {
         unique.sort_unstable();
         unique.dedup();
         assert_eq!(unique.len(), 6);
+    }
+
+    #[test]
+    fn a_view_is_the_same_in_every_epoch_and_batch_and_all_are_taken() {
+        let samples = triplets(40);
+        let of = |epoch, size| -> Vec<(u64, u32, u64)> {
+            let mut plans = samples.batches(size);
+            plans.iter_mut().for_each(|p| p.take_views(3, 7, epoch));
+            assert!(plans.iter().all(|p| p.augmented_for(9) == 0));
+            let all = plans.iter().flat_map(|p| {
+                let shown = p.rows.iter().zip(&p.views).zip(&p.keys);
+                shown.map(|((row, view), key)| (*row, *view, *key))
+            });
+            let mut all: Vec<_> = all.collect();
+            all.sort_unstable();
+            all
+        };
+        let (first, second) = (of(0, 8), of(1, 8));
+        assert_eq!(first, of(0, 40));
+        assert_ne!(first, second);
+        for (row, view, key) in first.iter().chain(&second) {
+            assert_eq!(*key, view_key(*row, *view));
+        }
+        for view in 0..3 {
+            let taken = first.iter().filter(|(_, v, _)| *v == view).count();
+            assert!((20..=60).contains(&taken), "{taken} of 120");
+        }
+        assert_eq!(triplets(4).whole().augmented_for(9), 9);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! From the shards, a thread gathers each batch into a buffer that is used again, at least two batches ahead, and on
 //! CUDA copies it on a stream of its own, so that reading, copying and computing overlap. Or the training pictures were
-//! all put on the device once, and a batch is an index. Both give the same bytes.
+//! all put on the device once, and a batch is an index. Both give the same bytes. Where frozen stages have been computed
+//! once, the thread reads what they gave instead.
 
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::Scope;
@@ -15,6 +16,7 @@ use logodex_schemas::train::{Residency, RuntimeConfig};
 use tch::{Device, Kind, Tensor};
 
 use crate::data::batch::BatchPlan;
+use crate::data::feature_file::{FeatureFile, Layout};
 use crate::torch::cuda::{CopyStream, Upload};
 use crate::torch::memory::{free_bytes, host_bytes, upload};
 
@@ -30,16 +32,18 @@ pub enum Source<'a> {
     Host(&'a Dataset),
     /// The device's own memory.
     Device(&'a Resident),
+    /// What frozen stages gave of the pictures.
+    Features(&'a FeatureFile),
 }
 
-/// A planned batch with its pictures.
+/// A planned batch with its pictures, or with what frozen stages gave of them.
 #[derive(Debug)]
 pub struct Batch {
     /// What was planned.
     pub plan: BatchPlan,
-    /// u8 `[rows, side, side, 3]` on the device. On a CPU its memory is filled anew once the batch is dropped, so
+    /// Pictures, u8 `[rows, side, side, 3]`, or features `[rows, …]`, on the device. On a CPU its memory is filled anew once the batch is dropped, so
     /// nothing may keep a view of it for longer.
-    pub images_nhwc: Tensor,
+    pub input: Tensor,
     _lease: Option<Lease>,
 }
 
@@ -68,7 +72,10 @@ pub enum Loader<'a> {
 /// A batch that was read and is on its way to the device.
 pub struct Read {
     plan: BatchPlan,
-    images_nhwc: Upload,
+    /// u8.
+    uploaded: Upload,
+    /// What the bytes are, where they are no pictures.
+    features: Option<(Kind, Vec<i64>)>,
     lease: Option<Lease>,
 }
 
@@ -81,22 +88,30 @@ pub fn load<'scope>(
 ) -> Loader<'scope> {
     match source {
         Source::Device(resident) => Loader::Select(resident, plans.into_iter()),
-        Source::Host(dataset) => {
-            let (sender, receiver) = sync_channel(AHEAD);
-            scope.spawn(move || {
-                let reader = Reader::new(dataset, device);
-                for plan in plans {
-                    let read = reader.read(plan);
-                    let failed = read.is_err();
-                    // The receiver is gone when the run stops early.
-                    if sender.send(read).is_err() || failed {
-                        break;
-                    }
-                }
-            });
-            Loader::Read(receiver)
-        }
+        Source::Host(dataset) => read_ahead(scope, Stored::Pictures(dataset), plans, device),
+        Source::Features(file) => read_ahead(scope, Stored::Features(file), plans, device),
     }
+}
+
+fn read_ahead<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    stored: Stored<'scope>,
+    plans: Vec<BatchPlan>,
+    device: Device,
+) -> Loader<'scope> {
+    let (sender, receiver) = sync_channel(AHEAD);
+    scope.spawn(move || {
+        let reader = Reader::new(stored, device);
+        for plan in plans {
+            let read = reader.read(plan);
+            let failed = read.is_err();
+            // The receiver is gone when the run stops early.
+            if sender.send(read).is_err() || failed {
+                break;
+            }
+        }
+    });
+    Loader::Read(receiver)
 }
 
 impl Iterator for Loader<'_> {
@@ -106,17 +121,23 @@ impl Iterator for Loader<'_> {
         match self {
             Self::Read(receiver) => {
                 let read = receiver.recv().ok()?;
-                Some(read.map(|read| Batch {
-                    plan: read.plan,
-                    images_nhwc: read.images_nhwc.wait(),
-                    _lease: read.lease,
+                Some(read.map(|read| {
+                    let bytes = read.uploaded.wait();
+                    Batch {
+                        plan: read.plan,
+                        input: match read.features {
+                            None => bytes,
+                            Some((kind, shape)) => bytes.view_dtype(kind).view(shape.as_slice()),
+                        },
+                        _lease: read.lease,
+                    }
                 }))
             }
             Self::Select(resident, plans) => {
                 let plan = plans.next()?;
-                Some(resident.select(&plan.rows).map(|images_nhwc| Batch {
+                Some(resident.select(&plan.rows).map(|input| Batch {
                     plan,
-                    images_nhwc,
+                    input,
                     _lease: None,
                 }))
             }
@@ -124,9 +145,16 @@ impl Iterator for Loader<'_> {
     }
 }
 
+/// What batches are read from.
+#[derive(Clone, Copy)]
+enum Stored<'a> {
+    Pictures(&'a Dataset),
+    Features(&'a FeatureFile),
+}
+
 /// What the reading thread works with.
 struct Reader<'a> {
-    dataset: &'a Dataset,
+    stored: Stored<'a>,
     device: Device,
     copies: CopyStream,
     /// On a CPU: buffers that came back, and the way back. libtorch sees to pinned ones itself.
@@ -135,10 +163,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(dataset: &'a Dataset, device: Device) -> Self {
+    fn new(stored: Stored<'a>, device: Device) -> Self {
         let (home, free) = channel();
         Self {
-            dataset,
+            stored,
             device,
             copies: CopyStream::new(device),
             free,
@@ -147,19 +175,36 @@ impl<'a> Reader<'a> {
     }
 
     fn read(&self, plan: BatchPlan) -> Result<Read> {
-        let shape = shape(self.dataset, plan.rows.len());
+        let shape = match self.stored {
+            Stored::Pictures(dataset) => shape(dataset, plan.rows.len()).to_vec(),
+            Stored::Features(file) => {
+                vec![plan.rows.len() as i64, file.layout().output_bytes() as i64]
+            }
+        };
         // Only an epoch's last batch has another size.
         let mut came_back = self.free.try_iter();
         let mut buffer = match came_back.find(|buffer| buffer.size() == shape) {
             Some(buffer) => buffer,
             None => host_bytes(&shape, self.device)?,
         };
-        gather(self.dataset, &plan.rows, &mut buffer)?;
-        let images_nhwc = self.copies.upload(&buffer);
+        let features = match self.stored {
+            Stored::Pictures(dataset) => {
+                gather(dataset, &plan.rows, &mut buffer)?;
+                None
+            }
+            Stored::Features(file) => {
+                file.read(&plan.rows, &plan.views, bytes_of(&mut buffer))?;
+                let Layout { kind, shape, .. } = file.layout();
+                let rows = std::iter::once(plan.rows.len() as i64);
+                Some((*kind, rows.chain(shape.iter().copied()).collect()))
+            }
+        };
+        let uploaded = self.copies.upload(&buffer);
         let home = self.home.clone();
         Ok(Read {
             plan,
-            images_nhwc,
+            uploaded,
+            features,
             lease: (self.device == Device::Cpu).then(|| Lease { buffer, home }),
         })
     }
@@ -172,11 +217,14 @@ fn shape(dataset: &Dataset, rows: usize) -> [i64; 4] {
 
 /// Fills a buffer of [`shape`] with rows.
 fn gather(dataset: &Dataset, rows: &[u64], buffer: &mut Tensor) -> Result<()> {
+    Ok(dataset.gather(rows, bytes_of(buffer))?)
+}
+
+/// The memory of a buffer of [`host_bytes`].
+fn bytes_of(buffer: &mut Tensor) -> &mut [u8] {
     // SAFETY: the buffer is contiguous u8 of this many elements in main memory. It is new, or came home when its batch was
     // dropped, so nobody else uses it.
-    let pixels =
-        unsafe { std::slice::from_raw_parts_mut(buffer.data_ptr().cast::<u8>(), buffer.numel()) };
-    Ok(dataset.gather(rows, pixels)?)
+    unsafe { std::slice::from_raw_parts_mut(buffer.data_ptr().cast::<u8>(), buffer.numel()) }
 }
 
 /// Pictures that live on the device.

@@ -2,6 +2,7 @@
 //! ([`loader`]), and a sheet of them for people ([`preview`]).
 
 pub mod batch;
+pub mod feature_file;
 pub mod loader;
 pub mod preview;
 pub mod sampler;

@@ -134,6 +134,9 @@ fn learner(config: &TrainConfig, runtime: &Runtime) -> Result<Learner> {
     let last = match config.model.arch {
         Arch::Resnet50 => ".bn3.weight",
         Arch::Resnet18 | Arch::Resnet34 => ".bn2.weight",
+        Arch::EfficientnetLite0 | Arch::EfficientnetLite1 | Arch::EfficientnetLite2 => {
+            "._bn2.weight"
+        }
     };
     for parameter in learner.parameters.iter().filter(|p| p.name.ends_with(last)) {
         let _ = tch::no_grad(|| parameter.tensor.shallow_clone().g_mul_scalar_(0.2));

@@ -82,12 +82,12 @@ impl Workload {
 
     /// The step of a batch from the dataset, its pictures prepared on the device.
     pub(super) fn step_batch(&mut self, batch: &Batch) -> Tensor {
-        let side = batch.images_nhwc.size()[1] as usize;
+        let side = batch.input.size()[1] as usize;
         let drawn = self.config.augment.as_ref().map(|config| {
             let seed = self.config.seed;
             augment::draw(config, side, seed, 0, &batch.plan.keys)
         });
-        let images = augment::prepare(&batch.images_nhwc, drawn.as_ref());
+        let images = augment::prepare(&batch.input, drawn.as_ref());
         let targets = self.runtime.i64_tensor(&batch.plan.targets);
         self.step(&images, &targets)
     }

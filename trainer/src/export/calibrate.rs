@@ -15,6 +15,7 @@ use logodex_schemas::dataset::{BrandRow, Region};
 use logodex_schemas::onnx::{Agreement, Calibration};
 use logodex_schemas::split::Fold;
 
+use crate::data::loader::Source;
 use crate::onnx::graph::Graph;
 use crate::onnx::int8::Ranges;
 use crate::onnx::interpreter::Interpreter;
@@ -61,9 +62,14 @@ fn embed(
     let mut progress = ImageProgress::start(what, rows.len() as u64, 0);
     let dim = run.net.embedding_dim() as usize;
     let bar = Some(&mut progress);
-    let embeddings = embed_rows_with(dim, &run.runtime, dataset, rows, bar, |images| {
-        interpreter.run(images, |_, _| Ok(()))
-    })?;
+    let embeddings = embed_rows_with(
+        dim,
+        &run.runtime,
+        Source::Host(dataset),
+        rows,
+        bar,
+        |images| interpreter.run(images, |_, _| Ok(())),
+    )?;
     progress.finish();
     Ok(embeddings)
 }
@@ -89,12 +95,19 @@ pub(super) fn ranges(
     let mut progress = ImageProgress::start("activations", rows.len() as u64, 0);
     let dim = run.net.embedding_dim() as usize;
     let bar = Some(&mut progress);
-    embed_rows_with(dim, &run.runtime, dataset, &rows, bar, |images| {
-        interpreter.run(images, |name, value| match wanted.contains(&name) {
-            true => ranges.observe(name, value),
-            false => Ok(()),
-        })
-    })?;
+    embed_rows_with(
+        dim,
+        &run.runtime,
+        Source::Host(dataset),
+        &rows,
+        bar,
+        |images| {
+            interpreter.run(images, |name, value| match wanted.contains(&name) {
+                true => ranges.observe(name, value),
+                false => Ok(()),
+            })
+        },
+    )?;
     progress.finish();
     Ok(ranges)
 }

@@ -2,8 +2,8 @@
 //!
 //! Embeddings are anchors `[B, D]`; references `[R, D]` are the batch itself or the cross-batch memory. A reference is
 //! a positive of an anchor when it has its label and is not the anchor itself, a negative when it has another. Two
-//! pictures cut from one photograph are positives like any two of a brand: the P×K sampler keeps them out of one batch
-//! where the brand has photographs enough, the cross-batch memory does not. Memory is O(B·R) for every miner: triplets
+//! pictures cut from one photograph are positives like any two of a brand, unless photographs are given: the P×K sampler
+//! keeps them out of one batch where the brand has photographs enough, the cross-batch memory does not. Memory is O(B·R) for every miner: triplets
 //! are not all in memory at once but walked a piece at a time.
 
 use logodex_schemas::random::stream;
@@ -23,6 +23,8 @@ pub struct Labels<'a> {
     pub references: &'a Tensor,
     /// For each anchor its own place among the references, `[B]`.
     pub own: &'a Tensor,
+    /// The photographs of the anchors, `[B]`, and of the references, `[R]`, where two pictures of one are to be no positives.
+    pub photographs: Option<(&'a Tensor, &'a Tensor)>,
 }
 
 impl Labels<'_> {
@@ -32,7 +34,11 @@ impl Labels<'_> {
             .anchors
             .unsqueeze(1)
             .eq_tensor(&self.references.unsqueeze(0));
-        let positive = same.scatter_value(1, &self.own.unsqueeze(1), 0);
+        let mut positive = same.scatter_value(1, &self.own.unsqueeze(1), 0);
+        if let Some((anchors, references)) = self.photographs {
+            let apart = anchors.unsqueeze(1).ne_tensor(&references.unsqueeze(0));
+            positive = positive.logical_and(&apart);
+        }
         (positive, same.logical_not())
     }
 }

@@ -11,6 +11,24 @@ use super::miner::{self, Labels};
 use super::selection::Selection;
 use super::{drawn_losses, pair_losses, proxy_losses};
 
+/// What a batch's embeddings are held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Targets<'a> {
+    /// `[B]`, as `BatchPlan::targets`.
+    pub targets: &'a Tensor,
+    /// The photograph that each picture is of, `[B]`, with `data.same_photo_positives = false`.
+    pub photographs: Option<&'a Tensor>,
+}
+
+impl<'a> From<&'a Tensor> for Targets<'a> {
+    fn from(targets: &'a Tensor) -> Self {
+        Self {
+            targets,
+            photographs: None,
+        }
+    }
+}
+
 /// What a run minimises.
 #[derive(Debug)]
 pub struct Objective {
@@ -39,20 +57,23 @@ impl Objective {
         let memory = config.memory.as_ref();
         Self {
             class_weights,
-            memory: memory.map(|memory| CrossBatchMemory::new(memory, dim, device)),
+            memory: memory.map(|memory| {
+                let photographs = !config.data.same_photo_positives;
+                CrossBatchMemory::new(memory, dim, photographs, device)
+            }),
         }
     }
 
-    /// The mean loss of a batch, in fp32. `embeddings`: `[roles × B, D]`, role after role; `targets`: `[B]` as
-    /// `BatchPlan::targets`. `step` steps came before this batch's; `number` batches.
+    /// The mean loss of a batch, in fp32. `embeddings`: `[roles × B, D]`, role after role. `step` steps came before this batch's; `number` batches.
     pub fn loss(
         &mut self,
         config: &TrainConfig,
         embeddings: &Tensor,
-        targets: &Tensor,
+        held_against: Targets<'_>,
         step: u64,
         number: u64,
     ) -> Tensor {
+        let targets = held_against.targets;
         let weights = || {
             let weights = self.class_weights.as_ref();
             weights.expect("built whenever the loss has any")
@@ -88,7 +109,7 @@ impl Objective {
             (LossConfig::ProxyAnchor { margin, alpha }, _) => {
                 proxy_losses::proxy_anchor(embeddings, weights(), targets, margin, alpha)
             }
-            _ => self.loss_over_pairs(config, embeddings, targets, step, number),
+            _ => self.loss_over_pairs(config, embeddings, held_against, step, number),
         }
     }
 
@@ -97,25 +118,32 @@ impl Objective {
         &mut self,
         config: &TrainConfig,
         embeddings: &Tensor,
-        labels: &Tensor,
+        Targets {
+            targets: labels,
+            photographs,
+        }: Targets<'_>,
         step: u64,
         number: u64,
     ) -> Tensor {
         let memory = self.memory.as_mut();
-        let remembered = memory.and_then(|memory| memory.remember(embeddings, labels, step));
+        let remembered =
+            memory.and_then(|memory| memory.remember(embeddings, labels, photographs, step));
         let Remembered {
             embeddings: references,
             labels: reference_labels,
+            photographs: reference_photographs,
             own,
         } = remembered.unwrap_or_else(|| Remembered {
             embeddings: embeddings.shallow_clone(),
             labels: labels.shallow_clone(),
+            photographs: photographs.map(Tensor::shallow_clone),
             own: Tensor::arange(labels.size()[0], (Kind::Int64, labels.device())),
         });
         let labels = Labels {
             anchors: labels,
             references: &reference_labels,
             own: &own,
+            photographs: photographs.zip(reference_photographs.as_ref()),
         };
         let of_loss = measure(&config.loss);
         let measured = of_loss.between(embeddings, &references); // [B, R]

@@ -3,7 +3,8 @@
 use logodex_schemas::train::Head as HeadKind;
 use tch::Tensor;
 
-use super::layers::{BatchNorm, Layers, Linear};
+use super::batch_norm::BatchNorm;
+use super::layers::{Layers, Linear};
 use crate::onnx::graph::{Graph, Value};
 
 /// What follows the pooled features.
@@ -48,6 +49,7 @@ impl Head {
             Self::Contrastive(first, last) => last.forward(&first.forward(features).relu_()),
         }
     }
+
     /// Adds it to a graph, as it is in evaluation.
     pub(super) fn add_to(&self, graph: &mut Graph, features: &Value) -> Value {
         match self {

@@ -1,5 +1,5 @@
-//! The embedding network: a ResNet backbone, pooling, a head, optionally a BN-neck and L2 normalisation; its parameters
-//! as one flat list with torchvision's names, and its state as named tensors.
+//! The embedding network: a backbone, pooling, a head, optionally a BN-neck and L2 normalisation; its parameters as one
+//! flat list with the names of the backbone's published weights, and its state as named tensors.
 //!
 //! It is written here rather than taken from tch because frozen stages must run BatchNorm in evaluation mode and
 //! without autograd while the rest trains, which one `train` flag cannot say.
@@ -11,21 +11,22 @@ use anyhow::{Result, bail};
 use logodex_schemas::train::{Arch, Head as HeadKind, ModelConfig};
 use tch::{Device, Tensor};
 
+use super::backbone::{Backbone, to_pool};
+use super::batch_norm::BatchNorm;
 use super::head::Head;
-use super::layers::{BatchNorm, Layers};
-use super::parameter::{Group, Mode, Parameter, assign};
+use super::layers::Layers;
+use super::parameter::{Group, Mode, Parameter, STAGES, assign};
 use super::pool::Pool;
-use super::resnet::ResNet;
 use super::weights::{self, WeightsError};
 use crate::loss::distance::l2_normalize;
 use crate::onnx::graph::Graph;
 use crate::torch;
 
-/// A ResNet whose `fc` is an embedding head.
+/// A backbone whose `fc` is an embedding head.
 #[derive(Debug)]
 pub struct EmbeddingNet {
     arch: Arch,
-    backbone: ResNet,
+    backbone: Backbone,
     pool: Pool,
     head: Head,
     neck: Option<BatchNorm>,
@@ -38,7 +39,7 @@ pub struct EmbeddingNet {
 }
 
 impl EmbeddingNet {
-    /// A network with torchvision's initialisation, drawn on the CPU from `seed` and each parameter's name (so it is
+    /// A network with its publishers' initialisation, drawn on the CPU from `seed` and each parameter's name (so it is
     /// the same on every device and whatever the head), then with the backbone of `config.weights` if given.
     ///
     /// # Errors
@@ -53,11 +54,12 @@ impl EmbeddingNet {
             seed,
             device,
             channels_last,
+            freeze_batch_norm: config.freeze_batch_norm,
             group: Group::Head,
             parameters: Vec::new(),
             buffers: Vec::new(),
         };
-        let backbone = ResNet::new(&mut layers, config.arch, i64::from(config.last_stride));
+        let backbone = Backbone::new(&mut layers, config.arch, i64::from(config.last_stride));
         let features = backbone.feature_dim();
         let embedding_dim = match (config.head, config.embedding_dim) {
             (HeadKind::None, Some(_)) => {
@@ -98,10 +100,36 @@ impl EmbeddingNet {
     /// Dropout draws from libtorch's global generator: seed it (`torch::manual_seed`) from the step before a training
     /// pass whose draws must repeat.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Tensor {
-        let features = self.features(images, mode);
+        self.embed(&self.features(images, mode), mode)
+    }
+
+    /// What the first `stages` of the backbone give of images, frozen: maps `[B, C, h, w]` in the arithmetic of the stages,
+    /// or, where all are frozen and pooling has nothing to learn, pooled features `[B, F]` in fp32. Without autograd; equal to
+    /// what [`Self::forward`] computes on its way at a freeze level of `stages`.
+    pub fn frozen_output(&self, images: &Tensor, stages: u8) -> Tensor {
+        if stages == STAGES && !self.pool.learns() {
+            return self.features(images, Mode::Eval);
+        }
+        let images = self.laid_out(images);
+        self.backbone.run(&images, 0..stages, Mode::Eval)
+    }
+
+    /// [`Self::forward`] from what [`Self::frozen_output`] gave, at a freeze level of `stages` at least.
+    pub fn forward_from(&self, output: &Tensor, stages: u8, mode: Mode) -> Tensor {
+        if output.dim() == 2 {
+            return self.embed(output, mode);
+        }
+        let output = self.laid_out(output);
+        let maps = to_pool(&self.backbone.run(&output, stages..STAGES, mode));
+        let features = self.in_fp32(mode, || self.pool.forward(&maps));
+        self.embed(&features, mode)
+    }
+
+    /// Head, BN-neck and normalisation: `[B, F]` → `[B, D]`.
+    fn embed(&self, features: &Tensor, mode: Mode) -> Tensor {
         self.in_fp32(mode, || {
             let train = mode != Mode::Eval;
-            let mut embeddings = self.head.forward(&features, train);
+            let mut embeddings = self.head.forward(features, train);
             if let Some(neck) = &self.neck {
                 embeddings = neck.forward(&embeddings, train);
             }
@@ -114,13 +142,16 @@ impl EmbeddingNet {
 
     /// Pooled backbone features `[B, F]`, fp32, of ImageNet-normalised images `[B, 3, H, W]`.
     pub fn features(&self, images: &Tensor, mode: Mode) -> Tensor {
-        let images = if self.channels_last {
-            torch::channels_last(images)
-        } else {
-            images.contiguous()
-        };
-        let maps = self.backbone.forward(&images, mode); // [B, F, h, w]
+        let images = self.laid_out(images);
+        let maps = to_pool(&self.backbone.forward(&images, mode)); // [B, F, h, w]
         self.in_fp32(mode, || self.pool.forward(&maps))
+    }
+
+    fn laid_out(&self, x: &Tensor) -> Tensor {
+        match self.channels_last {
+            true => torch::channels_last(x),
+            false => x.contiguous(),
+        }
     }
 
     /// The network in evaluation as a graph, from pictures U8 `[N, side, side, 3]`, which are normalised by `mean` and `std`, to
@@ -128,7 +159,7 @@ impl EmbeddingNet {
     pub fn to_graph(&self, side: i64, mean: [f32; 3], std: [f32; 3]) -> Graph {
         let mut graph = Graph::new(side, self.embedding_dim);
         let images = graph.normalized_image(mean, std);
-        let maps = self.backbone.add_to(&mut graph, &images);
+        let maps = self.backbone.add_to(&mut graph, &images, side);
         let features = self.pool.add_to(&mut graph, &maps);
         let mut embeddings = self.head.add_to(&mut graph, &features);
         if let Some(neck) = &self.neck {
@@ -215,7 +246,7 @@ impl EmbeddingNet {
         self.embedding_dim
     }
 
-    /// F, the length of a pooled feature: 512 or 2,048.
+    /// F, the length of a pooled feature: 512, 2,048 or 1,280.
     pub fn feature_dim(&self) -> i64 {
         self.backbone.feature_dim()
     }

@@ -2,11 +2,14 @@
 
 use tch::Tensor;
 
+/// How many stages every backbone has.
+pub(super) const STAGES: u8 = 5;
+
 /// How a forward pass treats BatchNorm, dropout and autograd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Batch statistics (which also move the running ones), dropout, autograd; but the first `frozen` stages of
-    /// {conv1 + bn1, layer1, layer2, layer3, layer4} run as in `Eval`.
+    /// Batch statistics (which also move the running ones; but see `model.freeze_batch_norm`), dropout, autograd; but the first `frozen` stages of the backbone
+    /// run as in `Eval`.
     Train {
         /// Freeze level, 0 to 5.
         frozen: u8,
@@ -18,7 +21,7 @@ pub enum Mode {
 /// Which learning rate a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
-    /// The backbone's stage: 0 is conv1 + bn1, 1 to 4 are layer1 to layer4.
+    /// The backbone's stage: of a ResNet 0 is conv1 + bn1, 1 to 4 are layer1 to layer4.
     Backbone {
         /// 0 to 4.
         stage: u8,
@@ -32,7 +35,7 @@ pub enum Group {
 /// A trainable tensor under its name.
 #[derive(Debug)]
 pub struct Parameter {
-    /// torchvision's name for the backbone (`layer1.0.conv1.weight`), `torch.nn.Sequential`'s for the head
+    /// That of the published weights for the backbone (torchvision's `layer1.0.conv1.weight`), `torch.nn.Sequential`'s for the head
     /// (`fc.0.weight`), `gem.p` and `bn_neck.weight`.
     pub name: String,
     /// fp32, a leaf that requires a gradient; shares its storage with the network.

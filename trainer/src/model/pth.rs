@@ -1,10 +1,13 @@
-//! Reads named tensors from a `.pth` file: a state dict as `torch.save` writes it since torch 1.6.
+//! Reads named tensors from a `.pth` file: a state dict as `torch.save` writes it, since torch 1.6 or before.
 //!
 //! It is a zip archive: `<name>/data.pkl`, a pickle that describes tensors as views of storages, and
-//! `<name>/data/<key>`, each storage's numbers. In Python, reading one runs a program. Here the pickle can describe
-//! tensors and do nothing else (`pickle`), and no description is believed before its storage was measured.
+//! `<name>/data/<key>`, each storage's numbers; or, before 1.6, pickles with the numbers behind them (`legacy`). In
+//! Python, reading one runs a program. Here the pickle can describe tensors and do nothing else (`pickle`), and no
+//! description is believed before its storage was measured.
 
 mod description;
+mod legacy;
+mod machine;
 mod pickle;
 #[cfg(test)]
 mod tests;
@@ -14,17 +17,14 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tch::Tensor;
 use zip::{CompressionMethod, ZipArchive};
 
-use description::{Description, Storage};
+use description::{Storage, check, length_of, view};
+use pickle::{LEGACY, MAX_PICKLE};
 
 const ZIP: &[u8] = b"PK\x03\x04";
-/// A pickle of protocol 2 that begins with torch's magic number: `torch.save` before 1.6.
-const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
-/// A ResNet-152's pickle has about 100 KB.
-const MAX_PICKLE: u64 = 1 << 20;
 
 /// Whether the file begins as one that `torch.save` writes or once wrote.
 ///
@@ -43,8 +43,7 @@ pub fn is_torch_file(path: &Path) -> Result<bool> {
 /// Every tensor of a state dict, on the CPU, with its own shape and kind; some may be views of one storage.
 ///
 /// # Errors
-/// The file cannot be read, is damaged, is of the format before torch 1.6, or holds anything else than a dictionary of
-/// tensors.
+/// The file cannot be read, is damaged, or holds anything else than a dictionary of tensors.
 pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     File::open(path)
         .map_err(Into::into)
@@ -57,10 +56,9 @@ fn load<R: Read + Seek>(mut file: R) -> Result<BTreeMap<String, Tensor>> {
     file.rewind()?;
     let mut start = [0; ZIP.len()];
     file.read_exact(&mut start)?;
+    file.rewind()?;
     if start != ZIP {
-        bail!(
-            "it is in the format of torch before 1.6; save it anew in Python: torch.save(torch.load(file), file)"
-        );
+        return legacy::load(file, room);
     }
     let mut archive = ZipArchive::new(file).context("the zip archive is damaged")?;
     let pickle_name = archive
@@ -100,58 +98,12 @@ fn load<R: Read + Seek>(mut file: R) -> Result<BTreeMap<String, Tensor>> {
                 }
             };
             ensure!(first == storage, "its storage is described in two ways");
-            let Description {
-                size,
-                stride,
-                offset,
-                ..
-            } = &description;
-            Ok(numbers.f_as_strided(size, stride, *offset)?)
+            view(numbers, &description)
         })()
         .with_context(|| format!("tensor {}", name.escape_debug()))?;
         tensors.insert(name, tensor);
     }
     Ok(tensors)
-}
-
-/// Does the view lie within its storage?
-fn check(description: &Description) -> Result<()> {
-    let Description {
-        storage,
-        offset,
-        size,
-        stride,
-    } = description;
-    let all = || size.iter().zip(stride);
-    ensure!(
-        size.len() == stride.len() && *offset >= 0 && all().all(|(n, step)| *n >= 0 && *step >= 0),
-        "its size {size:?}, stride {stride:?} and offset {offset} are no view"
-    );
-    let last = all().try_fold(*offset, |last, (n, step)| {
-        last.checked_add((n - 1).checked_mul(*step)?)
-    });
-    let count = size
-        .iter()
-        .try_fold(1_i64, |count, n| count.checked_mul(*n));
-    let fits = match (count, last) {
-        (Some(0), _) => *offset <= storage.numel,
-        (Some(_), Some(last)) => last < storage.numel,
-        _ => false,
-    };
-    ensure!(
-        fits,
-        "its size {size:?}, stride {stride:?} and offset {offset} reach beyond its storage of {}",
-        storage.numel
-    );
-    Ok(())
-}
-
-/// In bytes.
-fn length_of(storage: &Storage) -> Result<u64> {
-    u64::try_from(storage.numel)
-        .ok()
-        .and_then(|n| n.checked_mul(storage.kind.elt_size_in_bytes() as u64))
-        .context("its storage has no sensible length")
 }
 
 /// `[numel]`, from exactly as many bytes as the pickle says.

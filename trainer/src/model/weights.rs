@@ -1,4 +1,5 @@
-//! Loads a backbone from a `.safetensors` or `.pth` file: a torchvision ResNet, or the `model.safetensors` of a run.
+//! Loads a backbone from a `.safetensors` or `.pth` file: a torchvision ResNet, an EfficientNet-Lite of
+//! `efficientnet_lite_pytorch`, or the `model.safetensors` of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,17 +16,15 @@ use crate::torch;
 pub enum WeightsError {
     /// There is no such file.
     #[error(
-        "{}: no such weights file; make one from torchvision with\n  python3 -c \"import torch, torchvision; \
-         torch.save(torchvision.models.{arch}(weights='DEFAULT').state_dict(), '{}')\"\nor name the \
-         model.safetensors of a run's checkpoint",
+        "{}: no such weights file; {}\nor name the model.safetensors of a run's checkpoint",
         path.display(),
-        path.with_extension("pth").display()
+        source_of(*arch, path)
     )]
     NotFound {
         /// As configured.
         path: PathBuf,
-        /// torchvision's name of the configured architecture.
-        arch: &'static str,
+        /// The configured architecture.
+        arch: Arch,
     },
     /// It cannot be read.
     #[error(
@@ -36,12 +35,12 @@ pub enum WeightsError {
         reason: String,
     },
     /// It holds another network.
-    #[error("{}: is no {arch}: {}", path.display(), shortened(problems))]
+    #[error("{}: is no {}: {}", path.display(), arch.name(), shortened(problems))]
     Mismatch {
         /// As configured.
         path: PathBuf,
-        /// torchvision's name of the configured architecture.
-        arch: &'static str,
+        /// The configured architecture.
+        arch: Arch,
         /// One for each missing, misshapen or surplus tensor of the backbone, all of them.
         problems: Vec<String>,
     },
@@ -59,6 +58,63 @@ pub enum WeightsError {
     },
 }
 
+/// How to get weights for an architecture.
+fn source_of(arch: Arch, path: &Path) -> String {
+    match Names::of(arch) {
+        Names::Torchvision => format!(
+            "make one from torchvision with\n  python3 -c \"import torch, torchvision; torch.save(torchvision.models.{}(weights='DEFAULT').state_dict(), '{}')\"",
+            arch.name(),
+            path.with_extension("pth").display()
+        ),
+        Names::EfficientNetLite => format!(
+            "fetch ImageNet's with\n  scripts/fetch_weights.sh {} {}",
+            arch.name(),
+            path.with_extension("pth").display()
+        ),
+    }
+}
+
+/// Whose names a backbone's tensors have.
+#[derive(Debug, Clone, Copy)]
+enum Names {
+    Torchvision,
+    /// `efficientnet_lite_pytorch`'s.
+    EfficientNetLite,
+}
+
+impl Names {
+    fn of(arch: Arch) -> Self {
+        match arch {
+            Arch::Resnet18 | Arch::Resnet34 | Arch::Resnet50 => Self::Torchvision,
+            Arch::EfficientnetLite0 | Arch::EfficientnetLite1 | Arch::EfficientnetLite2 => {
+                Self::EfficientNetLite
+            }
+        }
+    }
+
+    /// The parts of a backbone, which begin its tensors' names.
+    fn parts(self) -> &'static [&'static str] {
+        match self {
+            Self::Torchvision => &["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"],
+            Self::EfficientNetLite => &["_conv_stem", "_bn0", "_blocks", "_conv_head", "_bn1"],
+        }
+    }
+
+    /// Is it a name of the backbone?
+    fn is_backbone(self, name: &str) -> bool {
+        let first = name.split('.').next().unwrap_or_default();
+        self.parts().contains(&first)
+    }
+
+    /// The first tensor of a network, and another, without which the first may be a block's own.
+    fn landmarks(self) -> [&'static str; 2] {
+        match self {
+            Self::Torchvision => ["conv1.weight", "layer1.0.conv1.weight"],
+            Self::EfficientNetLite => ["_conv_stem.weight", "_blocks.0._depthwise_conv.weight"],
+        }
+    }
+}
+
 /// Copies every backbone tensor of the file into those of a network, in place. Nothing else in the file is read: `fc.*`
 /// of whatever shape, or the class weights of a loss. `num_batches_tracked` may be missing, as in torchvision's older
 /// files. Floats of other sizes become fp32, and a prefix of all names (`module.` of DataParallel, `backbone.`) is
@@ -71,11 +127,7 @@ pub(super) fn load_backbone(
     tensors: &[(&str, &Tensor)],
     path: &Path,
 ) -> Result<(), WeightsError> {
-    let arch = match arch {
-        Arch::Resnet18 => "resnet18",
-        Arch::Resnet34 => "resnet34",
-        Arch::Resnet50 => "resnet50",
-    };
+    let names = Names::of(arch);
     if !path.is_file() {
         let path = path.to_owned();
         return Err(WeightsError::NotFound { path, arch });
@@ -85,7 +137,7 @@ pub(super) fn load_backbone(
     })?;
     let mut problems = Vec::new();
     let mut found = Vec::new();
-    let file = match prefixes(&file).as_slice() {
+    let file = match prefixes(&file, names).as_slice() {
         [] => file,
         [prefix] => {
             tracing::info!(
@@ -105,7 +157,7 @@ pub(super) fn load_backbone(
             });
         }
     };
-    let backbone = tensors.iter().filter(|(name, _)| is_backbone(name));
+    let backbone = tensors.iter().filter(|(name, _)| names.is_backbone(name));
     for &(name, tensor) in backbone {
         match file.get(name) {
             None if name.ends_with(".num_batches_tracked") => {}
@@ -124,7 +176,7 @@ pub(super) fn load_backbone(
     let ours: BTreeSet<&str> = tensors.iter().map(|(name, _)| *name).collect();
     let surplus = file
         .keys()
-        .filter(|name| is_backbone(name) && !ours.contains(name.as_str()));
+        .filter(|name| names.is_backbone(name) && !ours.contains(name.as_str()));
     problems.extend(surplus.map(|name| format!("{name} is unexpected")));
     if !problems.is_empty() {
         let path = path.to_owned();
@@ -173,16 +225,15 @@ fn read(path: &Path) -> anyhow::Result<BTreeMap<String, Tensor>> {
     }
 }
 
-/// What stands before torchvision's names, where they do not stand alone: one prefix for each network in the file.
-fn prefixes(file: &BTreeMap<String, Tensor>) -> Vec<String> {
-    const FIRST: &str = "conv1.weight";
-    // A block has a `conv1`, too, but no `layer1`.
-    let begins_network = |prefix: &&str| file.contains_key(&format!("{prefix}layer1.0.{FIRST}"));
-    if file.contains_key(FIRST) {
+/// What stands before a backbone's names, where they do not stand alone: one prefix for each network in the file.
+fn prefixes(file: &BTreeMap<String, Tensor>, names: Names) -> Vec<String> {
+    let [first, second] = names.landmarks();
+    let begins_network = |prefix: &&str| file.contains_key(&format!("{prefix}{second}"));
+    if file.contains_key(first) {
         return Vec::new();
     }
     file.keys()
-        .filter_map(|name| name.strip_suffix(FIRST))
+        .filter_map(|name| name.strip_suffix(first))
         .filter(begins_network)
         .map(str::to_owned)
         .collect()
@@ -193,15 +244,6 @@ fn stripped(file: BTreeMap<String, Tensor>, prefix: &str) -> BTreeMap<String, Te
     file.into_iter()
         .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor)))
         .collect()
-}
-
-/// Is it a name of torchvision's backbone?
-fn is_backbone(name: &str) -> bool {
-    let first = name.split('.').next().unwrap_or_default();
-    matches!(
-        first,
-        "conv1" | "bn1" | "layer1" | "layer2" | "layer3" | "layer4"
-    )
 }
 
 fn is_float(kind: Kind) -> bool {

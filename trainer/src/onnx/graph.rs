@@ -149,6 +149,12 @@ impl Graph {
         self.add("Flatten", &[&mean], vec![int("axis", 1)])
     }
 
+    /// `[N, C, h, w]` → `[N, C]`, the largest of all positions.
+    pub fn max_over_positions(&mut self, x: &Value) -> Value {
+        let max = self.add("GlobalMaxPool", &[x], vec![]);
+        self.add("Flatten", &[&max], vec![int("axis", 1)])
+    }
+
     /// `x` without what is negative.
     pub fn relu(&mut self, x: &Value) -> Value {
         self.add("Relu", &[x], vec![])

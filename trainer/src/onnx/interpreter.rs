@@ -113,6 +113,7 @@ fn compute(node: &Node, inputs: &[&Tensor]) -> Result<Tensor> {
             x.f_max_pool2d(kernel, stride, padding, [1, 1], false)?
         }
         ("GlobalAveragePool", &[x]) => x.f_mean_dim(&[2, 3][..], true, Kind::Float)?,
+        ("GlobalMaxPool", &[x]) => x.f_amax([2, 3], true)?,
         ("Flatten", &[x]) => x.f_flatten(settings.int("axis")?, -1)?,
         ("Gemm", &[x, weight, bias]) => x.f_linear(weight, Some(bias))?,
         ("ReduceL2", &[x]) => x.f_norm_scalaropt_dim(2, settings.ints("axes")?, true)?,

@@ -42,33 +42,40 @@ impl Optimizer {
     }
 
     /// One step of `torch.optim.SGD`, `Adam` or `AdamW` from the gradients as they are, in their fused form: one pass
-    /// over memory, and one call for all parameters of one rate.
+    /// over memory, and one call for all parameters of one rate and one weight decay.
     ///
     /// A parameter whose rate is 0 or that has no gradient (it is frozen, or took no part in the loss) is skipped: it
     /// keeps its value, its momentum and its count of steps.
     pub fn step(&mut self, params: &[Parameter], lr: impl Fn(&Parameter) -> f64) {
         let _no_grad = tch::no_grad_guard();
-        let mut by_rate: BTreeMap<u64, Vec<&Parameter>> = BTreeMap::new();
+        let mut groups: BTreeMap<(u64, bool), Vec<&Parameter>> = BTreeMap::new();
         for parameter in params {
             let lr = lr(parameter);
             if lr != 0.0 && parameter.tensor.grad().defined() {
-                by_rate.entry(lr.to_bits()).or_default().push(parameter);
+                let decays = self.config.decay_norms_and_biases || parameter.tensor.dim() > 1;
+                let group = groups.entry((lr.to_bits(), decays)).or_default();
+                group.push(parameter);
             }
         }
-        for (bits, params) in by_rate {
+        for ((bits, decays), params) in groups {
             let lr = f64::from_bits(bits);
+            let weight_decay = if decays {
+                self.config.weight_decay
+            } else {
+                0.0
+            };
             match self.config.kind {
-                OptimizerKind::Sgd => self.sgd(&params, lr),
-                OptimizerKind::Adam | OptimizerKind::Adamw => self.adam(&params, lr),
+                OptimizerKind::Sgd => self.sgd(&params, lr, weight_decay),
+                OptimizerKind::Adam | OptimizerKind::Adamw => self.adam(&params, lr, weight_decay),
             }
         }
     }
 
-    fn sgd(&mut self, params: &[&Parameter], lr: f64) {
+    fn sgd(&mut self, params: &[&Parameter], lr: f64, weight_decay: f64) {
         let constants = SgdConstants {
             momentum: self.config.momentum,
             nesterov: self.config.nesterov,
-            weight_decay: self.config.weight_decay,
+            weight_decay,
         };
         if constants.momentum == 0.0 {
             let (weights, grads) = weights_and_grads(params);
@@ -95,11 +102,11 @@ impl Optimizer {
         }
     }
 
-    fn adam(&mut self, params: &[&Parameter], lr: f64) {
+    fn adam(&mut self, params: &[&Parameter], lr: f64, weight_decay: f64) {
         let constants = AdamConstants {
             betas: (BETA1, BETA2),
             eps: EPS,
-            weight_decay: self.config.weight_decay,
+            weight_decay,
             decoupled: self.config.kind == OptimizerKind::Adamw,
         };
         let (weights, grads) = weights_and_grads(params);

@@ -9,7 +9,7 @@ use crate::model::Group;
 /// `step_epochs` and `step_factor` where the configuration leaves them out.
 const STEP: (u32, f64) = (10, 0.1);
 
-/// The freeze level of 0-based `epoch`: the first so many of {conv1 + bn1, layer1, layer2, layer3, layer4} are frozen.
+/// The freeze level of 0-based `epoch`: the first so many of the backbone's stages are frozen.
 pub fn frozen_stages(config: &ScheduleConfig, epoch: u32) -> u8 {
     reached(config, epoch)
         .last()

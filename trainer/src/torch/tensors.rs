@@ -125,7 +125,7 @@ const KINDS: [(Kind, Dtype); 10] = [
     (Kind::Double, Dtype::F64),
 ];
 
-fn dtype_of(kind: Kind) -> Result<Dtype> {
+pub(crate) fn dtype_of(kind: Kind) -> Result<Dtype> {
     let found = KINDS.iter().find(|(known, _)| *known == kind);
     found
         .map(|(_, dtype)| *dtype)

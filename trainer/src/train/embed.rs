@@ -26,7 +26,7 @@ use crate::runtime::Runtime;
 use crate::torch;
 
 /// Rows per forward pass. Fixed, so that the same rows give the same embeddings whatever the run's batch size.
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 
 /// `logodex-train embed`: embeds a fold with a checkpoint of a run and writes the file. Without `region` it is what the run
 /// was trained on.
@@ -147,7 +147,8 @@ pub fn embed_fold(
         .into());
     }
     let mut progress = ImageProgress::start("embedding", rows.len() as u64, 0);
-    let embeddings = embed_rows(&run.net, &run.runtime, dataset, &rows, Some(&mut progress))?;
+    let source = Source::Host(dataset);
+    let embeddings = embed_rows(&run.net, &run.runtime, source, &rows, Some(&mut progress))?;
     progress.finish();
     Ok(EmbeddingSet {
         dim: run.net.embedding_dim() as usize,
@@ -161,34 +162,36 @@ pub fn embed_fold(
 }
 
 /// Embeddings of `rows` in that order, `[rows.len(), embedding_dim]` row-major, in evaluation mode, without gradient
-/// and without augmentation.
+/// and without augmentation; from features, of the first view.
 ///
 /// # Errors
 /// A damaged dataset, or an embedding that is no finite number.
 pub fn embed_rows(
     net: &EmbeddingNet,
     runtime: &Runtime,
-    dataset: &Dataset,
+    source: Source<'_>,
     rows: &[u64],
     progress: Option<&mut ImageProgress>,
 ) -> Result<Vec<f32>> {
     let dim = net.embedding_dim() as usize;
-    embed_rows_with(dim, runtime, dataset, rows, progress, |images_nhwc| {
-        let images = prepare(images_nhwc, None);
-        Ok(torch::autocast_bf16(runtime.device, runtime.bf16, || {
-            net.forward(&images, Mode::Eval)
-        }))
+    embed_rows_with(dim, runtime, source, rows, progress, |input| {
+        let embed = || match source {
+            Source::Features(file) => net.forward_from(input, file.layout().level, Mode::Eval),
+            Source::Host(_) | Source::Device(_) => net.forward(&prepare(input, None), Mode::Eval),
+        };
+        Ok(torch::autocast_bf16(runtime.device, runtime.bf16, embed))
     })
 }
 
-/// As [`embed_rows`], by what makes embeddings `[B, dim]` of pictures u8 `[B, side, side, 3]` on the device.
+/// As [`embed_rows`], by what makes embeddings `[B, dim]` of what `source` gives: pictures u8 `[B, side, side, 3]` on the
+/// device.
 ///
 /// # Errors
 /// As there, and those of `embed`.
 pub fn embed_rows_with(
     dim: usize,
     runtime: &Runtime,
-    dataset: &Dataset,
+    source: Source<'_>,
     rows: &[u64],
     mut progress: Option<&mut ImageProgress>,
     mut embed: impl FnMut(&Tensor) -> Result<Tensor>,
@@ -198,6 +201,7 @@ pub fn embed_rows_with(
         .map(|rows| BatchPlan {
             rows: rows.to_vec(),
             keys: Vec::new(),
+            views: vec![0; rows.len()],
             targets: Vec::new(),
             roles: 1,
         })
@@ -205,9 +209,9 @@ pub fn embed_rows_with(
     let mut all = vec![0f32; rows.len() * dim];
     let mut filled = 0;
     std::thread::scope(|scope| {
-        for batch in load(scope, Source::Host(dataset), plans, runtime.device) {
+        for batch in load(scope, source, plans, runtime.device) {
             let batch = batch?;
-            let embeddings = tch::no_grad(|| embed(&batch.images_nhwc))?
+            let embeddings = tch::no_grad(|| embed(&batch.input))?
                 .to_device(tch::Device::Cpu)
                 .to_kind(Kind::Float)
                 .contiguous();

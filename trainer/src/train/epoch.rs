@@ -15,11 +15,13 @@ use logodex_schemas::run::{MetricsLine, RunState};
 use logodex_schemas::train::TrainConfig;
 use tch::Tensor;
 
+use super::cached_features::{CachedFeatures, Given, Level};
 use super::learner::Learner;
 use super::validate::{Validation, ValidationSet, validate};
-use crate::data::batch::{BatchPlan, Samples};
+use crate::data::batch::{BatchPlan, Samples, views};
 use crate::data::loader::{Batch, Source, load};
 use crate::data::sampler::FoldRows;
+use crate::loss::objective::Targets;
 use crate::model::{Group, Mode, Parameter};
 use crate::monitor::collapse;
 use crate::monitor::journal::{Journal, StepRecord};
@@ -38,6 +40,7 @@ pub(super) struct Training<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) dataset: &'a Dataset,
     pub(super) source: Source<'a>,
+    pub(super) features: Option<CachedFeatures>,
     pub(super) train: FoldRows,
     pub(super) skipped_images: u64,
     pub(super) validation: Option<ValidationSet>,
@@ -58,14 +61,23 @@ impl Training<'_> {
         let frozen = frozen_stages(&config.schedule, epoch);
         let samples = Samples::draw(config, &self.train, epoch.into());
         let mut plans = samples.batches(config.data.batch as usize);
+        if let Some(views) = views(config) {
+            for plan in &mut plans {
+                plan.take_views(views, config.seed, epoch.into());
+            }
+        }
         let n_batches = plans.len() as u64;
         let sizes: Vec<usize> = plans.iter().map(BatchPlan::samples).collect();
         let left = plans.split_off(self.state.epoch_batches as usize);
+        let features = self.features_at(frozen)?;
+        let source = features
+            .as_ref()
+            .map_or(self.source, |level| Source::Features(&level.train));
         let (began, mut images) = (Instant::now(), 0);
         self.journal.progress.goes_on();
 
         std::thread::scope(|scope| -> Result<()> {
-            let mut batches = load(scope, self.source, left, device);
+            let mut batches = load(scope, source, left, device);
             while self.state.epoch_batches < n_batches {
                 // The mean gradient over the samples of up to `accumulate` batches, of which the last may be short.
                 let done = self.state.epoch_batches;
@@ -79,15 +91,33 @@ impl Training<'_> {
                     // Dropout is the only generator that libtorch draws from here.
                     let number = u64::from(epoch) * n_batches + self.state.epoch_batches + i;
                     torch::manual_seed(derive(config.seed, "dropout", &[number]) as i64);
-                    let pictures = self.pictures(&batch, epoch); // [roles × B, 3, H, W]
                     let targets = self.runtime.i64_tensor(&batch.plan.targets); // [B]
+                    let photographs = (!config.data.same_photo_positives).then(|| {
+                        let rows = batch.plan.rows.iter();
+                        let images: Vec<i64> = rows.map(|row| dataset.image_of(*row)).collect();
+                        self.runtime.i64_tensor(&images) // [B]
+                    });
+                    let targets = Targets {
+                        targets: &targets,
+                        photographs: photographs.as_ref(),
+                    };
                     let mode = Mode::Train { frozen };
-                    let embeddings = torch::autocast_bf16(device, self.runtime.bf16, || {
-                        self.learner.net.forward(&pictures, mode)
-                    }); // [roles × B, D]
+                    let embeddings = match source {
+                        Source::Features(_) => {
+                            torch::autocast_bf16(device, self.runtime.bf16, || {
+                                self.learner.net.forward_from(&batch.input, frozen, mode)
+                            })
+                        }
+                        Source::Host(_) | Source::Device(_) => {
+                            let pictures = self.pictures(&batch, epoch); // [roles × B, 3, H, W]
+                            torch::autocast_bf16(device, self.runtime.bf16, || {
+                                self.learner.net.forward(&pictures, mode)
+                            })
+                        }
+                    }; // [roles × B, D]
                     let loss = self
                         .learner
-                        .loss(config, &embeddings, &targets, step - 1, number);
+                        .loss(config, &embeddings, targets, step - 1, number);
                     let plan = batch.plan;
                     (&loss / (samples as f64 / plan.samples() as f64)).backward();
                     if collapse::is_due(step) && i + 1 == size {
@@ -144,8 +174,16 @@ impl Training<'_> {
         let validated = match &self.validation {
             None => None,
             Some(set) => {
-                let net = self.learner.evaluated();
-                Some(validate(net, self.runtime, dataset, set, &config.loss)?)
+                let (net, runtime) = (self.learner.evaluated(), self.runtime);
+                let val = features.as_ref().and_then(|level| level.val.as_ref());
+                let source = val.map_or(Source::Host(dataset), |file| Source::Features(file));
+                Some(validate(
+                    net,
+                    runtime,
+                    (dataset, source),
+                    set,
+                    &config.loss,
+                )?)
             }
         };
         let train_loss = self.state.epoch_loss_sum / self.state.epoch_samples as f64;
@@ -172,13 +210,35 @@ impl Training<'_> {
         self.checkpoint()
     }
 
+    /// What the frozen stages give of the pictures, where that is kept; computed now if it is not there yet.
+    fn features_at(&mut self, frozen: u8) -> Result<Option<Level>> {
+        let Some(features) = &mut self.features else {
+            return Ok(None);
+        };
+        let given = Given {
+            config: self.config,
+            runtime: self.runtime,
+            dataset: self.dataset,
+            net: &self.learner.net,
+        };
+        let step = self.state.steps_done;
+        let interrupted = || {
+            let signal = self.interrupts.received()?;
+            let ended = format!(
+                "the run after step {step}, while it computed what frozen stages give; continue with --resume"
+            );
+            Some(Interrupted { signal, ended })
+        };
+        features.at(frozen, given, self.source, &interrupted)
+    }
+
     /// The batch's pictures as the network takes them: augmented where the configuration says so, normalised.
     fn pictures(&self, batch: &Batch, epoch: u32) -> Tensor {
-        let images = &batch.images_nhwc;
+        let images = &batch.input;
         let (side_px, keys) = (images.size()[1] as usize, &batch.plan.keys);
         let augment = self.config.augment.as_ref();
-        let drawn =
-            augment.map(|a| augment::draw(a, side_px, self.config.seed, epoch.into(), keys));
+        let epoch = batch.plan.augmented_for(epoch);
+        let drawn = augment.map(|a| augment::draw(a, side_px, self.config.seed, epoch, keys));
         augment::prepare(images, drawn.as_ref())
     }
 

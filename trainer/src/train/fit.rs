@@ -9,6 +9,7 @@ use logodex_program::output::print;
 use logodex_program::progress::ImageProgress;
 use logodex_schemas::train::{BestBy, Residency, SamplerKind, TrainConfig};
 
+use super::cached_features::{CachedFeatures, levels};
 use super::epoch::Training;
 use super::history;
 use super::learner::Learner;
@@ -17,6 +18,7 @@ use crate::config;
 use crate::data::batch::{BatchPlan, Samples};
 use crate::data::loader::{Resident, Source, check_residency};
 use crate::data::sampler::{self, BrandRows, FoldRows};
+use crate::model::EmbeddingNet;
 use crate::monitor::journal::Journal;
 use crate::optim::schedule::steps_per_epoch;
 use crate::run::checkpoint::{Contents, folder_name, publish};
@@ -156,6 +158,15 @@ pub fn fit(
         }
         Some(_) => None,
     };
+    let validated = validation.as_ref().map_or(Vec::new(), ValidationSet::rows);
+    let kept = |net: &EmbeddingNet| {
+        let n_rows = [train.n_rows(), validated.len()];
+        levels(&config, &runtime, (net, dataset.side_px()), n_rows)
+    };
+    let levels = match (&fresh, config.schedule.epochs) {
+        (Some((fresh, _)), 1..) => Some(kept(&fresh.net)?),
+        _ => None,
+    };
     let run = Run::take(run_dir, &config_bytes)?;
     run.note_dataset(&dataset, &split)?;
     let keep_every = config.checkpoint.every_epochs;
@@ -189,6 +200,9 @@ pub fn fit(
         return Ok(());
     }
 
+    let levels = levels.map_or_else(|| kept(&learner.net), Ok)?;
+    let rows = [train.rows(), validated.clone()];
+    let features = CachedFeatures::of_run(run.dir(), rows, levels);
     let resident = match config.runtime.residency {
         Residency::Host => None,
         Residency::Device => Some(Resident::load(&dataset, train.rows(), runtime.device)?),
@@ -211,6 +225,7 @@ pub fn fit(
         source: resident
             .as_ref()
             .map_or(Source::Host(&dataset), Source::Device),
+        features,
         train,
         skipped_images,
         validation,
@@ -231,6 +246,9 @@ pub fn fit(
         }
     };
     training.journal.progress.finish();
+    if let Some(features) = training.features.take() {
+        features.delete()?;
+    }
     let state = &training.state;
     let best = match (state.best_epoch, state.best_value) {
         (Some(epoch), Some(value)) => {

@@ -11,6 +11,7 @@ use logodex_schemas::run::history::History;
 use logodex_schemas::split::Fold;
 use logodex_schemas::train::TrainConfig;
 
+use super::published::published;
 use crate::data::sampler::FoldRows;
 use crate::run::checkpoint::hash_file;
 
@@ -26,6 +27,10 @@ pub(super) fn of_beginning(
 ) -> Result<History> {
     // A file that is missing is told by the network that is to be built from it.
     let Some(path) = config.model.weights.as_ref().map(Path::new) else {
+        tracing::info!(
+            "weights: none, so the {} starts from random numbers (model.weights is not set)",
+            config.model.arch.name()
+        );
         return Ok(History::untrained());
     };
     if !path.is_file() {
@@ -34,13 +39,18 @@ pub(super) fn of_beginning(
     let own = history::read(path).map_err(|e| Failure::Usage(format!("{e:#}")))?;
     let Some(history) = own else {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let what = format!("{name} (BLAKE3 {:.12})", hash_file(path)?);
+        let blake3 = hash_file(path)?;
+        let published = published(&blake3);
         tracing::info!(
-            "{}: its history is unknown, so whether it has seen brands of the split cannot be told",
-            path.display()
+            "weights: {}, {}; its history is unknown, so whether it has seen brands of the split cannot be told",
+            path.display(),
+            published.unwrap_or("a file of unknown origin")
         );
+        let published = published.map_or_else(String::new, |what| format!(", {what}"));
+        let what = format!("{name} (BLAKE3 {blake3:.12}){published}");
         return Ok(History::unknown(&what));
     };
+    tracing::info!("weights: {}, {}", path.display(), learnt(&history));
     for what in &history.unknown {
         tracing::info!(
             "{}: {what} went into it, of unknown history",
@@ -75,6 +85,24 @@ pub(super) fn of_beginning(
     Ok(history)
 }
 
+/// What Logodex trained weights on, in a few words.
+fn learnt(history: &History) -> String {
+    match history.trainings.as_slice() {
+        [] => "written by Logodex and not trained by it".to_owned(),
+        [all @ .., last] => {
+            let before = match all.len() {
+                0 => String::new(),
+                1 => " after another training".to_owned(),
+                n => format!(" after {n} other trainings"),
+            };
+            format!(
+                "trained by Logodex on {} brands of split {:?} of dataset {:.12}{before}",
+                last.brands, last.split, last.manifest_blake3
+            )
+        }
+    }
+}
+
 /// Adds the run's own training, where there is one, on the brands of `train`.
 ///
 /// # Errors
@@ -94,4 +122,33 @@ pub(super) fn add_own(
         .map(|brand| &dataset.brands()[brand.brand as usize])
         .collect();
     history::add_training(history, dataset, split, &brands)
+}
+
+#[cfg(test)]
+mod tests {
+    use logodex_schemas::run::history::Training;
+
+    use super::*;
+
+    #[test]
+    fn what_weights_learnt_is_told_in_a_few_words() {
+        let training = |split: &str, brands| Training {
+            manifest_blake3: "0123456789abcdef".to_owned(),
+            split: split.to_owned(),
+            split_blake3: String::new(),
+            brands,
+        };
+        let mut history = History::untrained();
+        assert_eq!(learnt(&history), "written by Logodex and not trained by it");
+        history.trainings.push(training("first", 7));
+        assert_eq!(
+            learnt(&history),
+            "trained by Logodex on 7 brands of split \"first\" of dataset 0123456789ab"
+        );
+        history.trainings.push(training("second", 9));
+        assert_eq!(
+            learnt(&history),
+            "trained by Logodex on 9 brands of split \"second\" of dataset 0123456789ab after another training"
+        );
+    }
 }

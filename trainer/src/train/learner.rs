@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use logodex_schemas::train::{ModelConfig, TrainConfig};
 use tch::Tensor;
 
-use crate::loss::objective::Objective;
+use crate::loss::objective::{Objective, Targets};
 use crate::model::{EmbeddingNet, Group, Parameter};
 use crate::optim::{Ema, Optimizer};
 use crate::run::checkpoint::Checkpoint;
@@ -109,16 +109,16 @@ impl Learner {
     }
 
     /// The mean loss of a batch: see [`Objective::loss`].
-    pub fn loss(
+    pub fn loss<'a>(
         &mut self,
         config: &TrainConfig,
         embeddings: &Tensor,
-        targets: &Tensor,
+        targets: impl Into<Targets<'a>>,
         step: u64,
         number: u64,
     ) -> Tensor {
         self.objective
-            .loss(config, embeddings, targets, step, number)
+            .loss(config, embeddings, targets.into(), step, number)
     }
 
     /// The network to validate and to embed with: the average where the run keeps one.

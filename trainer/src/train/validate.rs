@@ -11,6 +11,7 @@ use tch::{Kind, Tensor};
 
 use super::embed::embed_rows;
 use crate::data::batch::{BatchPlan, Samples};
+use crate::data::loader::Source;
 use crate::data::sampler::{self, FoldRows};
 use crate::loss::distance::{cosine_similarity, euclidean_distance};
 use crate::loss::drawn_losses;
@@ -64,6 +65,16 @@ impl ValidationSet {
             seed,
         })
     }
+
+    /// The rows that are embedded, rising and each once.
+    pub fn rows(&self) -> Vec<u64> {
+        self.all_rows.clone().unwrap_or_else(|| {
+            let mut rows = self.batch.rows.clone();
+            rows.sort_unstable();
+            rows.dedup();
+            rows
+        })
+    }
 }
 
 /// The pairs or triplets that every epoch is validated on, from the seed alone; for `norm_softmax`, pairs.
@@ -77,7 +88,7 @@ fn validation_batch(loss: &LossConfig, val: &FoldRows, seed: u64) -> Option<Batc
     (!samples.is_empty()).then(|| samples.whole())
 }
 
-/// Embeds each row that is needed once, in evaluation mode and without augmentation, and scores the set.
+/// Embeds each row of `source` that is needed once, in evaluation mode and without augmentation, and scores the set.
 ///
 /// Distances: Euclidean for the triplet loss (anchor to positive, label 1; anchor to negative, label 0) and for
 /// Euclidean pairs; 1 − cos for the others.
@@ -87,18 +98,13 @@ fn validation_batch(loss: &LossConfig, val: &FoldRows, seed: u64) -> Option<Batc
 pub fn validate(
     net: &EmbeddingNet,
     runtime: &Runtime,
-    dataset: &Dataset,
+    (dataset, source): (&Dataset, Source<'_>),
     set: &ValidationSet,
     loss: &LossConfig,
 ) -> Result<Validation> {
     let batch = &set.batch;
-    let rows = set.all_rows.clone().unwrap_or_else(|| {
-        let mut rows = batch.rows.clone();
-        rows.sort_unstable();
-        rows.dedup();
-        rows
-    });
-    let flat = embed_rows(net, runtime, dataset, &rows, None)?;
+    let rows = set.rows();
+    let flat = embed_rows(net, runtime, source, &rows, None)?;
     let embeddings = Tensor::from_slice(&flat).view([rows.len() as i64, net.embedding_dim()]);
     let position: Vec<i64> = batch
         .rows

@@ -1,7 +1,8 @@
-//! The computing half against PyTorch, torchvision and pytorch-metric-learning. `make_golden.py` and
-//! `make_golden_pairs.py` made the numbers.
+//! The computing half against PyTorch, torchvision, efficientnet_lite_pytorch and pytorch-metric-learning.
+//! `make_golden.py`, `make_golden_lites.py` and `make_golden_pairs.py` made the numbers.
 
 mod augmentations;
+mod lites;
 mod losses;
 mod optimizers;
 mod pairs;
@@ -25,7 +26,7 @@ fn golden(name: &str) -> BTreeMap<String, Tensor> {
     load_tensors(&path).unwrap()
 }
 
-/// `fill` of `make_golden.py`: f64 numbers in [0, 1).
+/// `fill` of `fill.py`: f64 numbers in [0, 1).
 fn fill(name: &str, shape: &[i64]) -> Tensor {
     let key = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |key, byte| {
         (key ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)

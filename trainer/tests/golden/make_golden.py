@@ -8,58 +8,17 @@ Weights and inputs come from `fill`, a formula that both sides compute, so only 
 
 import math
 import sys
-from pathlib import Path
 
-import numpy as np
 import pytorch_metric_learning.losses as pml
 import torch
 import torch.nn.functional as F
 import torchvision
+from fill import HERE, centred, fill, fill_state
 from safetensors.torch import save_file
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as TF
 
-HERE = Path(__file__).parent
 torch.set_num_threads(1)
-
-
-def fill(name: str, *shape: int) -> torch.Tensor:
-    """Numbers in [0, 1): splitmix64 over (FNV-1a of the name) + index, its upper 24 bits."""
-    key = 0xCBF29CE484222325
-    for byte in name.encode():
-        key = ((key ^ byte) * 0x100000001B3) % 2**64
-    with np.errstate(over="ignore"):
-        z = np.arange(math.prod(shape), dtype=np.uint64) + np.uint64(key)
-        z *= np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    return torch.from_numpy(((z >> np.uint64(40)).astype(np.float64) / 2**24)).reshape(shape)
-
-
-def centred(name: str, *shape: int, scale: float = 1.0) -> torch.Tensor:
-    return ((fill(name, *shape) * 2 - 1) * scale).float()
-
-
-def fill_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A network whose activations neither vanish nor explode."""
-    filled = {}
-    for name, tensor in state.items():
-        shape = tuple(tensor.shape)
-        if name.endswith("num_batches_tracked"):
-            filled[name] = tensor
-        elif name in ("gem.p", "bn_neck.bias"):
-            filled[name] = tensor
-        elif tensor.ndim > 1:
-            fan_in = math.prod(shape[1:])
-            filled[name] = centred(name, *shape, scale=math.sqrt(6 / fan_in))
-        elif name.endswith("running_var") or (name.endswith("weight") and "fc" not in name) or name == "fc.1.weight":
-            # Small on the residual branch, or the batch statistics of fifty layers amplify the last bit of fp32.
-            last = name.endswith(("bn2.weight", "bn3.weight"))
-            filled[name] = ((fill(name, *shape) + 0.5) * (0.25 if last else 1.0)).float()
-        else:
-            filled[name] = centred(name, *shape, scale=0.1)
-    return filled
 
 
 def head(kind: str, features: int) -> torch.nn.Module:
@@ -217,11 +176,15 @@ def optimizers() -> dict[str, torch.Tensor]:
         "adam": lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.01),
         "adamw": lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.01),
     }
+    # No weight decay for the bias.
+    kinds |= {f"{kind}_exempt": kinds[kind] for kind in ("sgd", "adam", "adamw")}
     for kind, make in kinds.items():
         weight = torch.nn.Parameter(centred("weight", 7, 5))
         bias = torch.nn.Parameter(centred("bias", 7))
         optimizer = make([{"params": [weight]}, {"params": [bias]}])
         optimizer.param_groups[1]["lr"] *= 0.25
+        if kind.endswith("_exempt"):
+            optimizer.param_groups[1]["weight_decay"] = 0.0
         for step in range(5):
             weight.grad = centred(f"grad.weight.{step}", 7, 5)
             # The bias is frozen in step 2: no gradient, no change.

@@ -14,7 +14,7 @@ from unittest import mock
 
 import torch
 import torch.nn.functional as F
-from make_golden import HERE, centred
+from fill import HERE, centred
 from pytorch_metric_learning import distances, losses, miners, reducers
 from pytorch_metric_learning.utils import loss_and_miner_utils
 from safetensors.torch import save_file

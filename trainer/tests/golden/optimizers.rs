@@ -29,6 +29,14 @@ fn config(kind: OptimizerKind, momentum: f64, weight_decay: f64) -> OptimizerCon
     }
 }
 
+/// Weight decay for the weight alone.
+fn exempt(config: OptimizerConfig) -> OptimizerConfig {
+    OptimizerConfig {
+        decay_norms_and_biases: false,
+        ..config
+    }
+}
+
 /// Gives each parameter the golden gradient of the step, through autograd; the bias none in step 2.
 fn backward(parameters: &[Parameter], step: usize) {
     zero_grad(parameters);
@@ -67,6 +75,21 @@ fn five_steps_equal_torch_optim_bit_for_bit_or_nearly() {
         ),
         ("adam", config(OptimizerKind::Adam, 0.9, 0.01), 0.01),
         ("adamw", config(OptimizerKind::Adamw, 0.9, 0.01), 0.01),
+        (
+            "sgd_exempt",
+            exempt(config(OptimizerKind::Sgd, 0.9, 0.01)),
+            0.1,
+        ),
+        (
+            "adam_exempt",
+            exempt(config(OptimizerKind::Adam, 0.9, 0.01)),
+            0.01,
+        ),
+        (
+            "adamw_exempt",
+            exempt(config(OptimizerKind::Adamw, 0.9, 0.01)),
+            0.01,
+        ),
     ] {
         let parameters = parameters();
         let mut optimizer = Optimizer::new(&config);

@@ -5,6 +5,7 @@ use logodex_trainer::config;
 use logodex_trainer::loss::cross_batch_memory::CrossBatchMemory;
 use logodex_trainer::loss::distance::{Measure, cosines, distances, l2_normalize};
 use logodex_trainer::loss::miner::{Labels, distance_weights, mine};
+use logodex_trainer::loss::objective::Targets;
 use logodex_trainer::loss::pair_losses;
 use logodex_trainer::loss::selection::Selection;
 use logodex_trainer::runtime::Runtime;
@@ -32,6 +33,7 @@ fn selected(miner: &MinerConfig, x: &Tensor, labels: &Tensor) -> Selection {
         anchors: labels,
         references: labels,
         own: &own,
+        photographs: None,
     };
     mine(miner, |measure| measure.between(x, x), DIM, labels, (7, 0))
 }
@@ -159,6 +161,44 @@ fn pair_losses_equal_pytorch_metric_learning_with_every_miner() {
 }
 
 #[test]
+fn two_crops_of_one_photograph_are_no_positives_where_that_is_asked() {
+    let (x, labels) = (l2_normalize(&batch("batch")), Tensor::from_slice(&LABELS));
+    // The first and the second picture are of one photograph, and so on.
+    let photographs = Tensor::arange(BATCH, (Kind::Int64, Device::Cpu));
+    let photographs = photographs.divide_scalar_mode(2, "floor");
+    let same = labels.unsqueeze(1).eq_tensor(&labels.unsqueeze(0));
+    let apart = photographs
+        .unsqueeze(1)
+        .ne_tensor(&photographs.unsqueeze(0));
+    let by_hand = Selection::Pairs {
+        positive: same.logical_and(&apart),
+        negative: same.logical_not(),
+    };
+    let expected = pair_losses::multi_similarity(&cosines(&x, &x), &by_hand, (2.0, 50.0, 0.5));
+    for memory in ["", "[memory]\nsize = 24\nstart_step = 0\n"] {
+        let text =
+            format!("[data]\nbatch = 24\nsampler = \"pk\"\nsame_photo_positives = false\n{memory}");
+        let (mut learner, mut config) = learner(SUP_CON, &text);
+        config.loss = MULTI_SIMILARITY;
+        let targets = Targets {
+            targets: &labels,
+            photographs: Some(&photographs),
+        };
+        let loss = learner.loss(&config, &x, targets, 0, 0);
+        assert_close(&loss, &expected, 1e-6, memory);
+        let plain = learner.loss(&config, &x, &labels, 0, 0);
+        assert!((plain - loss).abs().double_value(&[]) > 1e-3);
+        // The memory of photographs goes with the rest.
+        let state = learner.training_state();
+        assert_eq!(
+            state.get("memory.photographs"),
+            (!memory.is_empty()).then_some(&photographs)
+        );
+        learner.load_training_state(state).unwrap();
+    }
+}
+
+#[test]
 fn negatives_are_drawn_with_the_probabilities_of_their_distances() {
     let (x, labels) = (l2_normalize(&batch("batch")), Tensor::from_slice(&LABELS));
     let distance = distances(&x, &x);
@@ -179,6 +219,7 @@ fn negatives_are_drawn_with_the_probabilities_of_their_distances() {
         anchors: &labels,
         references: &labels,
         own: &own,
+        photographs: None,
     };
     let counts = Tensor::zeros([BATCH, BATCH], (Kind::Double, Device::Cpu));
     let draws = 400;
@@ -217,6 +258,7 @@ fn the_memory_equals_pytorch_metric_learning_while_it_fills_and_turns() {
                     start_step: 0,
                 },
                 DIM,
+                false,
                 Device::Cpu,
             );
             for step in 0..4_i64 {
@@ -228,11 +270,12 @@ fn the_memory_equals_pytorch_metric_learning_while_it_fills_and_turns() {
                     memory.load_state(&mut state).unwrap();
                     assert!(state.is_empty());
                 }
-                let past = memory.remember(&x, &labels, step as u64).unwrap();
+                let past = memory.remember(&x, &labels, None, step as u64).unwrap();
                 let places = Labels {
                     anchors: &labels,
                     references: &past.labels,
                     own: &past.own,
+                    photographs: None,
                 };
                 let measured = |measure: Measure| measure.between(&x, &past.embeddings);
                 let selection = mine(config, measured, DIM, places, (7, 0));
@@ -249,17 +292,18 @@ fn a_memory_waits_for_its_start_but_fills_before() {
         size: 48,
         start_step: 1,
     };
-    let mut memory = CrossBatchMemory::new(&config, DIM, Device::Cpu);
+    let mut memory = CrossBatchMemory::new(&config, DIM, false, Device::Cpu);
     let labels = Tensor::from_slice(&LABELS);
-    assert!(memory.remember(&batch("a"), &labels, 0).is_none());
-    let past = memory.remember(&batch("b"), &labels, 1).unwrap();
+    assert!(memory.remember(&batch("a"), &labels, None, 0).is_none());
+    let past = memory.remember(&batch("b"), &labels, None, 1).unwrap();
     assert_eq!(past.embeddings, Tensor::cat(&[batch("a"), batch("b")], 0));
     assert_eq!(
         past.own,
         Tensor::arange(24, (Kind::Int64, Device::Cpu)) + 24
     );
     let other = MemoryConfig { size: 49, ..config };
-    let error = CrossBatchMemory::new(&other, DIM, Device::Cpu).load_state(&mut memory.state());
+    let error =
+        CrossBatchMemory::new(&other, DIM, false, Device::Cpu).load_state(&mut memory.state());
     assert!(error.unwrap_err().to_string().contains("memory"), "shape");
 }
 

@@ -8,13 +8,14 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{assert_close, centred, fill, golden};
 
-fn config(arch: Arch, head: Head, l2_normalize: bool) -> ModelConfig {
+pub(super) fn config(arch: Arch, head: Head, l2_normalize: bool) -> ModelConfig {
     ModelConfig {
         arch,
         weights: None,
         allow_seen_brands: false,
         pooling: Pooling::Average,
         last_stride: 2,
+        freeze_batch_norm: false,
         head,
         bn_neck: false,
         embedding_dim: None,
@@ -54,8 +55,8 @@ fn tagged(tag: &str, l2_normalize: bool) -> ModelConfig {
     }
 }
 
-/// `fill_state` of `make_golden.py`, loaded strictly: so the names and shapes are torchvision's too.
-fn filled(config: &ModelConfig, channels_last: bool) -> EmbeddingNet {
+/// `fill_state` of `fill.py`, loaded strictly: so the names and shapes are the publishers' too.
+pub(super) fn filled(config: &ModelConfig, channels_last: bool) -> EmbeddingNet {
     let mut net = EmbeddingNet::new(config, 1, Device::Cpu, channels_last).unwrap();
     let state: BTreeMap<String, Tensor> = net
         .state()

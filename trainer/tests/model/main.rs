@@ -22,6 +22,7 @@ fn config(arch: Arch, head: Head) -> ModelConfig {
         allow_seen_brands: false,
         pooling: Pooling::Average,
         last_stride: 2,
+        freeze_batch_norm: false,
         head,
         bn_neck: false,
         embedding_dim: None,
@@ -262,6 +263,37 @@ fn training_works_under_autocast_with_frozen_stages() {
         let trains = !matches!(parameter.group, Group::Backbone { stage: 0 | 1 });
         assert_eq!(grad.defined(), trains, "{}", parameter.name);
         assert!(!trains || grad.kind() == Kind::Float);
+    }
+}
+
+#[test]
+fn what_frozen_stages_give_is_what_a_whole_pass_computes_on_its_way() {
+    for arch in [Arch::Resnet18, Arch::EfficientnetLite0] {
+        for pooling in [Pooling::Average, Pooling::AverageMax, Pooling::Gem] {
+            set_threads(1);
+            let config = ModelConfig {
+                pooling,
+                ..config(arch, Head::Triplet)
+            };
+            let new = || EmbeddingNet::new(&config, 3, Device::Cpu, true).unwrap();
+            let (whole, parted) = (new(), new());
+            for level in 0..=5 {
+                let output = parted.frozen_output(&images(4), level);
+                assert!(!output.requires_grad() || level == 0);
+                let pooled = level == 5 && pooling != Pooling::Gem;
+                assert_eq!(output.dim(), if pooled { 2 } else { 4 });
+                for mode in [Mode::Train { frozen: level }, Mode::Eval] {
+                    let embed = |f: &dyn Fn() -> Tensor| {
+                        tch::manual_seed(1); // dropout
+                        f()
+                    };
+                    let at_once = embed(&|| whole.forward(&images(4), mode));
+                    let in_parts = embed(&|| parted.forward_from(&output, level, mode));
+                    assert_eq!(at_once, in_parts, "{arch:?} {pooling:?} {level} {mode:?}");
+                }
+            }
+            assert_eq!(whole.state(), parted.state());
+        }
     }
 }
 

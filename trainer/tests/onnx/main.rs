@@ -15,13 +15,22 @@ use tch::{Device, Kind, Tensor};
 use session::Session;
 
 const SIDE: i64 = 48;
-const ARCHS: [Arch; 3] = [Arch::Resnet18, Arch::Resnet34, Arch::Resnet50];
+const ARCHS: [Arch; 4] = [
+    Arch::Resnet18,
+    Arch::Resnet34,
+    Arch::Resnet50,
+    Arch::EfficientnetLite0,
+];
 const HEADS: [Head; 4] = [Head::None, Head::Linear, Head::Triplet, Head::Contrastive];
 
 /// Pictures u8 `[count, SIDE, SIDE, 3]`: noise, with every level in it.
 fn pictures(count: i64, seed: i64) -> Tensor {
+    pictures_of(SIDE, count, seed)
+}
+
+fn pictures_of(side: i64, count: i64, seed: i64) -> Tensor {
     manual_seed(seed);
-    Tensor::randint(256, [count, SIDE, SIDE, 3], (Kind::Uint8, Device::Cpu))
+    Tensor::randint(256, [count, side, side, 3], (Kind::Uint8, Device::Cpu))
 }
 
 /// A network whose normalisations have seen pictures, so that they are no identities.
@@ -42,6 +51,7 @@ fn config(arch: Arch, head: Head, pooling: Pooling) -> ModelConfig {
         allow_seen_brands: false,
         pooling,
         last_stride: 2,
+        freeze_batch_norm: false,
         head,
         bn_neck: false,
         embedding_dim: None,
@@ -68,12 +78,12 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 }
 
 /// The network, its graph by libtorch and its file by ONNX Runtime, on one picture and on three.
-fn assert_agrees(config: &ModelConfig) {
+fn assert_agrees(config: &ModelConfig, side: i64) {
     let net = net(config);
-    let graph = net.to_graph(SIDE, MEAN, STD);
+    let graph = net.to_graph(side, MEAN, STD);
     let mut session = Session::open(&graph.to_file().unwrap());
     for count in [1, 3] {
-        let pictures = pictures(count, count);
+        let pictures = pictures_of(side, count, count);
         let expected = by_torch(&net, &pictures);
         let found = session.embed(&pictures);
         assert_eq!(found.size(), [count, net.embedding_dim()]);
@@ -93,23 +103,43 @@ fn assert_agrees(config: &ModelConfig) {
 fn every_backbone_head_and_pooling_gives_the_embeddings_of_torch() {
     for arch in ARCHS {
         for head in HEADS {
-            for pooling in [Pooling::Average, Pooling::Gem] {
-                assert_agrees(&config(arch, head, pooling));
+            for pooling in [Pooling::Average, Pooling::Gem, Pooling::AverageMax] {
+                assert_agrees(&config(arch, head, pooling), SIDE);
             }
         }
+    }
+}
+
+/// Their padding depends on the side: of 48 it is uneven at every halving, of 75 at one alone.
+#[test]
+fn efficientnet_lites_of_any_side_and_last_stride_do() {
+    for (arch, side, last_stride) in [
+        (Arch::EfficientnetLite0, 75, 2),
+        (Arch::EfficientnetLite0, 48, 1),
+        (Arch::EfficientnetLite1, 64, 2),
+        (Arch::EfficientnetLite2, 48, 2),
+    ] {
+        let config = ModelConfig {
+            last_stride,
+            ..config(arch, Head::Linear, Pooling::Average)
+        };
+        assert_agrees(&config, side);
     }
 }
 
 #[test]
 fn so_do_a_neck_another_stride_and_a_network_that_does_not_normalise() {
     for head in HEADS {
-        assert_agrees(&ModelConfig {
-            bn_neck: true,
-            last_stride: 1,
-            l2_normalize: false,
-            embedding_dim: (head != Head::None).then_some(24),
-            ..config(Arch::Resnet18, head, Pooling::Gem)
-        });
+        assert_agrees(
+            &ModelConfig {
+                bn_neck: true,
+                last_stride: 1,
+                l2_normalize: false,
+                embedding_dim: (head != Head::None).then_some(24),
+                ..config(Arch::Resnet18, head, Pooling::Gem)
+            },
+            SIDE,
+        );
     }
 }
 

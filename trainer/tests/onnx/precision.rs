@@ -36,9 +36,11 @@ fn lowest_similarity(a: &Tensor, b: &Tensor) -> f64 {
 
 #[test]
 fn half_precision_and_eight_bits_stay_near_in_less_space() {
-    for (arch, pooling) in [
-        (Arch::Resnet18, Pooling::Average),
-        (Arch::Resnet50, Pooling::Gem),
+    // Of the small network, what is no weight takes more.
+    for (arch, pooling, of_eight_bits) in [
+        (Arch::Resnet18, Pooling::Average, 0.27),
+        (Arch::Resnet50, Pooling::Gem, 0.27),
+        (Arch::EfficientnetLite0, Pooling::AverageMax, 0.3),
     ] {
         for head in HEADS {
             let net = net(&config(arch, head, pooling));
@@ -47,7 +49,7 @@ fn half_precision_and_eight_bits_stay_near_in_less_space() {
             let expected = by_torch(&net, &pictures(3, 9));
             for (reduced, least, share) in [
                 (with_half_weights(&full).unwrap(), 0.99999, 0.51),
-                (in_eight_bits(&full), 0.98, 0.27),
+                (in_eight_bits(&full), 0.98, of_eight_bits),
             ] {
                 let file = reduced.to_file().unwrap();
                 assert!((file.len() as f64) < share * size, "{} bytes", file.len());

@@ -18,6 +18,12 @@ pub(super) fn check_model(model: &ModelConfig) -> Result<(), String> {
             return Err(format!("model.embedding_dim = {dim} must be 1 to 65536"));
         }
     }
+    if model.freeze_batch_norm && model.weights.is_none() {
+        return Err(
+            "model.freeze_batch_norm = true needs model.weights: the statistics of random weights say nothing"
+                .to_owned(),
+        );
+    }
     match model.last_stride {
         1 | 2 => Ok(()),
         other => Err(format!("model.last_stride = {other} must be 1 or 2")),
@@ -56,6 +62,12 @@ pub(super) fn check_optimizer(o: &OptimizerConfig) -> Result<(), String> {
         o.weight_decay >= 0.0,
         "at least 0",
     )?;
+    if !o.decay_norms_and_biases && o.weight_decay == 0.0 {
+        return Err(
+            "optimizer.decay_norms_and_biases = false has no meaning with optimizer.weight_decay = 0: nothing decays"
+                .to_owned(),
+        );
+    }
     if let Some(norm) = o.clip_norm {
         let rule = "greater than 0; leave it out to clip nothing";
         require("optimizer.clip_norm", norm, norm > 0.0, rule)?;
@@ -87,7 +99,7 @@ pub(super) fn check_schedule(schedule: &ScheduleConfig) -> Result<(), String> {
     }
     if schedule.freeze > 5 {
         return Err(format!(
-            "schedule.freeze = {} must be 0 to 5: the first k of conv1 + bn1, layer1, layer2, layer3, layer4",
+            "schedule.freeze = {} must be 0 to 5: the first k of the backbone's five stages (of a ResNet conv1 + bn1, layer1, layer2, layer3, layer4)",
             schedule.freeze
         ));
     }

@@ -98,6 +98,12 @@ pub(super) fn check_combination(config: &TrainConfig) -> Result<(), String> {
             );
         }
     }
+    if !config.data.same_photo_positives && (of_classes || sampler != SamplerKind::Pk) {
+        return Err(
+            "data.same_photo_positives = false has a meaning with a loss over the pairs of data.sampler = \"pk\" only"
+                .to_owned(),
+        );
+    }
     if let Some(memory) = &config.memory {
         if of_classes {
             return Err(

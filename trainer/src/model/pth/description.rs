@@ -1,7 +1,7 @@
 //! A tensor and its storage as a pickle describes them.
 
-use anyhow::{Result, bail};
-use tch::Kind;
+use anyhow::{Context, Result, bail, ensure};
+use tch::{Kind, Tensor};
 
 /// A tensor as the pickle describes it: a view of a storage, in elements. Nothing here is checked against the storage.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,4 +38,55 @@ pub(super) fn storage_kind(name: &str) -> Result<Kind> {
             name.escape_debug()
         ),
     })
+}
+
+/// The tensor that a checked description makes of its storage's numbers.
+pub(super) fn view(numbers: &Tensor, description: &Description) -> Result<Tensor> {
+    let Description {
+        size,
+        stride,
+        offset,
+        ..
+    } = description;
+    Ok(numbers.f_as_strided(size, stride, *offset)?)
+}
+
+/// Does the view lie within its storage?
+pub(super) fn check(description: &Description) -> Result<()> {
+    let Description {
+        storage,
+        offset,
+        size,
+        stride,
+    } = description;
+    let all = || size.iter().zip(stride);
+    ensure!(
+        size.len() == stride.len() && *offset >= 0 && all().all(|(n, step)| *n >= 0 && *step >= 0),
+        "its size {size:?}, stride {stride:?} and offset {offset} are no view"
+    );
+    let last = all().try_fold(*offset, |last, (n, step)| {
+        last.checked_add((n - 1).checked_mul(*step)?)
+    });
+    let count = size
+        .iter()
+        .try_fold(1_i64, |count, n| count.checked_mul(*n));
+    let fits = match (count, last) {
+        (Some(0), _) => *offset <= storage.numel,
+        (Some(_), Some(last)) => last < storage.numel,
+        _ => false,
+    };
+    ensure!(
+        fits,
+        "its size {size:?}, stride {stride:?} and offset {offset} reach beyond its storage of {}",
+        storage.numel
+    );
+    Ok(())
+}
+
+/// In bytes.
+pub(super) fn length_of(storage: &Storage) -> Result<u64> {
+    u64::try_from(storage.numel)
+        .ok()
+        .and_then(|n| n.checked_mul(storage.kind.elt_size_in_bytes() as u64))
+        .context("its storage has no sensible length")
 }

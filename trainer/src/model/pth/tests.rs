@@ -7,6 +7,8 @@ use zip::write::{FileOptions, ZipWriter};
 
 use super::*;
 
+mod legacy_format;
+
 /// A pickle, put together opcode by opcode.
 #[derive(Clone)]
 struct Pickle(Vec<u8>);

@@ -34,6 +34,7 @@ fn plans() -> Vec<BatchPlan> {
     ];
     let plan = |rows: Vec<u64>| BatchPlan {
         keys: rows.clone(),
+        views: Vec::new(),
         targets: Vec::new(),
         roles: 1,
         rows,
@@ -54,7 +55,7 @@ fn batches_from_the_shards_and_from_the_device_are_the_same_bytes() {
             for batch in load(scope, source, plans(), Device::Cpu) {
                 let batch = batch.expect("a batch");
                 // A copy: the buffer is used again.
-                let pixels = Vec::<u8>::try_from(batch.images_nhwc.flatten(0, -1)).expect("bytes");
+                let pixels = Vec::<u8>::try_from(batch.input.flatten(0, -1)).expect("bytes");
                 batches.push((batch.plan, pixels));
             }
             passes.push(batches);
@@ -80,7 +81,7 @@ fn batches_that_are_still_held_are_not_overwritten() {
         for batch in batches {
             let row = batch.plan.rows[0] as usize;
             let expected = Tensor::from_slice(&picture(32, row / 4, row));
-            assert_eq!(batch.images_nhwc.get(0).flatten(0, -1), expected, "{row}");
+            assert_eq!(batch.input.get(0).flatten(0, -1), expected, "{row}");
         }
     });
 }

@@ -26,6 +26,10 @@ fn every_rule_of_model_optimizer_and_schedule_names_its_key() {
         ("head = \"triplet\"", "head = \"none\"\nembedding_dim = 128"),
         ("head = \"triplet\"", "head = \"linear\"\nembedding_dim = 0"),
         ("head = \"triplet\"", "head = \"linear\"\nlast_stride = 3"),
+        (
+            "head = \"triplet\"",
+            "head = \"linear\"\nfreeze_batch_norm = true",
+        ),
         ("kind = \"sgd\"", "lr = 0.0"),
         ("kind = \"sgd\"", "lr = inf"),
         ("kind = \"sgd\"", "backbone_factor = -1.0"),
@@ -37,6 +41,7 @@ fn every_rule_of_model_optimizer_and_schedule_names_its_key() {
             "kind = \"sgd\"\nmomentum = 0.0\nnesterov = true",
         ),
         ("kind = \"sgd\"", "weight_decay = -1.0"),
+        ("kind = \"sgd\"", "decay_norms_and_biases = false"),
         ("kind = \"sgd\"", "clip_norm = 0.0"),
         ("kind = \"sgd\"", "clip_norm = nan"),
         ("kind = \"sgd\"", "accumulate = 0"),
@@ -82,6 +87,34 @@ fn unfreezings_come_in_order_within_the_run_and_each_frees_more() {
         let message = error(&GOOD.replace(from, to));
         assert!(message.starts_with(key), "{to}: {message}");
     }
+}
+
+#[test]
+fn features_are_cached_of_frozen_stages_and_of_pictures_that_come_again() {
+    let with = |cache: &str, augment: &str| format!("{GOOD}{augment}\n[runtime]\n{cache}\n");
+    let cache = "feature_cache_gib = 2.5";
+    for augment in ["", "[augment]\nviews = 8"] {
+        parse(with(cache, augment).as_bytes()).expect("accepted");
+    }
+    let anew = error(&with(cache, "[augment]"));
+    assert!(
+        anew.starts_with("runtime.feature_cache_gib = 2.5 needs augment.views"),
+        "{anew}"
+    );
+    let nothing = error(&with(cache, "").replace("freeze = 4\nunfreeze = [", "# ["));
+    assert!(
+        nothing.starts_with("runtime.feature_cache_gib"),
+        "{nothing}"
+    );
+    for wrong in ["0.0", "-1.0", "nan"] {
+        let message = error(&with(&format!("feature_cache_gib = {wrong}"), ""));
+        assert!(
+            message.starts_with("runtime.feature_cache_gib"),
+            "{message}"
+        );
+    }
+    let none = error(&with("", "[augment]\nviews = 0"));
+    assert!(none.starts_with("augment.views = 0"), "{none}");
 }
 
 #[test]
