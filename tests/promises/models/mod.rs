@@ -6,4 +6,5 @@ mod export;
 mod history;
 mod recognise;
 mod resume;
+mod same_pixels;
 mod whole_line;
