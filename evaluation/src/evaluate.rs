@@ -19,7 +19,6 @@ use logodex_schemas::run::history::TrainedOn;
 
 use crate::embeddings::collapse::collapse;
 use crate::embeddings::fold_index::{FoldIndex, Folds};
-use crate::embeddings::set::EmbeddingSet;
 use crate::examples::{confusion, retrievals, triples};
 use crate::facts::Facts;
 use crate::floors;
@@ -28,6 +27,7 @@ use crate::protocols::questions::{Judged, Questions};
 use crate::protocols::retrieval;
 use crate::settings::{Protocol, Settings, TsneBrands, region_name};
 use crate::tsne::view;
+use logodex_embeddings::set::EmbeddingSet;
 
 /// The embeddings of one model.
 #[derive(Debug, Clone, Copy)]

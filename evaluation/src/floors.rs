@@ -6,8 +6,6 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::embeddings::fold_index::{FoldIndex, Folds};
-use crate::embeddings::set::EmbeddingSet;
-use crate::embeddings::unit_vectors::UnitVectors;
 use crate::intervals::bootstrap::ByBrand;
 use crate::intervals::tally::{Asked, Bootstrap, Tally};
 use crate::metrics::per_episode::Metric;
@@ -15,6 +13,8 @@ use crate::metrics::roc::FARS;
 use crate::protocols::open_set::{Galleries, OPEN_SET};
 use crate::protocols::paper::{PAPER, PAPER_COSINE, PAPER_COSINE_ORACLE, PAPER_ORACLE, Round};
 use crate::protocols::questions::Questions;
+use logodex_embeddings::set::EmbeddingSet;
+use logodex_embeddings::unit_vectors::UnitVectors;
 use logodex_schemas::evaluation::EvaluationRow;
 use logodex_schemas::random::stream;
 

@@ -118,7 +118,7 @@ fn large(n: usize, dim: usize, out: &Path) {
         Vectors::F16 { dim, values },
         &asked,
         dim,
-        5,
+        1,
     );
 }
 

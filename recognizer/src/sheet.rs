@@ -11,7 +11,6 @@ use logodex_schemas::onnx::{ModelMetadata, Preprocessing};
 use minijinja::{Environment, context};
 use serde::Serialize;
 
-use crate::command::identify::explain;
 use crate::gallery::Gallery;
 use crate::picture::{Square, square};
 use crate::threshold::Threshold;
@@ -96,7 +95,7 @@ pub fn sheet(
     let mut environment = Environment::new();
     environment.add_template("sheet.html", include_str!("sheet.html"))?;
     Ok(environment.get_template("sheet.html")?.render(context! {
-        explanation => explain(gallery, threshold),
+        explanation => threshold.explained(gallery.brands().len()),
         threshold => percent(threshold.similarity),
         entries => shown,
     })?)

@@ -10,6 +10,8 @@ use logodex_program::usage;
 use logodex_schemas::gallery::GalleryCalibration;
 use logodex_schemas::onnx::{CalibratedGallery, Calibration};
 
+use crate::command::table::{count, percent};
+
 /// A threshold on the similarity to a brand's prototype.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
@@ -31,6 +33,23 @@ impl Threshold {
             rate: None,
             basis: "given".to_owned(),
             caution: None,
+        }
+    }
+
+    /// What it stands for over so many brands, in a sentence.
+    pub fn explained(&self, brands: usize) -> String {
+        let brands = count(brands, "brand");
+        match self.rate {
+            Some(rate) => format!(
+                "named from {:.3} on, which over {brands} takes {} of strangers for an enrolled brand (by {})",
+                self.similarity,
+                percent(rate),
+                self.basis
+            ),
+            None => format!(
+                "named from {:.3} on, as typed: how many strangers that takes for one of {brands} is not known",
+                self.similarity
+            ),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::embeddings::fold_index::FoldIndex;
-use crate::embeddings::unit_vectors::UnitVectors;
+use logodex_embeddings::unit_vectors::UnitVectors;
 
 /// Root mean squared distance of two unit vectors below which all of them are a point: no threshold of the paper's grid
 /// lies between them, and their similarities differ by little more than fp32's rounding.

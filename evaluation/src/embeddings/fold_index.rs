@@ -5,8 +5,8 @@
 
 use anyhow::{Result, ensure};
 
-use crate::embeddings::set::EmbeddingSet;
-use crate::embeddings::unit_vectors::UnitVectors;
+use logodex_embeddings::set::EmbeddingSet;
+use logodex_embeddings::unit_vectors::UnitVectors;
 
 /// The rows of one fold in canonical order. A *position* is an index into this order.
 #[derive(Debug, Clone, PartialEq)]

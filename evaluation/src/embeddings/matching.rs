@@ -8,9 +8,9 @@ use anyhow::{Context, Result, ensure};
 use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
 
-use crate::embeddings::npy;
-use crate::embeddings::set::EmbeddingSet;
 use logodex_dataset::{Dataset, Split};
+use logodex_embeddings::npy;
+use logodex_embeddings::set::EmbeddingSet;
 use logodex_program::Failure;
 
 /// What is judged: the rows of the test brands, and of the validation brands where there are any.

@@ -1,7 +1,7 @@
 //! Prototypes: the mean of some supports, which queries are compared with.
 
-use crate::embeddings::similarity::{Panels, TILE};
-use crate::embeddings::unit_vectors::{UnitVectors, mean, norm};
+use logodex_embeddings::similarity::{Panels, TILE};
+use logodex_embeddings::unit_vectors::{UnitVectors, mean, norm};
 
 /// The prototypes of one episode, to be compared with many queries.
 #[derive(Debug, Clone, PartialEq)]

@@ -101,8 +101,8 @@ pub(crate) fn pairs(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embeddings::set::EmbeddingSet;
     use crate::protocols::retrieval;
+    use logodex_embeddings::set::EmbeddingSet;
 
     /// Brands 10, 11, … of three rows each; `nearest` gives the row that each row finds nearest, and how similar.
     fn counted(nearest: &[(usize, f32)]) -> (FoldIndex, Cells) {

@@ -3,10 +3,10 @@
 use logodex_schemas::evaluation::{Example, Threshold};
 
 use crate::embeddings::fold_index::FoldIndex;
-use crate::embeddings::unit_vectors::UnitVectors;
 use crate::examples::picture::row_picture;
 use crate::protocols::paper::Round;
 use crate::protocols::score::score;
+use logodex_embeddings::unit_vectors::UnitVectors;
 
 /// Triples shown.
 const TRIPLES: usize = 6;

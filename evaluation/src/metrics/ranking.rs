@@ -10,8 +10,8 @@ use rayon::prelude::*;
 
 use logodex_embeddings::nearest::key;
 
-use crate::embeddings::similarity::{Panels, TILE, WIDTH, product};
-use crate::embeddings::unit_vectors::UnitVectors;
+use logodex_embeddings::similarity::{Panels, TILE, WIDTH, product};
+use logodex_embeddings::unit_vectors::UnitVectors;
 
 /// Nearest items kept of each query.
 pub const NEAREST: usize = 10;

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use crate::embeddings::fold_index::{BrandRange, FoldIndex};
-use crate::embeddings::unit_vectors::{LANES, UnitVectors};
+use logodex_embeddings::unit_vectors::{LANES, UnitVectors};
 
 /// Below this mean squared (trace) or plain (distance) spread within brands, embeddings of a brand are equal up to the
 /// rounding of f32 and the ratio says nothing.
@@ -207,7 +207,7 @@ fn squared_distances<const N: usize>(a: [&[[f32; LANES]]; N], b: &[[f32; LANES]]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embeddings::set::EmbeddingSet;
+    use logodex_embeddings::set::EmbeddingSet;
     use logodex_schemas::random::stream;
     use rand::Rng;
 

@@ -6,9 +6,9 @@ use logodex_schemas::onnx::{CalibratedGallery, CalibratedThreshold};
 use rayon::prelude::*;
 
 use crate::embeddings::fold_index::FoldIndex;
-use crate::embeddings::set::EmbeddingSet;
 use crate::metrics::roc::{Draw, Strangers};
 use crate::protocols::open_set::{half, probes, val_draws};
+use logodex_embeddings::set::EmbeddingSet;
 
 /// The false-accept rates that thresholds are set for, highest first; those of the evaluation are among them.
 pub const RATES: [f64; 9] = [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];

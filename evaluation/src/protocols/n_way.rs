@@ -8,11 +8,11 @@ use rayon::prelude::*;
 
 use crate::embeddings::fold_index::FoldIndex;
 use crate::embeddings::prototypes::prototypes;
-use crate::embeddings::unit_vectors::UnitVectors;
 use crate::intervals::bootstrap::ByBrand;
 use crate::intervals::tally::{Asked, MIN_BRANDS, Tally};
 use crate::protocols::episode::{eligible, supports, take};
 use crate::protocols::slices::Slice;
+use logodex_embeddings::unit_vectors::UnitVectors;
 use logodex_schemas::random::stream;
 
 /// Name of the protocol.

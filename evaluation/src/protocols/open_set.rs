@@ -12,11 +12,11 @@ use rayon::prelude::*;
 
 use crate::embeddings::fold_index::FoldIndex;
 use crate::embeddings::prototypes::prototypes;
-use crate::embeddings::unit_vectors::UnitVectors;
 use crate::intervals::tally::{Asked, Tally};
 use crate::metrics::roc;
 use crate::metrics::roc::{Draw, FARS, Probe, Strangers};
 use crate::protocols::episode::{eligible, rows_text, supports};
+use logodex_embeddings::unit_vectors::UnitVectors;
 use logodex_schemas::random::stream;
 
 /// Name of the protocol.

@@ -9,7 +9,6 @@ use logodex_schemas::evaluation::{
 };
 
 use crate::embeddings::fold_index::FoldIndex;
-use crate::embeddings::unit_vectors::UnitVectors;
 use crate::intervals::bootstrap::ByBrand;
 use crate::intervals::tally::{Asked, MIN_BRANDS, Tally};
 use crate::metrics::per_episode::Metric;
@@ -19,6 +18,7 @@ use crate::protocols::score::{self, Scores};
 use crate::protocols::slices::Slice;
 use crate::protocols::threshold::{self, Candidates};
 use crate::settings::Settings;
+use logodex_embeddings::unit_vectors::UnitVectors;
 
 /// The protocol whose threshold comes from validation brands.
 pub const PAPER: &str = "paper";

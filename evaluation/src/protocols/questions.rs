@@ -5,7 +5,6 @@ use logodex_schemas::dataset::Region;
 use logodex_schemas::evaluation::{CurveRow, EvaluationRow, OpenSetThreshold, TooFew};
 
 use crate::embeddings::fold_index::Folds;
-use crate::embeddings::unit_vectors::UnitVectors;
 use crate::facts::Facts;
 use crate::intervals::tally::{Bootstrap, MIN_BRANDS, Tally};
 use crate::metrics::ranking::Found;
@@ -16,6 +15,7 @@ use crate::protocols::paper::{self, Answers, PAPER, PAPER_ORACLE, Round};
 use crate::protocols::retrieval::{self, QuerySet};
 use crate::protocols::slices::{Slice, slices};
 use crate::settings::{Protocol, Settings};
+use logodex_embeddings::unit_vectors::UnitVectors;
 
 /// What is asked.
 #[derive(Debug)]

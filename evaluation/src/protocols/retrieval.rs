@@ -5,13 +5,13 @@ use logodex_schemas::evaluation::RetrievalRow;
 use rand::seq::SliceRandom;
 
 use crate::embeddings::fold_index::FoldIndex;
-use crate::embeddings::set::EmbeddingSet;
-use crate::embeddings::unit_vectors::UnitVectors;
 use crate::intervals::bootstrap::ByBrand;
 use crate::intervals::tally::{Asked, MIN_BRANDS, Tally};
 use crate::metrics::ranking;
 use crate::metrics::ranking::{Found, Search, rank};
 use crate::protocols::slices::Slice;
+use logodex_embeddings::set::EmbeddingSet;
+use logodex_embeddings::unit_vectors::UnitVectors;
 use logodex_schemas::random::stream;
 
 /// Every row asks all rows of other source images.

@@ -6,10 +6,10 @@ use rayon::prelude::*;
 
 use crate::embeddings::fold_index::FoldIndex;
 use crate::embeddings::prototypes::prototype;
-use crate::embeddings::unit_vectors::UnitVectors;
-use crate::embeddings::unit_vectors::norm;
 use crate::metrics::per_episode::{Decisions, average_precision, ranked, recall_at_precision};
 use crate::protocols::episode::Episode;
+use logodex_embeddings::unit_vectors::UnitVectors;
+use logodex_embeddings::unit_vectors::norm;
 
 /// Bins of a similarity histogram, from −1 to 1.
 pub const BINS: usize = 40;

@@ -86,7 +86,7 @@ fn by_brand(name: String, brands: Vec<bool>, fold: &FoldIndex) -> Slice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embeddings::set::EmbeddingSet;
+    use logodex_embeddings::set::EmbeddingSet;
 
     #[test]
     fn rows_fall_into_slices_by_what_the_dataset_says_of_them() {

@@ -6,10 +6,10 @@ use logodex_schemas::evaluation::{EmbeddingMap, MapPoint};
 use rand::seq::SliceRandom;
 
 use crate::embeddings::fold_index::FoldIndex;
-use crate::embeddings::unit_vectors::UnitVectors;
 use crate::examples::picture::row_picture;
 use crate::settings::TsneBrands;
 use crate::tsne::layout::{layout, trustworthiness};
+use logodex_embeddings::unit_vectors::UnitVectors;
 use logodex_schemas::random::stream;
 
 /// Brands drawn: as many as the paper shows.
@@ -115,7 +115,7 @@ pub(crate) fn map(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embeddings::set::EmbeddingSet;
+    use logodex_embeddings::set::EmbeddingSet;
 
     /// Brands 0, 2, 4, … of so many source images, two rows of each.
     fn fold(images: &[usize]) -> (FoldIndex, UnitVectors) {

@@ -96,7 +96,7 @@ pub fn enrol_command(args: EnrolArgs) -> Result<()> {
         )));
     }
     if let Some(brand) = &args.brand {
-        crate::gallery::check_name(brand)?;
+        crate::gallery::snapshot::check_name(brand)?;
     }
     let (gallery, model) = open_or_begin(&args.gallery, args.f16)?;
     let taken = embed(&model, inputs, false)?;
@@ -131,7 +131,7 @@ pub fn enrol_command(args: EnrolArgs) -> Result<()> {
             "{}: it {how}, as a picture of {:?} ({}); --duplicates enrols it all the same\n",
             named[duplicate.place].name,
             of.brand,
-            crate::gallery::source_text(&of.source)
+            crate::gallery::snapshot::source_text(&of.source)
         ));
     }
     answer(&enrolled, &model, args.json)?;

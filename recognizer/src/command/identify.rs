@@ -9,7 +9,7 @@ use logodex_schemas::gallery::{Identified, NotIdentified, Verdict};
 
 use super::inputs::{Embedded, Failures, Input, Inputs, Taken, embed};
 use super::opened::{GalleryArgs, ThresholdArgs};
-use super::table::{count, percent, table};
+use super::table::table;
 use crate::gallery::Gallery;
 use crate::scenes::command::{SceneArgs, scenes_command};
 use crate::sheet::{Entry, sheet};
@@ -196,22 +196,8 @@ fn tell_table(
             print(table(&header, &rows, &[2]));
         }
     }
-    print(format_args!("{}\n", explain(gallery, threshold)));
-}
-
-/// What the threshold stands for, in a sentence.
-pub fn explain(gallery: &Gallery, threshold: &Threshold) -> String {
-    let brands = count(gallery.brands().len(), "brand");
-    match threshold.rate {
-        Some(rate) => format!(
-            "named from {:.3} on, which over {brands} takes {} of strangers for an enrolled brand (by {})",
-            threshold.similarity,
-            percent(rate),
-            threshold.basis
-        ),
-        None => format!(
-            "named from {:.3} on, as typed: how many strangers that takes for one of {brands} is not known",
-            threshold.similarity
-        ),
-    }
+    print(format_args!(
+        "{}\n",
+        threshold.explained(gallery.brands().len())
+    ));
 }

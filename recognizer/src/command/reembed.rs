@@ -11,9 +11,10 @@ use logodex_schemas::gallery::{GalleryPicture, PictureSource};
 
 use super::opened::open_model;
 use super::table::count;
+use crate::gallery::Gallery;
 use crate::gallery::contents::Edit;
 use crate::gallery::enrol::NewPicture;
-use crate::gallery::{Gallery, known_as, short, source_text};
+use crate::gallery::snapshot::{known_as, short, source_text};
 use crate::model::Model;
 use crate::picture::{look_of, square};
 

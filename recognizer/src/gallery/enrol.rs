@@ -6,7 +6,7 @@ use logodex_pixels::Crop;
 use logodex_schemas::gallery::{Candidate, GalleryPicture, PictureSource};
 
 use super::contents::{Contents, Edit, by_file, prototype};
-use super::{Gallery, check_name};
+use super::snapshot::{Gallery, check_name};
 use crate::picture::Square;
 
 /// Bits in which the hashes of pictures that look the same differ at most.

@@ -6,5 +6,6 @@ mod export;
 mod history;
 mod recognise;
 mod resume;
+mod same_pixels;
 mod seen;
 mod whole_line;

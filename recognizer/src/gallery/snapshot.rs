@@ -14,15 +14,9 @@ use logodex_schemas::gallery::{
 };
 use logodex_schemas::onnx::ModelMetadata;
 
+use super::contents::{Brand, Contents, Edit, brands};
+use super::store::Store;
 use crate::threshold::{self, Threshold};
-use contents::{Brand, Contents, Edit, brands};
-use store::Store;
-
-pub mod contents;
-pub mod directory;
-pub mod enrol;
-pub mod matrix;
-pub mod store;
 
 /// What was enrolled at one moment. Cheap to share, safe to search from many threads; it does not see later changes.
 #[derive(Debug)]
@@ -387,6 +381,6 @@ fn no_such_brand(store: &impl Display, contents: &Contents, name: &str) -> anyho
 /// A directory as it is typed.
 impl From<&Path> for Store {
     fn from(path: &Path) -> Self {
-        Self::Directory(directory::Directory::new(path))
+        Self::Directory(super::directory::Directory::new(path))
     }
 }
