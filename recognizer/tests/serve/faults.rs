@@ -108,7 +108,7 @@ fn a_huge_body_is_refused_whether_its_length_is_told_or_not() {
 #[test]
 fn slow_clients_are_let_go_and_hold_up_nobody() {
     let room = Room::new();
-    let server = room.serve(&["--timeout", "1.5", "--queue", "2"]);
+    let server = room.serve(&["--timeout", "4", "--queue", "2"]);
     // Heads that never end, and bodies that trickle: more of them than there are places in the queue.
     let mut slow: Vec<Client> = (0..8).map(|_| server.connect()).collect();
     for (at, client) in slow.iter_mut().enumerate() {
@@ -126,7 +126,7 @@ fn slow_clients_are_let_go_and_hold_up_nobody() {
         assert_eq!(identify(&mut quick, &picture(1, 0)).status, 200);
     }
     assert!(
-        began.elapsed() < Duration::from_millis(1400),
+        began.elapsed() < Duration::from_millis(3800),
         "the slow ones held up the quick one"
     );
     for (at, client) in slow.iter_mut().enumerate() {
@@ -144,7 +144,7 @@ fn slow_clients_are_let_go_and_hold_up_nobody() {
             _ => assert!(client.reply().unwrap().refused(408).contains("--timeout")),
         }
     }
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(30));
 }
 
 #[test]
