@@ -44,7 +44,7 @@ fn writer(dir: &Path, first: u64, many: u64) -> Child {
 }
 
 /// The numbers that a writer says, one after the other, until it ends.
-fn said(writer: &mut Child) -> impl Iterator<Item = u64> {
+fn said(writer: &mut Child) -> impl Iterator<Item = u64> + use<> {
     let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
     lines
         .map_while(Result::ok)
