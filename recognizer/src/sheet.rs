@@ -96,7 +96,7 @@ pub fn sheet(
     let mut environment = Environment::new();
     environment.add_template("sheet.html", include_str!("sheet.html"))?;
     Ok(environment.get_template("sheet.html")?.render(context! {
-        explanation => explain(gallery, threshold),
+        explanation => explain(gallery.brands().len(), threshold),
         threshold => percent(threshold.similarity),
         entries => shown,
     })?)

@@ -177,5 +177,12 @@ fn each_heavy_library_has_one_door() {
         &["pixels/src/decode", "pixels/src/encode.rs"],
     );
     only("recognizer/src", "ort", &["recognizer/src/model.rs"]);
+    for word in ["postgres", "pgvector"] {
+        only(
+            "recognizer/src",
+            word,
+            &["recognizer/src/gallery/postgres/"],
+        );
+    }
     only("pipeline/src", "polars", &["pipeline/src/build/parquet.rs"]);
 }
