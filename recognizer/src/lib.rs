@@ -9,6 +9,7 @@
 //!   others keep theirs.
 
 pub mod command;
+pub mod copy;
 pub mod gallery;
 pub mod parquet;
 pub mod scenes;

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use logodex_program::output;
 use logodex_program::progress::subscribe;
 use logodex_recognizer::command::calibrate::{CalibrateArgs, calibrate_command};
+use logodex_recognizer::command::database::{CopyArgs, IndexArgs, copy_command, index_command};
 use logodex_recognizer::command::embed::{EmbedArgs, embed_command};
 use logodex_recognizer::command::enrol::{EnrolArgs, enrol_command};
 use logodex_recognizer::command::identify::{IdentifyArgs, identify_command};
@@ -88,6 +89,16 @@ enum Command {
         after_help = "Examples:\n  logodex serve --gallery gallery\n  logodex serve --gallery gallery --listen 0.0.0.0:8080 --token-file token\n  curl -F image=@logo.jpg -F box=40,60,240,160 http://127.0.0.1:8080/v1/identify\n\nEnds with 0 on SIGTERM or Ctrl-C, when what is being answered is answered."
     )]
     Serve(ServeArgs),
+    /// Copy a gallery whole: from a directory to a database, or back.
+    #[command(
+        after_help = "Examples:\n  logodex copy --gallery gallery --to postgres://ann@db.example/logos\n  logodex copy --gallery postgres://ann@db.example/logos --to gallery\n\nThe password comes from the URL or from the environment variable PGPASSWORD."
+    )]
+    Copy(CopyArgs),
+    /// Index a gallery in a database for approximate search, and find out how much that finds.
+    #[command(
+        after_help = "Examples:\n  logodex index --gallery postgres://ann@db.example/logos\n  logodex index --gallery postgres://ann@db.example/logos --recall 0.999 --m 32 --ef-construction 256"
+    )]
+    Index(IndexArgs),
 }
 
 fn main() -> ExitCode {
@@ -113,6 +124,8 @@ impl Command {
             Self::Export(args) => export_command(&args),
             Self::Reembed(args) => reembed_command(&args),
             Self::Serve(args) => serve_command(args),
+            Self::Copy(args) => copy_command(&args),
+            Self::Index(args) => index_command(&args),
         }
     }
 }

@@ -5,10 +5,12 @@
 //! enrolled), each compared with N₀ brands. Over N brands, each of which a stranger reaches as often as one of the N₀ and
 //! independently of the others, a threshold with the rate r₀ has the rate 1 − (1 − r₀)^(N / N₀).
 
+use std::fmt::Display;
+
 use anyhow::Result;
 use logodex_program::usage;
 use logodex_schemas::gallery::GalleryCalibration;
-use logodex_schemas::onnx::{CalibratedGallery, Calibration};
+use logodex_schemas::onnx::{CalibratedGallery, Calibration, ModelMetadata};
 
 use crate::command::table::{count, percent};
 
@@ -70,6 +72,31 @@ pub fn check_rate(rate: f64) -> Result<()> {
             "false-accept rate {rate}: it must lie between 0 and 1, as 0.01 does"
         ))),
     }
+}
+
+/// From which similarity on a brand is named, so that of all strangers no more than `target` are: by the calibration of the gallery
+/// at `place` or, where it has none, the model's. `enrolled` brands, and pictures of each.
+///
+/// # Errors
+/// [`logodex_program::Failure::Usage`] for a rate that is none, or where neither is calibrated.
+pub fn of(
+    place: &impl Display,
+    own: Option<&GalleryCalibration>,
+    model: &ModelMetadata,
+    (enrolled, shots): (u64, u64),
+    target: f64,
+) -> Result<Threshold> {
+    check_rate(target)?;
+    if let Some(calibration) = own {
+        return Ok(of_gallery(calibration, enrolled, target));
+    }
+    let calibration = model.calibration.as_ref();
+    let found = calibration.and_then(|c| of_model(c, enrolled, shots, target));
+    found.ok_or_else(|| {
+        usage(format!(
+            "neither the gallery nor its model is calibrated, so nothing says from which similarity on a brand is to be named: run `logodex calibrate --gallery {place}`, or give --threshold"
+        ))
+    })
 }
 
 /// The rate over `enrolled` brands of what has the rate `rate` over `calibrated` of them.

@@ -124,6 +124,25 @@ impl GalleryCalibration {
     pub const TAIL: usize = 10_000;
 }
 
+/// The index by which a gallery in a database is searched approximately, as it was found when it was built.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GalleryIndex {
+    /// Links per vector.
+    pub m: u32,
+    /// Candidates that were kept while a vector was linked.
+    pub ef_construction: u32,
+    /// Candidates that a search keeps.
+    pub ef_search: i32,
+    /// The share of the `k` nearest brands that a search found.
+    pub recall: f64,
+    /// Brands that each search should find.
+    pub k: u32,
+    /// Searches, by enrolled pictures.
+    pub queries: u32,
+    /// The gallery's generation then.
+    pub generation: u64,
+}
+
 /// Who the strangers of a calibration were.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]

@@ -51,7 +51,7 @@ pub fn calibrate_command(args: &CalibrateArgs) -> Result<()> {
     if gallery.brands().len() < 2 {
         return Err(usage(format!(
             "{}: {} enrolled; strangers are told from two at least",
-            args.gallery.gallery,
+            gallery.store(),
             count(gallery.brands().len(), "brand")
         )));
     }

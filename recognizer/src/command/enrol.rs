@@ -56,7 +56,7 @@ pub fn open_or_begin(args: &GalleryArgs, f16: bool) -> Result<(Gallery, Model)> 
     if f16 && gallery.numbers() != numbers {
         tracing::warn!(
             "{}: it stores 32-bit numbers, and goes on so; --f16 is for a new gallery",
-            args.gallery
+            gallery.store()
         );
     }
     Ok((gallery, model))

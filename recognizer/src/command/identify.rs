@@ -7,10 +7,11 @@ use logodex_program::durable::write_whole;
 use logodex_program::output::{print, say};
 use logodex_schemas::gallery::{Identified, NotIdentified, Verdict};
 
+use super::database::asked::Asked;
 use super::inputs::{Embedded, Failures, Input, Inputs, Taken, embed};
 use super::opened::{GalleryArgs, ThresholdArgs};
 use super::table::table;
-use crate::gallery::Gallery;
+use crate::gallery::snapshot::judge;
 use crate::scenes::command::{SceneArgs, scenes_command};
 use crate::sheet::{Entry, sheet};
 use crate::threshold::Threshold;
@@ -35,26 +36,30 @@ pub struct IdentifyArgs {
     show: Option<PathBuf>,
     #[command(flatten)]
     scenes: SceneArgs,
+    /// Of a gallery at postgres://…: search by its index (`logodex index`), which may miss a brand.
+    #[arg(long)]
+    approximate: bool,
 }
 
 /// `logodex identify`.
 ///
 /// # Errors
-/// As [`GalleryArgs::open`] and [`ThresholdArgs::of`]; pictures that could not be judged, when the others were.
+/// As [`Asked::open`] and [`Asked::threshold`]; the server; pictures that could not be judged, when the others were.
 pub fn identify_command(args: &IdentifyArgs) -> Result<()> {
     let inputs = args.inputs.find()?;
-    let (gallery, model) = args.gallery.open()?;
-    let threshold = args.threshold.of(&gallery, &model)?;
+    let whole = args.show.is_some() || args.scenes.asked();
+    let (asked, model) = Asked::open(&args.gallery, inputs.len(), whole, args.approximate)?;
+    let threshold = asked.threshold(&args.threshold, &model)?;
     if let Some(caution) = &threshold.caution {
         tracing::warn!("{caution}");
     }
     let k = usize::from(args.top);
-    if args.scenes.asked() {
-        let opened = (&gallery, &model);
+    if let (true, Asked::Loaded(gallery)) = (args.scenes.asked(), &asked) {
+        let opened = (gallery, &model);
         return scenes_command(&args.scenes, inputs, opened, &threshold, (k, args.json));
     }
     let taken = embed(&model, inputs, args.show.is_some())?;
-    let judged = judge(&gallery, &threshold, k, &taken);
+    let judged = judge_all(&asked, &threshold, k, &taken)?;
     if args.json {
         tell_json(&judged)?;
     } else {
@@ -62,9 +67,9 @@ pub fn identify_command(args: &IdentifyArgs) -> Result<()> {
             .iter()
             .map(|(input, _)| input.brand.as_deref())
             .collect();
-        tell_table(&gallery, &threshold, &judged, &truths);
+        tell_table(asked.brands(), &threshold, &judged, &truths);
     }
-    if let Some(out) = &args.show {
+    if let (Some(out), Asked::Loaded(gallery)) = (&args.show, &asked) {
         let entries = taken
             .iter()
             .zip(&judged)
@@ -77,7 +82,7 @@ pub fn identify_command(args: &IdentifyArgs) -> Result<()> {
                 })
             });
         let page = sheet(
-            &gallery,
+            gallery,
             model.metadata(),
             &threshold,
             &entries.collect::<Vec<_>>(),
@@ -93,27 +98,27 @@ pub fn identify_command(args: &IdentifyArgs) -> Result<()> {
 }
 
 /// What each picture shows.
-fn judge(
-    gallery: &Gallery,
+fn judge_all(
+    asked: &Asked,
     threshold: &Threshold,
     k: usize,
     taken: &[Taken<Embedded>],
-) -> Vec<Result<Identified, NotIdentified>> {
+) -> Result<Vec<Result<Identified, NotIdentified>>> {
     let embedded = taken
         .iter()
         .filter_map(|(_, embedded)| embedded.as_ref().ok());
     let queries: Vec<&[f32]> = embedded
         .map(|embedded| embedded.embedding.as_slice())
         .collect();
-    let mut found = gallery.search(&queries, k).into_iter();
-    let judge = |(input, embedded): &Taken<Embedded>| match embedded {
+    let mut found = asked.search(&queries, k)?.into_iter();
+    let judged = |(input, embedded): &Taken<Embedded>| match embedded {
         Ok(_) => {
             let top = found.next().unwrap_or_default();
-            Ok(gallery.judge(&input.name, top, threshold))
+            Ok(judge(&input.name, top, threshold))
         }
         Err(error) => Err(not_identified(input, error)),
     };
-    taken.iter().map(judge).collect()
+    Ok(taken.iter().map(judged).collect())
 }
 
 fn not_identified(input: &Input, error: &anyhow::Error) -> NotIdentified {
@@ -138,7 +143,7 @@ fn tell_json(judged: &[Result<Identified, NotIdentified>]) -> Result<()> {
 }
 
 fn tell_table(
-    gallery: &Gallery,
+    brands: usize,
     threshold: &Threshold,
     judged: &[Result<Identified, NotIdentified>],
     truths: &[Option<&str>],

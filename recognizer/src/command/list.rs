@@ -13,8 +13,8 @@ use crate::gallery::snapshot::{short, source_text};
 /// What is typed after `list`.
 #[derive(Debug, clap::Args)]
 pub struct ListArgs {
-    /// The gallery: a directory.
-    #[arg(long, value_name = "DIR")]
+    /// The gallery: a directory, or postgres://… for a database.
+    #[arg(long, value_name = "GALLERY")]
     gallery: String,
     /// The pictures of this brand, instead of all brands.
     #[arg(long, value_name = "NAME")]
@@ -27,8 +27,8 @@ pub struct ListArgs {
 /// What is typed after `rename`.
 #[derive(Debug, clap::Args)]
 pub struct RenameArgs {
-    /// The gallery: a directory.
-    #[arg(long, value_name = "DIR")]
+    /// The gallery: a directory, or postgres://… for a database.
+    #[arg(long, value_name = "GALLERY")]
     gallery: String,
     /// The brand.
     from: String,
@@ -42,8 +42,8 @@ pub struct RenameArgs {
 /// What is typed after `remove`.
 #[derive(Debug, clap::Args)]
 pub struct RemoveArgs {
-    /// The gallery: a directory.
-    #[arg(long, value_name = "DIR")]
+    /// The gallery: a directory, or postgres://… for a database.
+    #[arg(long, value_name = "GALLERY")]
     gallery: String,
     /// The brand.
     brand: String,

@@ -1,6 +1,7 @@
 //! What is typed: each command, and what they do alike.
 
 pub mod calibrate;
+pub mod database;
 pub mod embed;
 pub mod enrol;
 pub mod identify;

@@ -12,8 +12,8 @@ use crate::threshold::Threshold;
 /// Which gallery, and which model.
 #[derive(Debug, Clone, clap::Args)]
 pub struct GalleryArgs {
-    /// The gallery: a directory.
-    #[arg(long, value_name = "DIR")]
+    /// The gallery: a directory, or postgres://… for a database.
+    #[arg(long, value_name = "GALLERY")]
     pub gallery: String,
     /// The model, as `logodex-train export` writes it [default: the gallery's own, which it keeps].
     #[arg(long, value_name = "MODEL.onnx")]
@@ -65,7 +65,7 @@ impl GalleryArgs {
                 let own = own.ok_or_else(|| {
                     usage(format!(
                         "{}: it keeps no model of its own; give --model MODEL.onnx",
-                        self.gallery
+                        gallery.store()
                     ))
                 })?;
                 Model::open(&own, threads)
@@ -80,10 +80,18 @@ impl ThresholdArgs {
     /// # Errors
     /// As [`Gallery::threshold`].
     pub fn of(&self, gallery: &Gallery, model: &Model) -> Result<Threshold> {
+        self.given_or(|far| gallery.threshold(model.metadata(), far))
+    }
+
+    /// The threshold typed, or what `calibrated` makes of the rate.
+    ///
+    /// # Errors
+    /// A threshold that is no number; those of `calibrated`.
+    pub fn given_or(&self, calibrated: impl FnOnce(f64) -> Result<Threshold>) -> Result<Threshold> {
         match self.threshold {
             Some(similarity) if similarity.is_finite() => Ok(Threshold::given(similarity)),
             Some(other) => Err(usage(format!("--threshold {other}: it must be a number"))),
-            None => gallery.threshold(model.metadata(), self.far),
+            None => calibrated(self.far),
         }
     }
 }

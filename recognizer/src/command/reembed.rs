@@ -21,8 +21,8 @@ use crate::picture::{look_of, square};
 /// What is typed after `reembed`.
 #[derive(Debug, clap::Args)]
 pub struct ReembedArgs {
-    /// The gallery: a directory.
-    #[arg(long, value_name = "DIR")]
+    /// The gallery: a directory, or postgres://… for a database.
+    #[arg(long, value_name = "GALLERY")]
     gallery: String,
     /// The model that it shall have from now on.
     #[arg(long, value_name = "MODEL.onnx")]
@@ -87,7 +87,7 @@ pub fn reembed_command(args: &ReembedArgs) -> Result<()> {
     if missing > 0 && !args.drop_missing {
         bail!(
             "{}: {} cannot be embedded again, and the gallery is as it was; bring the files back, remove the pictures, or let them go with --drop-missing",
-            args.gallery,
+            gallery.store(),
             count(missing, "picture")
         );
     }
@@ -100,14 +100,14 @@ pub fn reembed_command(args: &ReembedArgs) -> Result<()> {
         ensure!(
             current.generation == generation,
             "{}: it was changed while its pictures were embedded again; it is as it was, begin anew",
-            args.gallery
+            gallery.store()
         );
         Ok(edits)
     })?;
     store.keep_model(&args.model, &model.metadata().fingerprint)?;
     print(format_args!(
         "{}: {} of {} embedded again; fingerprint {}…, before {}…. Calibrate it again if it was\n",
-        args.gallery,
+        gallery.store(),
         count(next.pictures().len(), "picture"),
         count(next.brands().len(), "brand"),
         short(&next.model().fingerprint),

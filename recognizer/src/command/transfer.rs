@@ -319,8 +319,8 @@ fn of_dataset(opened: &OpenedRows, model: &Model) -> Result<Vec<NewPicture>> {
 /// What is typed after `export`.
 #[derive(Debug, clap::Args)]
 pub struct ExportArgs {
-    /// The gallery: a directory.
-    #[arg(long, value_name = "DIR")]
+    /// The gallery: a directory, or postgres://… for a database.
+    #[arg(long, value_name = "GALLERY")]
     gallery: String,
     /// The Parquet file to write: a row per picture, with brand, source and embedding.
     #[arg(long, value_name = "FILE.parquet")]

@@ -129,7 +129,8 @@ fn open(args: &VerifyArgs) -> Result<Model> {
             let own = gallery.store().model(&gallery.model().fingerprint);
             let own = own.ok_or_else(|| {
                 usage(format!(
-                    "{place}: it keeps no model; give --model MODEL.onnx"
+                    "{}: it keeps no model; give --model MODEL.onnx",
+                    gallery.store()
                 ))
             })?;
             open_model(&own, args.threads)

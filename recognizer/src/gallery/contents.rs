@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use half::f16;
 use logodex_embeddings::unit_vectors::{mean, norm};
 use logodex_schemas::gallery::{GalleryCalibration, GalleryModel, GalleryPicture, Numbers};
 
@@ -121,7 +122,9 @@ impl Contents {
             .collect();
         for edit in edits {
             match edit {
-                Edit::Add { picture, embedding } => entries.push((picture, embedding)),
+                Edit::Add { picture, embedding } => {
+                    entries.push((picture, as_stored(embedding, next.numbers)));
+                }
                 Edit::Rename { from, to } => {
                     for (picture, _) in entries.iter_mut().filter(|(p, _)| p.brand == from) {
                         picture.brand.clone_from(&to);
@@ -148,6 +151,15 @@ impl Contents {
         next.prototypes = prototypes(dim, &next.pictures, &next.embeddings);
         next
     }
+}
+
+/// An embedding as it is stored: what is computed of it now is then what the next change computes.
+fn as_stored(mut embedding: Vec<f32>, numbers: Numbers) -> Vec<f32> {
+    if numbers == Numbers::F16 {
+        let half = |x: &mut f32| *x = f16::from_f32(*x).to_f32();
+        embedding.iter_mut().for_each(half);
+    }
+    embedding
 }
 
 fn prototypes(dim: usize, pictures: &[GalleryPicture], embeddings: &Matrix) -> Matrix {

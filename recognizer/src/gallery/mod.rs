@@ -7,6 +7,7 @@ pub mod contents;
 pub mod directory;
 pub mod enrol;
 pub mod matrix;
+pub mod postgres;
 pub mod snapshot;
 pub mod store;
 

@@ -38,16 +38,19 @@ pub fn known_as(model: &ModelMetadata) -> GalleryModel {
 }
 
 impl Gallery {
-    /// The gallery at a place: a directory.
+    /// The gallery at a place: a directory, or the URL of a database.
     ///
     /// # Errors
     /// [`Failure::Usage`] where there is none, [`Failure::Corrupt`] where it is damaged.
     pub fn open(place: &str) -> Result<Self> {
-        let store = Store::at(place);
+        Self::of(Store::at(place)?)
+    }
+
+    fn of(store: Store) -> Result<Self> {
         match store.load()? {
             Some(contents) => Ok(Self::new(store, contents)),
             None => Err(usage(format!(
-                "{place}: there is no gallery; `logodex enrol --gallery {place} --model MODEL.onnx --brand NAME FILE…` begins one"
+                "{store}: there is no gallery; `logodex enrol --gallery {store} --model MODEL.onnx --brand NAME FILE…` begins one"
             ))),
         }
     }
@@ -57,7 +60,7 @@ impl Gallery {
     /// # Errors
     /// As [`Self::open`], and as [`Self::check_model`].
     pub fn open_or_begin(place: &str, model: &ModelMetadata, numbers: Numbers) -> Result<Self> {
-        let store = Store::at(place);
+        let store = Store::at(place)?;
         let contents = match store.load()? {
             Some(contents) => contents,
             None => Contents::empty(known_as(model), numbers),
@@ -84,7 +87,7 @@ impl Gallery {
         match self.store.generation()? {
             Some(generation) if generation == self.contents.generation => Ok(None),
             None if self.contents.generation == 0 => Ok(None),
-            _ => Self::open(&self.store.to_string()).map(Some),
+            _ => Self::of(self.store.clone()).map(Some),
         }
     }
 
@@ -156,19 +159,7 @@ impl Gallery {
     /// # Errors
     /// [`Failure::Usage`], with the command that embeds the gallery again.
     pub fn check_model(&self, model: &ModelMetadata) -> Result<()> {
-        let own = self.model();
-        if own.fingerprint == model.fingerprint {
-            return Ok(());
-        }
-        Err(usage(format!(
-            "{}: its embeddings are of another model (run {:?}, fingerprint {}…) than the one given (run {:?}, fingerprint {}…), and the two cannot be compared; give the gallery's own model, or embed its pictures again: logodex reembed --gallery {} --model MODEL.onnx",
-            self.store,
-            own.run,
-            short(&own.fingerprint),
-            model.run,
-            short(&model.fingerprint),
-            self.store
-        )))
+        check_fits(&self.store, self.model(), model)
     }
 
     /// The `k` brands most similar to each query `[D]` of length one, most similar first; equal ones by name.
@@ -205,35 +196,13 @@ impl Gallery {
     /// # Errors
     /// [`Failure::Usage`] for a rate that is none, or where neither is calibrated.
     pub fn threshold(&self, model: &ModelMetadata, target: f64) -> Result<Threshold> {
-        threshold::check_rate(target)?;
-        let enrolled = self.brands.len() as u64;
-        if let Some(calibration) = self.calibration() {
-            return Ok(threshold::of_gallery(calibration, enrolled, target));
-        }
-        let calibration = model.calibration.as_ref();
-        let found =
-            calibration.and_then(|c| threshold::of_model(c, enrolled, self.shots(), target));
-        found.ok_or_else(|| {
-            usage(format!(
-                "neither the gallery nor its model is calibrated, so nothing says from which similarity on a brand is to be named: run `logodex calibrate --gallery {}`, or give --threshold",
-                self.store
-            ))
-        })
+        let enrolled = (self.brands.len() as u64, self.shots());
+        threshold::of(&self.store, self.calibration(), model, enrolled, target)
     }
 
-    /// What a picture shows, by its most similar brands as [`Self::search`] gives them.
+    /// As [`judge`].
     pub fn judge(&self, file: &str, top: Vec<Candidate>, threshold: &Threshold) -> Identified {
-        let best = top.first();
-        let known = best.filter(|best| threshold.accepts(best.similarity));
-        Identified {
-            file: file.to_owned(),
-            verdict: known.map_or(Verdict::Unknown, |_| Verdict::Known),
-            brand: known.map(|best| best.brand.clone()),
-            similarity: best.map(|best| best.similarity),
-            threshold: threshold.similarity,
-            false_accept_rate: threshold.rate,
-            top,
-        }
+        judge(file, top, threshold)
     }
 
     /// Gives a brand another name. One that has the new name already gets its pictures only if `merge`.
@@ -331,6 +300,38 @@ impl Gallery {
         })?;
         Ok(Self::new(self.store.clone(), contents))
     }
+}
+
+/// What a picture shows, by its most similar brands as [`Gallery::search`] gives them.
+pub fn judge(file: &str, top: Vec<Candidate>, threshold: &Threshold) -> Identified {
+    let best = top.first();
+    let known = best.filter(|best| threshold.accepts(best.similarity));
+    Identified {
+        file: file.to_owned(),
+        verdict: known.map_or(Verdict::Unknown, |_| Verdict::Known),
+        brand: known.map(|best| best.brand.clone()),
+        similarity: best.map(|best| best.similarity),
+        threshold: threshold.similarity,
+        false_accept_rate: threshold.rate,
+        top,
+    }
+}
+
+/// Whether the embeddings of two models may be compared: those of a gallery at a place, and the one given.
+///
+/// # Errors
+/// [`Failure::Usage`], with the command that embeds the gallery again.
+pub fn check_fits(store: &Store, own: &GalleryModel, model: &ModelMetadata) -> Result<()> {
+    if own.fingerprint == model.fingerprint {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "{store}: its embeddings are of another model (run {:?}, fingerprint {}…) than the one given (run {:?}, fingerprint {}…), and the two cannot be compared; give the gallery's own model, or embed its pictures again: logodex reembed --gallery {store} --model MODEL.onnx",
+        own.run,
+        short(&own.fingerprint),
+        model.run,
+        short(&model.fingerprint),
+    )))
 }
 
 /// The first digits of a hash.

@@ -7,24 +7,35 @@ use anyhow::Result;
 
 use super::contents::{Contents, Edit};
 use super::directory::Directory;
+use super::postgres::Postgres;
+use super::postgres::address::Address;
 
 /// What holds a gallery.
 #[derive(Debug, Clone)]
 pub enum Store {
     /// A directory of this machine.
     Directory(Directory),
+    /// A database that several machines share.
+    Postgres(Postgres),
 }
 
 impl Store {
-    /// What a place, as it is typed, means.
-    pub fn at(place: &str) -> Self {
-        Self::Directory(Directory::new(Path::new(place)))
+    /// What a place, as it is typed, means: a URL `postgres://…` is a database, all else a directory.
+    ///
+    /// # Errors
+    /// A URL that is none.
+    pub fn at(place: &str) -> Result<Self> {
+        Ok(match Address::is_meant(place) {
+            true => Self::Postgres(Postgres::new(place)?),
+            false => Self::Directory(Directory::new(Path::new(place))),
+        })
     }
 
     /// The directory, where it is one: a change of it is seen in its files.
     pub fn directory(&self) -> Option<&Directory> {
         match self {
             Self::Directory(directory) => Some(directory),
+            Self::Postgres(_) => None,
         }
     }
 
@@ -35,6 +46,7 @@ impl Store {
     pub fn load(&self) -> Result<Option<Contents>> {
         match self {
             Self::Directory(directory) => directory.load(),
+            Self::Postgres(database) => database.load(),
         }
     }
 
@@ -45,6 +57,7 @@ impl Store {
     pub fn generation(&self) -> Result<Option<u64>> {
         match self {
             Self::Directory(directory) => directory.generation(),
+            Self::Postgres(database) => database.generation(),
         }
     }
 
@@ -52,6 +65,7 @@ impl Store {
     pub fn model(&self, fingerprint: &str) -> Option<PathBuf> {
         match self {
             Self::Directory(directory) => directory.model(fingerprint),
+            Self::Postgres(database) => database.model(fingerprint),
         }
     }
 
@@ -62,6 +76,7 @@ impl Store {
     pub fn add_model(&self, path: &Path, fingerprint: &str) -> Result<()> {
         match self {
             Self::Directory(directory) => directory.add_model(path, fingerprint),
+            Self::Postgres(database) => database.add_model(path, fingerprint),
         }
     }
 
@@ -72,6 +87,7 @@ impl Store {
     pub fn keep_model(&self, path: &Path, fingerprint: &str) -> Result<()> {
         match self {
             Self::Directory(directory) => directory.keep_model(path, fingerprint),
+            Self::Postgres(database) => database.keep_model(path, fingerprint),
         }
     }
 
@@ -82,6 +98,7 @@ impl Store {
     pub fn keep_picture(&self, bytes: &[u8]) -> Result<PathBuf> {
         match self {
             Self::Directory(directory) => directory.keep_picture(bytes),
+            Self::Postgres(database) => database.keep_picture(bytes),
         }
     }
 
@@ -89,6 +106,7 @@ impl Store {
     pub fn picture(&self, path: &str) -> PathBuf {
         match self {
             Self::Directory(directory) => directory.path().join(path),
+            Self::Postgres(database) => database.picture(path),
         }
     }
 
@@ -104,6 +122,7 @@ impl Store {
     ) -> Result<Contents> {
         match self {
             Self::Directory(directory) => directory.edit(begin, decide),
+            Self::Postgres(database) => database.edit(begin, decide),
         }
     }
 }
@@ -112,6 +131,7 @@ impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(directory) => directory.path().display().fmt(f),
+            Self::Postgres(database) => database.address().fmt(f),
         }
     }
 }

@@ -210,5 +210,12 @@ fn each_heavy_library_has_one_door() {
         ],
     );
     only("fixtures/src", "zip", &["fixtures/src/marks/packages.rs"]);
+    for word in ["postgres", "pgvector"] {
+        only(
+            "recognizer/src",
+            word,
+            &["recognizer/src/gallery/postgres/"],
+        );
+    }
     only("pipeline/src", "polars", &["pipeline/src/build/parquet.rs"]);
 }
