@@ -201,8 +201,5 @@ fn tell_table(
             print(table(&header, &rows, &[2]));
         }
     }
-    print(format_args!(
-        "{}\n",
-        threshold.explained(gallery.brands().len())
-    ));
+    print(format_args!("{}\n", threshold.explained(brands)));
 }

@@ -20,8 +20,8 @@ use super::wire::{
     Remaining, RenameRequest,
 };
 use crate::gallery::Gallery;
-use crate::gallery::check_name;
 use crate::gallery::contents::{Contents, Edit};
+use crate::gallery::snapshot::check_name;
 use crate::gallery::store::Store;
 
 /// Brands on a page where nothing else is asked for.
