@@ -24,9 +24,13 @@ fn xml(objects: &[(&str, [i32; 4])]) -> String {
 fn audit(tree: &RawTree) -> Audit {
     let scan = tree.scan();
     let plan = propose(&scan, &BuildConfig::default(), &Overrides::default()).unwrap();
-    findings::find(&scan, &plan, None, &BTreeMap::new())
-        .unwrap()
-        .0
+    let asked = findings::Asked {
+        changed: None,
+        folds: &BTreeMap::new(),
+        model: None,
+        min_object_px: 8,
+    };
+    findings::find(&scan, &plan, asked).unwrap().audit
 }
 
 fn of_kind(audit: &Audit, kind: FindingKind) -> &Finding {
