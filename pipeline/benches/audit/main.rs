@@ -173,7 +173,7 @@ fn as_many_as_the_census(mut hashes: Vec<u64>) -> Vec<u64> {
     };
     while hashes.len() < HASHES {
         let mut hash = 0;
-        if hashes.len() % 10 == 0 {
+        if hashes.len().is_multiple_of(10) {
             hash = hashes[next(hashes.len() as u64) as usize];
             for _ in 0..next(9) {
                 hash ^= 1 << next(64);
