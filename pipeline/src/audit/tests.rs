@@ -111,7 +111,8 @@ fn a_pair_says_which_copy_is_believed_and_why() {
 #[test]
 fn every_folder_has_its_label_histogram() {
     let audit = audit(&family());
-    let labels = |found: &Finding| -> Vec<(String, Vec<(String, u64, Option<String>)>)> {
+    type Name = (String, u64, Option<String>);
+    let labels = |found: &Finding| -> Vec<(String, Vec<Name>)> {
         let of = found.labels.iter().map(|folder| {
             let names = folder.names.iter();
             let names = names.map(|n| (n.name.clone(), n.objects, n.brand.clone()));
