@@ -157,15 +157,15 @@ impl Gallery {
     /// How these brands stand. One that is not enrolled is left out.
     pub fn standings(&self, names: &[String]) -> Vec<Standing> {
         let places = names.iter().filter_map(|name| {
-            let at = self.brands.binary_search_by(|brand| brand.name.cmp(name));
+            let at = self.brands().binary_search_by(|brand| brand.name.cmp(name));
             at.ok()
         });
         let places: Vec<usize> = places.collect();
-        let dim = self.contents.model.embedding_dim as usize;
+        let dim = self.model().embedding_dim as usize;
         // Every picture and every prototype asks once; the brand itself is among the two nearest.
         let mut asked = Vec::new();
         for &place in &places {
-            let brand = &self.brands[place];
+            let brand = &self.brands()[place];
             asked.push(self.prototype(place));
             asked.extend(
                 brand
@@ -178,7 +178,7 @@ impl Gallery {
         let mut found = self.search(&asked, 2).into_iter().zip(&asked);
         let mut standings = Vec::new();
         for place in places {
-            let brand = &self.brands[place];
+            let brand = &self.brands()[place];
             let other = |top: Vec<Candidate>| top.into_iter().find(|c| c.brand != brand.name);
             let nearest = found.next().and_then(|(top, _)| other(top));
             let own: Vec<(Vec<Candidate>, &&[f32])> =
