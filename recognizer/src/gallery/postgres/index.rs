@@ -6,12 +6,13 @@ use anyhow::Result;
 use logodex_program::usage;
 use logodex_schemas::gallery::{Candidate, GalleryIndex};
 use postgres::types::Json;
+use postgres::{Client, Transaction};
 
 use super::database::{Postgres, live, take_lock};
 use super::failure::told;
 use super::read::Stored;
 use super::search::{WIDEST, approximate, exact, indexed};
-use super::tables;
+use super::tables::{self, Head};
 
 /// Enrolled pictures that ask, drawn by their hash.
 const QUERIES: i64 = 200;
@@ -51,15 +52,7 @@ impl Postgres {
     pub fn build_index(&self, asked: IndexAsked) -> Result<IndexBuilt> {
         let at = self.address();
         let mut connected = self.connected()?;
-        let mut transaction = live(&mut connected)?
-            .transaction()
-            .map_err(|e| told(at, &e))?;
-        take_lock(&mut transaction, at)?;
-        if !tables::exist(&mut transaction, at)? {
-            return Err(self.missing());
-        }
-        tables::enter(&mut transaction, at)?;
-        let head = tables::head(&mut transaction, at)?;
+        let (mut transaction, head) = self.changing(&mut connected)?;
         let parts = indexed(self, &head)?;
         let query = "SELECT embedding FROM picture ORDER BY blake3, crop, repetition LIMIT $1";
         let rows = transaction
@@ -129,6 +122,22 @@ impl Postgres {
         })
     }
 
+    /// A transaction beside which nobody changes the gallery, and what the gallery says of itself.
+    ///
+    /// # Errors
+    /// No gallery; the server.
+    fn changing<'a>(&self, client: &'a mut Option<Client>) -> Result<(Transaction<'a>, Head)> {
+        let at = self.address();
+        let mut transaction = live(client)?.transaction().map_err(|e| told(at, &e))?;
+        take_lock(&mut transaction, at)?;
+        if !tables::exist(&mut transaction, at)? {
+            return Err(self.missing());
+        }
+        tables::enter(&mut transaction, at)?;
+        let head = tables::head(&mut transaction, at)?;
+        Ok((transaction, head))
+    }
+
     /// Lets the index go.
     ///
     /// # Errors
@@ -136,15 +145,7 @@ impl Postgres {
     pub fn drop_index(&self) -> Result<()> {
         let at = self.address();
         let mut connected = self.connected()?;
-        let mut transaction = live(&mut connected)?
-            .transaction()
-            .map_err(|e| told(at, &e))?;
-        take_lock(&mut transaction, at)?;
-        if !tables::exist(&mut transaction, at)? {
-            return Err(self.missing());
-        }
-        tables::enter(&mut transaction, at)?;
-        tables::head(&mut transaction, at)?;
+        let (mut transaction, _) = self.changing(&mut connected)?;
         transaction
             .batch_execute("DROP INDEX IF EXISTS brand_prototype; UPDATE gallery SET index = NULL")
             .and_then(|()| transaction.commit())
