@@ -11,9 +11,10 @@ BUILD   ?= pipeline/configs/logodet3k.toml
 CARGO := cargo
 BIN   := target/release
 DEMO  := data/demo
+MARKS ?= real
 
 .DEFAULT_GOAL := help
-.PHONY: help demo real-logos dataset splits audit train evaluate sweep-demo learning-demo report test torture check schemas setup build python bench-data bench-train bench-eval bench-gallery bench-scenes bench-serve serve cuda-kit cuda-check cuda-bench
+.PHONY: help demo real-logos dataset splits audit train evaluate sweep-demo learning-demo learning-better transfer report test torture check schemas setup build python bench-data bench-train bench-eval bench-gallery bench-scenes bench-serve serve cuda-kit cuda-check cuda-bench
 .SILENT: help
 
 help: ## this list
@@ -26,8 +27,8 @@ setup: ## fetch libtorch and ONNX Runtime (543 and 24 MB, once, checksummed); LI
 build: setup ## build the five programs in release mode
 	$(CARGO) build --release --locked --workspace --bins
 
-demo: build ## everything on generated data: tree, dataset, training, evaluation, report, and naming brands never seen (at most 8 minutes)
-	scripts/demo.sh $(BIN) $(DEMO) runs/demo
+demo: build ## [MARKS=real|generated]: everything on pictures of real brand marks: tree, dataset, training, evaluation, report, and naming brands never seen (at most 8 minutes)
+	scripts/demo.sh $(BIN) $(DEMO) runs/demo $(MARKS)
 
 real-logos: ## fetch packages with thousands of real brand marks (24 MB, once, checksummed) and gather them in data/marks
 	$(CARGO) build --release --locked -p logodex-fixtures
@@ -52,14 +53,24 @@ train: build ## CONFIG=trainer/configs/….toml [SPLIT=… RUN=runs/…]: train,
 evaluate: build ## [RUN=runs/…]: judge a run on the test brands
 	$(BIN)/logodex-train evaluate --dataset "$(DATASET)" --split $(SPLIT) --run $(RUN) --out $(RUN)
 
-sweep-demo: build ## the paper's section 4 at demo scale: every experiment, judged, in runs/section4/sweep.md (6 to 11 minutes on 2 cores)
-	scripts/demo_data.sh $(BIN) $(DEMO)
+sweep-demo: build ## the paper's section 4 at demo scale, from ImageNet weights on real marks: every experiment, judged, in runs/section4/sweep.md
+	scripts/fetch_weights.sh efficientnet_lite0
+	scripts/demo_data.sh $(BIN) $(DEMO) real
 	$(BIN)/logodex-train sweep --dataset $(DEMO)/dataset --split demo --out runs/section4 --evaluate --configs trainer/configs/sweep/demo_section4/*.toml
 
-learning-demo: build ## at demo scale: mAP on unseen brands per training image, the paper's recipe beside P×K and proxies
-	scripts/demo_data.sh $(BIN) $(DEMO)
-	$(BIN)/logodex-train sweep --dataset $(DEMO)/dataset --split demo --out runs/learning_per_image --configs trainer/configs/learning_per_image/*.toml
-	$(BIN)/logodex-train curve --dataset $(DEMO)/dataset --split demo --out runs/learning_per_image $(addprefix runs/learning_per_image/,paper_contrastive paper_triplet pk_multi_similarity proxy_anchor)
+learning-demo: build ## on generated marks, from noise: mAP on unseen brands per training image, the paper's recipe beside P×K and proxies
+	scripts/demo_data.sh $(BIN) data/demo_generated generated
+	$(BIN)/logodex-train sweep --dataset data/demo_generated/dataset --split demo --out runs/learning_per_image --configs trainer/configs/learning_per_image/*.toml
+	$(BIN)/logodex-train curve --dataset data/demo_generated/dataset --split demo --out runs/learning_per_image $(addprefix runs/learning_per_image/,paper_contrastive paper_triplet pk_multi_similarity proxy_anchor)
+
+learning-better: build ## what the field has learnt since, key by key, three seeds each, on the demo's real marks: runs/learning_better/sweep.md
+	scripts/fetch_weights.sh efficientnet_lite0
+	scripts/demo_data.sh $(BIN) $(DEMO) real
+	$(BIN)/logodex-train sweep --dataset $(DEMO)/dataset --split demo --out runs/learning_better --seeds 3 --evaluate --configs trainer/configs/learning_better/*.toml
+
+transfer: build ## trained on generated marks and judged on real ones, and the other way round: runs/transfer
+	scripts/fetch_weights.sh efficientnet_lite0
+	scripts/transfer.sh $(BIN) $(DEMO) data/demo_generated runs/transfer
 
 report: build ## gather every evaluated run in runs/ into runs/report
 	$(BIN)/logodex-train report --out runs/report $$(ls -d runs/dataset 2>/dev/null) $$(ls -d runs/*/evaluation.json | xargs -n1 dirname)

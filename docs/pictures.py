@@ -7,9 +7,11 @@
 Needs numpy, Pillow, polars, resvg_py, safetensors and the DejaVu fonts; not part of the tests.
 """
 
+import csv
 import glob
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -75,6 +77,39 @@ def retrieval(model):
     save(sheet, "retrieval.png")
 
 
+def recognised(program):
+    """What `logodex identify` says of ten pictures of enrolled brands and of two strangers."""
+    with open(data / "ask.csv", newline="") as file:
+        asked = list(csv.DictReader(file))
+    command = [program, "identify", "--gallery", runs / "gallery", "--list", data / "ask.csv", "--json"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert len(answers) == len(asked), "an answer for each"
+    width, height, columns = 164, 123, 4
+    cell = height + 3 * LINE + 8
+    font, small = ImageFont.load_default(14), ImageFont.load_default(12)
+    sheet = Image.new("RGB", (GAP + columns * (width + GAP), GAP + 3 * cell), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, (row, answer) in enumerate(list(zip(asked, answers))[:12]):
+        x, y = GAP + i % columns * (width + GAP), GAP + i // columns * cell
+        photo = Image.open(data / row["file"]).convert("RGB")
+        scale = min(width / photo.width, height / photo.height)
+        view = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.LANCZOS)
+        x0 = x + (width - view.width) // 2
+        sheet.paste(view, (x0, y))
+        known, stranger = answer["verdict"] == "known", i >= 10
+        right = not known if stranger else known and answer["brand"] == row["brand"]
+        box = [float(row[key]) * scale for key in ("x0", "y0", "x1", "y1")]
+        draw.rectangle([x0 + box[0], y + box[1], x0 + box[2], y + box[3]], outline=HIT if right else MISS, width=2)
+        said = answer["brand"] if known else "unknown"
+        draw.text((x, y + height + 2), said if len(said) <= 20 else said[:19] + "…", HIT if right else MISS, font)
+        sign = "≥" if known else "<"
+        draw.text((x, y + height + 2 + LINE), f"similarity {answer['similarity']:.2f} {sign} {answer['threshold']:.2f}", PALE, small)
+        truth = f"is {row['brand']}, not enrolled" if stranger else f"is {row['brand']}"
+        draw.text((x, y + height + 2 * LINE), truth if len(truth) <= 27 else truth[:26] + "…", PALE, small)
+    save(sheet, "recognised.png")
+
+
 def figure(name, width):
     """A figure of `logodex-data stats`."""
     fonts = glob.glob("/usr/share/fonts/**/DejaVuSans*.ttf", recursive=True)
@@ -86,5 +121,6 @@ if len(sys.argv) > 3:
     save(Image.open(sys.argv[3]).crop((20, 100, 650, 750)), "preview.png")  # the first four lines
 else:
     retrieval("multi_similarity")
+    recognised("target/release/logodex")
     figure("samples", 800)
     figure("long_tail", 900)

@@ -1,7 +1,7 @@
 """Draws what the demo enrols and asks: demo_recognise.py COCO.json OUT
 
-From the boxes of a fold that no model was trained on: five brands with five pictures each (OUT/enrol.csv), and to ask about two
-other pictures of each and one of five strangers each (OUT/ask.csv). The same ones each time.
+From the boxes of a fold that no model was trained on: ten brands with five pictures each (OUT/enrol.csv), and to ask about
+another picture of each and one of five strangers each (OUT/ask.csv). The same ones each time.
 """
 
 import csv
@@ -23,11 +23,11 @@ for box in boxes["annotations"]:
     logos.setdefault(logo[-1], {}).setdefault(box["image_id"], logo)
 
 draw = random.Random(42)
-brands = draw.sample(sorted(brand for brand, pictures in logos.items() if len(pictures) >= 7), 10)
+brands = draw.sample(sorted(brand for brand, pictures in logos.items() if len(pictures) >= 6), 15)
 enrol, ask = [], []
 for place, brand in enumerate(brands):
-    pictures = draw.sample(list(logos[brand].values()), 7)
-    if place < 5:
+    pictures = draw.sample(list(logos[brand].values()), 6)
+    if place < 10:
         enrol += pictures[:5]
         ask += pictures[5:]
     else:

@@ -105,11 +105,13 @@ mod tests {
             BuildConfig::default(),
             "the documented file states the defaults"
         );
-        let demo = build_config(Some(&dir.join("demo.toml"))).unwrap();
-        assert_eq!(
-            (demo.side, demo.region, demo.context),
-            (64, Region::Both, 0.1)
-        );
+        for (name, side) in [("demo.toml", 128), ("demo_generated.toml", 64)] {
+            let demo = build_config(Some(&dir.join(name))).unwrap();
+            assert_eq!(
+                (demo.side, demo.region, demo.context),
+                (side, Region::Both, 0.1)
+            );
+        }
     }
 
     #[test]

@@ -60,11 +60,14 @@ fn order(seed: u64, brand: &BrandRow) -> [u8; 32] {
 }
 
 /// How many of each category to take, by largest remainder: together `fraction` of all, rounded. A category of two or
-/// more gives at least one (if any are asked for at all), and every category keeps at least one; where that takes more
+/// more gives at least one (if any are asked for at all), and every category keeps at least one (unless all are asked for); where that takes more
 /// or leaves less than the rounded total, it wins. Ties go to the first in byte order.
 fn quotas(sizes: &[usize], fraction: f64) -> Vec<usize> {
     if fraction == 0.0 {
         return vec![0; sizes.len()];
+    }
+    if fraction == 1.0 {
+        return sizes.to_vec();
     }
     let total = (sizes.iter().sum::<usize>() as f64 * fraction).round() as usize;
     let exact: Vec<f64> = sizes.iter().map(|&size| size as f64 * fraction).collect();

@@ -9,7 +9,7 @@ pub struct SplitOptions {
     pub name: String,
     /// The seed.
     pub seed: u64,
-    /// Fraction of all brands for test, 0 ≤ f < 1.
+    /// Fraction of all brands for test, 0 ≤ f ≤ 1; 1 leaves nothing to train on, for a dataset that only judges.
     pub test: f64,
     /// Fraction of the remaining brands for validation, 0 ≤ f < 1.
     pub val: f64,
@@ -37,12 +37,17 @@ impl SplitOptions {
                 self.name.len()
             )));
         }
-        for (option, value) in [("--test", self.test), ("--val", self.val)] {
-            if !(0.0..1.0).contains(&value) {
-                return Err(usage(format!(
-                    "{option} {value}: it must be at least 0 and below 1"
-                )));
-            }
+        if !(0.0..=1.0).contains(&self.test) {
+            return Err(usage(format!(
+                "--test {}: it must be at least 0 and at most 1",
+                self.test
+            )));
+        }
+        if !(0.0..1.0).contains(&self.val) {
+            return Err(usage(format!(
+                "--val {}: it must be at least 0 and below 1",
+                self.val
+            )));
         }
         Ok(())
     }

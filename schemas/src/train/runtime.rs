@@ -41,6 +41,12 @@ pub struct RuntimeConfig {
     /// Unit: GiB.
     /// Source: Quaterion (caching of frozen encoders); ours.
     pub feature_cache_gib: Option<f64>,
+    /// Folder that keeps them beyond the run, for others that would compute the same: the same dataset, pictures, frozen
+    /// weights, views and seed. Nothing in it is ever deleted; it may be at any time. Not set, they lie in the run's folder
+    /// until it is done.
+    ///
+    /// Source: ours.
+    pub feature_cache_dir: Option<String>,
 }
 
 impl Default for RuntimeConfig {
@@ -53,6 +59,7 @@ impl Default for RuntimeConfig {
             threads: 0,
             deterministic: false,
             feature_cache_gib: None,
+            feature_cache_dir: None,
         }
     }
 }

@@ -56,7 +56,12 @@ pub(super) fn check(config: &TrainConfig) -> Result<(), String> {
 
 fn check_feature_cache(config: &TrainConfig) -> Result<(), String> {
     let Some(gib) = config.runtime.feature_cache_gib else {
-        return Ok(());
+        return match &config.runtime.feature_cache_dir {
+            Some(dir) => Err(format!(
+                "runtime.feature_cache_dir = {dir:?} needs runtime.feature_cache_gib, which says how large a file may be"
+            )),
+            None => Ok(()),
+        };
     };
     let rule = "greater than 0; leave it out to keep nothing";
     require("runtime.feature_cache_gib", gib, gib > 0.0, rule)?;

@@ -56,6 +56,17 @@ pub struct FeatureWriter {
 const LENGTH: u64 = 8;
 
 impl Layout {
+    /// Sixteen hexadecimal digits that tell it from any other.
+    ///
+    /// # Errors
+    /// Numbers of a kind that a file cannot hold.
+    pub fn digest(&self) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.header(&unknown_hash())?);
+        hasher.update(&self.row_bytes());
+        Ok(hasher.finalize().to_hex()[..16].to_owned())
+    }
+
     /// Bytes of one view's output.
     pub fn output_bytes(&self) -> usize {
         self.shape.iter().product::<i64>() as usize * self.kind.elt_size_in_bytes()

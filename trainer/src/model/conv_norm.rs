@@ -3,10 +3,11 @@
 
 use std::cell::RefCell;
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::batch_norm::BatchNorm;
 use crate::onnx::graph::{Graph, Value, Window};
+use crate::torch;
 use crate::torch::bias_relu::bias_relu_;
 
 /// What a convolution is besides its weight.
@@ -103,8 +104,14 @@ impl ConvNorm {
         }
         // The running statistics move without a new version.
         self.folded.replace(None);
-        let maps = self.conv(x, &self.weight, None);
-        let mut out = self.norm.forward(&maps, !self.norm_stands_still);
+        let mut out = match self.norm_stands_still {
+            // Half the passes over the maps, forward and back; the gradients of all four are the same.
+            true => {
+                let (weight, bias) = self.folded_weights();
+                self.conv(x, &weight, Some(&bias))
+            }
+            false => self.norm.forward(&self.conv(x, &self.weight, None), true),
+        };
         if let Some(around) = around {
             out = out.g_add_(around);
         }
@@ -142,16 +149,24 @@ impl ConvNorm {
         activation.apply(out)
     }
 
-    /// γ·(w∗x − μ)/√(σ² + ε) + β as one convolution: w·s with s = γ/√(σ² + ε), and bias β − μ·s.
     fn fold(&self, versions: [i64; 5]) -> Folded {
         let _no_grad = tch::no_grad_guard();
-        let [weight, bias, mean, var] = self.norm.tensors();
-        let scale = weight / (var + self.norm.eps()).sqrt(); // [out]
+        let (weight, bias) = self.folded_weights();
         Folded {
-            weight: &self.weight * scale.view([-1, 1, 1, 1]),
-            bias: bias - mean * scale,
+            weight,
+            bias,
             versions,
         }
+    }
+
+    /// γ·(w∗x − μ)/√(σ² + ε) + β as one convolution: w·s with s = γ/√(σ² + ε), and bias β − μ·s.
+    fn folded_weights(&self) -> (Tensor, Tensor) {
+        let [weight, bias, mean, var] = self.norm.tensors();
+        let scale = weight / (var + self.norm.eps()).sqrt(); // [out]
+        (
+            &self.weight * scale.view([-1, 1, 1, 1]),
+            bias - mean * scale,
+        )
     }
 
     /// Adds all to a graph, as it is in evaluation, for maps of this side: the convolution, `around`, the activation.
@@ -191,7 +206,13 @@ impl ConvNorm {
         let [height, width] = [2, 3].map(|dim| shape.zeros(size[dim]));
         let of_map = |x: &Tensor, zeros: [i64; 2]| {
             let stride = [shape.stride; 2];
-            x.conv2d(weight, bias, stride, zeros, [1, 1], shape.groups)
+            let conv =
+                |x: &Tensor| x.conv2d(weight, bias, stride, zeros, [1, 1], shape.groups);
+            // On a CPU the backward pass of a depthwise convolution takes several times as long in bf16 as in fp32.
+            match shape.groups > 1 && weight.requires_grad() && x.device() == Device::Cpu {
+                true => torch::autocast_bf16(Device::Cpu, false, || conv(&x.to_kind(Kind::Float))),
+                false => conv(x),
+            }
         };
         let [before, behind] = [0, 1].map(|end| [height[end], width[end]]);
         match before == behind {

@@ -2,7 +2,8 @@
 //! keeps it in files that every step and every validation then reads.
 //!
 //! The files belong to one freeze level and are a function of the configuration, the dataset and the frozen weights. So a
-//! resumed run takes up what is there or computes the same again; the level's end is theirs, and the run's.
+//! resumed run takes up what is there or computes the same again; the level's end is theirs, and the run's. In a folder that
+//! runs share, a file's name says what it is a function of, and it stays.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,8 @@ pub(super) struct Given<'a> {
 #[derive(Debug)]
 pub(super) struct CachedFeatures {
     dir: PathBuf,
+    /// Whether other runs have files there, too.
+    shared: bool,
     /// Rising; training rows and validation rows.
     rows: [Vec<u64>; 2],
     /// Freeze levels whose output is small enough.
@@ -57,15 +60,21 @@ pub(super) struct Level {
 }
 
 impl CachedFeatures {
-    /// Those of a run in `run`, where its configuration asks for any.
-    pub(super) fn of_run(run: &Path, rows: [Vec<u64>; 2], levels: Vec<u8>) -> Option<Self> {
+    /// Those of a run in `run`, where its configuration asks for any; `shared` is the folder for several runs, if there is one.
+    pub(super) fn of_run(
+        run: &Path,
+        shared: Option<&Path>,
+        rows: [Vec<u64>; 2],
+        levels: Vec<u8>,
+    ) -> Option<Self> {
         let rows = rows.map(|mut rows| {
             rows.sort_unstable();
             rows.dedup();
             rows
         });
         (!levels.is_empty()).then(|| Self {
-            dir: run.join(FOLDER),
+            dir: shared.map_or_else(|| run.join(FOLDER), Path::to_owned),
+            shared: shared.is_some(),
             rows,
             levels,
             now: None,
@@ -73,7 +82,8 @@ impl CachedFeatures {
     }
 
     /// The files for an epoch at this freeze level: those that are there, else computed now from the pictures of `train` and
-    /// of the dataset. None where nothing is kept at that level. What belongs to another level is deleted first.
+    /// of the dataset. None where nothing is kept at that level. What belongs to another level is deleted first, unless the
+    /// folder is shared.
     ///
     /// # Errors
     /// The disk; a damaged dataset; a signal, which `interrupted` tells.
@@ -90,7 +100,10 @@ impl CachedFeatures {
         self.now = None;
         let name = |fold: &str| format!("level{level}_{fold}.safetensors");
         let (of_train, of_val) = (name("train"), name("val"));
-        self.delete_all_but(&[&of_train, &of_val])?;
+        fs::create_dir_all(&self.dir).with_context(|| self.dir.display().to_string())?;
+        if !self.shared {
+            self.delete_all_but(&[&of_train, &of_val])?;
+        }
         if !self.levels.contains(&level) {
             return Ok(None);
         }
@@ -100,7 +113,10 @@ impl CachedFeatures {
         let probe = probe(given, level);
         let file = |name: &str, rows: &[u64], n_views, augment, source| {
             let layout = layout(given, (level, &probe), rows, (n_views, augment))?;
-            let path = self.dir.join(name);
+            let path = match self.shared {
+                true => self.dir.join(format!("{}-{name}", layout.digest()?)),
+                false => self.dir.join(name),
+            };
             open_or_compute(&path, layout, augment, given, source, interrupted)
         };
         let host = Source::Host(given.dataset);
@@ -114,11 +130,14 @@ impl CachedFeatures {
         Ok(self.now.clone())
     }
 
-    /// Deletes all files, once the run is over.
+    /// Deletes all files, once the run is over, unless others share them.
     ///
     /// # Errors
     /// The disk.
     pub(super) fn delete(self) -> Result<()> {
+        if self.shared {
+            return Ok(());
+        }
         match fs::remove_dir_all(&self.dir) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
@@ -128,7 +147,6 @@ impl CachedFeatures {
 
     fn delete_all_but(&self, kept: &[&str]) -> Result<()> {
         let each = || -> std::io::Result<()> {
-            fs::create_dir_all(&self.dir)?;
             for entry in fs::read_dir(&self.dir)? {
                 let entry = entry?;
                 if !kept.iter().any(|name| entry.file_name() == *name) {

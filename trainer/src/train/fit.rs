@@ -202,7 +202,8 @@ pub fn fit(
 
     let levels = levels.map_or_else(|| kept(&learner.net), Ok)?;
     let rows = [train.rows(), validated.clone()];
-    let features = CachedFeatures::of_run(run.dir(), rows, levels);
+    let shared = config.runtime.feature_cache_dir.as_deref();
+    let features = CachedFeatures::of_run(run.dir(), shared.map(Path::new), rows, levels);
     let resident = match config.runtime.residency {
         Residency::Host => None,
         Residency::Device => Some(Resident::load(&dataset, train.rows(), runtime.device)?),

@@ -124,6 +124,40 @@ fn cached_and_uncached_training_on_the_same_views_are_one_and_a_killed_run_resum
 }
 
 #[test]
+fn runs_share_what_is_the_same_for_them() {
+    let w = Workspace::small();
+    let shared = w.path("shared");
+    let with = |name: &str, from: &str, to: &str| {
+        let dir = format!("feature_cache_gib = 1.0\nfeature_cache_dir = {shared:?}");
+        let text = CACHED.replace("feature_cache_gib = 1.0", &dir);
+        assert!(text.contains(from), "{from}");
+        w.config(name, &text.replace(from, to))
+    };
+    let fitted = |config: &Path, name: &str| {
+        let (code, stderr) = run(&mut w.fit(config, name));
+        assert_eq!(code, 0, "{stderr}");
+        let taken_up = stderr.matches("taken up").count();
+        let entries = fs::read_dir(&shared).expect("a folder");
+        (taken_up, entries.count())
+    };
+    // Three frozen levels, of training and validation pictures.
+    assert_eq!(fitted(&with("a.toml", "lr = 1e-2", "lr = 1e-2"), "a"), (0, 6));
+    assert_eq!(fitted(&with("b.toml", "lr = 1e-2", "lr = 1e-3"), "b").1, 10);
+    // Other views of the training pictures; those of validation are the same at the first level.
+    let (taken_up, files) = fitted(&with("c.toml", "views = 3", "views = 2"), "c");
+    assert!(taken_up >= 1 && files > 10, "{taken_up} {files}");
+    let alone = w.config("alone.toml", CACHED);
+    fitted(&alone, "alone");
+    assert_eq!(
+        losses(&w.path("a")),
+        losses(&w.path("alone")),
+        "where the files lie changes nothing"
+    );
+    let tidy = w.path("a").join("features");
+    assert!(!tidy.exists());
+}
+
+#[test]
 fn what_does_not_fit_is_refused_before_a_run_begins_or_computed_in_every_step() {
     let w = Workspace::small();
     // 24 training pictures in 3 views and 8 of validation: 80 × 512 × 4 bytes of pooled features, 80 × 256 × 2 × 2 × 4 of the

@@ -141,13 +141,21 @@ fn the_seed_decides_and_brands_without_rows_are_left_out() {
 }
 
 #[test]
+fn a_dataset_that_only_judges_has_every_brand_in_test() {
+    let options = options(3, 1.0, 0.2);
+    options.validate().unwrap();
+    let rows = draw(&brands(&CATEGORIES), &options);
+    assert!(rows.len() == 182 && rows.iter().all(|row| row.fold == Fold::Test));
+}
+
+#[test]
 fn bad_options_are_named() {
     let refused = |options: SplitOptions, says: &str| {
         let error = options.validate().unwrap_err();
         assert_eq!(logodex_program::failure::exit_code(&error), 2);
         assert!(format!("{error}").contains(says), "{error}");
     };
-    refused(options(1, 1.0, 0.2), "--test");
+    refused(options(1, 1.1, 0.2), "--test");
     refused(options(1, -0.1, 0.2), "--test");
     refused(options(1, f64::NAN, 0.2), "--test");
     refused(options(1, 0.1, 1.5), "--val");

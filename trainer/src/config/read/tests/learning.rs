@@ -113,6 +113,11 @@ fn features_are_cached_of_frozen_stages_and_of_pictures_that_come_again() {
             "{message}"
         );
     }
+    let alone = error(&with("feature_cache_dir = \"kept\"", ""));
+    assert!(
+        alone.starts_with("runtime.feature_cache_dir = \"kept\" needs runtime.feature_cache_gib"),
+        "{alone}"
+    );
     let none = error(&with("", "[augment]\nviews = 0"));
     assert!(none.starts_with("augment.views = 0"), "{none}");
 }
