@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::{Reject, RejectReason};
 use crate::header::Header;
-use crate::plan::{Effect, GroupRule, Member, Overlap, Overrides, PlanSummary, Sameness};
+use crate::plan::consolidation::{Effect, GroupRule, Member, Overlap, PlanSummary, Sameness};
+use crate::plan::overrides::Overrides;
 use crate::split::Fold;
 
 /// The header of `audit.json`.

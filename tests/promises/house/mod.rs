@@ -2,5 +2,6 @@
 
 mod docs;
 mod import_rules;
+mod layout;
 mod output;
 pub mod python_readers;

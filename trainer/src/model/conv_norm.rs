@@ -206,8 +206,7 @@ impl ConvNorm {
         let [height, width] = [2, 3].map(|dim| shape.zeros(size[dim]));
         let of_map = |x: &Tensor, zeros: [i64; 2]| {
             let stride = [shape.stride; 2];
-            let conv =
-                |x: &Tensor| x.conv2d(weight, bias, stride, zeros, [1, 1], shape.groups);
+            let conv = |x: &Tensor| x.conv2d(weight, bias, stride, zeros, [1, 1], shape.groups);
             // On a CPU the backward pass of a depthwise convolution takes several times as long in bf16 as in fp32.
             match shape.groups > 1 && weight.requires_grad() && x.device() == Device::Cpu {
                 true => torch::autocast_bf16(Device::Cpu, false, || conv(&x.to_kind(Kind::Float))),

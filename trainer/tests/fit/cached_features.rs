@@ -141,7 +141,10 @@ fn runs_share_what_is_the_same_for_them() {
         (taken_up, entries.count())
     };
     // Three frozen levels, of training and validation pictures.
-    assert_eq!(fitted(&with("a.toml", "lr = 1e-2", "lr = 1e-2"), "a"), (0, 6));
+    assert_eq!(
+        fitted(&with("a.toml", "lr = 1e-2", "lr = 1e-2"), "a"),
+        (0, 6)
+    );
     assert_eq!(fitted(&with("b.toml", "lr = 1e-2", "lr = 1e-3"), "b").1, 10);
     // Other views of the training pictures; those of validation are the same at the first level.
     let (taken_up, files) = fitted(&with("c.toml", "views = 3", "views = 2"), "c");
