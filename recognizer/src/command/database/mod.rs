@@ -8,8 +8,8 @@ use logodex_program::usage;
 
 use super::table::count;
 use crate::copy::copy;
-use crate::gallery::Gallery;
 use crate::gallery::postgres::index::IndexAsked;
+use crate::gallery::snapshot::Gallery;
 use crate::gallery::store::Store;
 
 /// What is typed after `copy`.
