@@ -127,8 +127,8 @@ cuda-bench: cuda-kit ## on a CUDA machine: images/s beside PyTorch, 8 minutes at
 bench-eval: ## [BENCH_PYTHON=python3]: exact retrieval of 60,000 embeddings, and beside PyTorch and pytorch-metric-learning
 	scripts/bench_eval.sh target/bench-eval $(or $(BENCH_PYTHON),python3)
 
-bench-gallery: ## [LARGE=10000000]: exact search of 100,000 brands beside faiss and usearch, and of LARGE from a mapped file
-	scripts/bench_gallery.sh target/bench-gallery 2 $(or $(LARGE),10000000)
+bench-gallery: ## [LARGE=10000000 POSTGRES=postgres://…]: exact search of 100,000 brands beside faiss and usearch, of LARGE from a mapped file, and in a database
+	POSTGRES="$(POSTGRES)" scripts/bench_gallery.sh target/bench-gallery 2 $(or $(LARGE),10000000)
 
 bench-scenes: ## [DEMO data and runs of make demo]: logos in whole scenes by tiles, beside the whole picture and the true boxes
 	python3 scripts/bench_scenes.py $(BIN)/logodex runs/demo/model.onnx $(DEMO)/pictures target/bench-scenes

@@ -44,4 +44,7 @@ if [ -n "${LOGODEX_POSTGRES:-}" ] || has "$LOGODEX_PYTHON" -c 'import pixeltable
     errors::commands_answer_of_a_database_as_of_a_directory_and_show_no_password
   )
 fi
+if [ -n "${LOGODEX_POSTGRES:-}" ] || has compgen -G '/usr/lib/postgresql/*/bin/postgres'; then
+  tests+=(tls::a_certificate_is_looked_at_as_sslmode_and_sslrootcert_say)
+fi
 [ ${#tests[@]} -eq 0 ] || cargo test --release --locked --workspace --test promises --test fit --test serve --test marks --test golden --test postgres -- --ignored --exact "${tests[@]}"

@@ -3,8 +3,10 @@
 //!     cargo bench -p logodex-recognizer --bench search -- make N D OUT      vectors and queries, for all
 //!     cargo bench -p logodex-recognizer --bench search -- time N D OUT THREADS ROUNDS
 //!     cargo bench -p logodex-recognizer --bench search -- large N D OUT THREADS   16 bits, from a mapped file
+//!     cargo bench -p logodex-recognizer --bench search -- postgres N D OUT URL   in a database that holds no gallery yet
 //!
-//! A JSON line per number of queries asked at once: the median and the 99th percentile of a search, ms.
+//! A JSON line per number of queries asked at once: the median and the 99th percentile of a search, ms. Of a database, a line per
+//! amount of memory that its index is built in: what building took, the recall, and the median of a search with it and without.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -16,6 +18,11 @@ use logodex_embeddings::nearest::{Neighbour, Vectors, nearest};
 use logodex_embeddings::npy;
 use logodex_embeddings::similarity::Panels;
 use logodex_program::output::print;
+use logodex_recognizer::gallery::contents::{Contents, Edit};
+use logodex_recognizer::gallery::postgres::Postgres;
+use logodex_recognizer::gallery::postgres::index::IndexAsked;
+use logodex_recognizer::gallery::store::Store;
+use logodex_schemas::gallery::{GalleryModel, GalleryPicture, Numbers, PictureSource};
 use logodex_schemas::random::stream;
 use memmap2::Mmap;
 use rand::Rng;
@@ -51,6 +58,9 @@ fn main() {
         .collect();
     let number = |place: usize| -> usize { args[place].parse().expect("a number") };
     let (n, dim, out) = (number(1), number(2), PathBuf::from(&args[3]));
+    if args[0] == "postgres" {
+        return postgres(n, dim, &out, &args[4]);
+    }
     if let Some(threads) = args.get(4) {
         let pool = rayon::ThreadPoolBuilder::new();
         let pool = pool.num_threads(threads.parse().expect("a number"));
@@ -60,7 +70,7 @@ fn main() {
         "make" => make(n, dim, &out),
         "time" => time(n, dim, &out, number(5)),
         "large" => large(n, dim, &out),
-        other => panic!("{other}: make, time or large"),
+        other => panic!("{other}: make, time, large or postgres"),
     }
 }
 
@@ -120,6 +130,56 @@ fn large(n: usize, dim: usize, out: &Path) {
         dim,
         1,
     );
+}
+
+fn postgres(n: usize, dim: usize, out: &Path, url: &str) {
+    let values = read(out, "gallery.npy");
+    assert_eq!(values.len(), n * dim);
+    let model = GalleryModel {
+        fingerprint: "made up".to_owned(),
+        run: "made up".to_owned(),
+        embedding_dim: dim as u32,
+    };
+    let add = |(place, embedding): (usize, &[f32])| Edit::Add {
+        picture: GalleryPicture {
+            brand: format!("brand {place:07}"),
+            source: PictureSource::File {
+                path: format!("/made-up/{place}.jpg"),
+            },
+            blake3: format!("{place:064x}"),
+            bbox: None,
+            crop: [0, 0, 64, 64],
+            phash: format!("{place:016x}"),
+        },
+        embedding: embedding.to_vec(),
+    };
+    let begun = Instant::now();
+    let store = Store::at(url).expect("a URL");
+    let empty = Contents::empty(model, Numbers::F32);
+    let edits = values.chunks_exact(dim).enumerate().map(add).collect();
+    store.edit(Some(empty), |_| Ok(edits)).expect("enrolled");
+    let enrolling = begun.elapsed();
+    let database = Postgres::new(url).expect("a URL");
+    // What the server is configured for, and what it takes.
+    for memory in [1, 2_048] {
+        let asked = IndexAsked {
+            recall: 0.99,
+            m: 16,
+            ef_construction: 128,
+            memory,
+        };
+        let built = database.build_index(asked).expect("an index");
+        print(format_args!(
+            "{{\"tool\": \"postgres\", \"n\": {n}, \"dim\": {dim}, \"k\": {K}, \"enrolling_s\": {:.1}, \"memory_mib\": {memory}, \"fits\": {}, \"build_s\": {:.1}, \"ef_search\": {}, \"recall\": {:.4}, \"p50_ms\": {:.3}, \"exact_p50_ms\": {:.3}}}\n",
+            enrolling.as_secs_f64(),
+            built.fits,
+            built.building.as_secs_f64(),
+            built.index.ef_search,
+            built.index.recall,
+            1e3 * built.approximate.as_secs_f64(),
+            1e3 * built.exact.as_secs_f64(),
+        ));
+    }
 }
 
 /// Times the searches; returns what all queries found.

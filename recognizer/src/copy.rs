@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use logodex_program::usage;
 use logodex_schemas::gallery::{GalleryPicture, PictureSource};
 
-use crate::gallery::Gallery;
 use crate::gallery::contents::{Contents, Edit};
+use crate::gallery::snapshot::Gallery;
 use crate::gallery::store::Store;
 
 /// Copies all that a gallery holds to a place where there is no gallery yet: brands, pictures, embeddings to the bit, the

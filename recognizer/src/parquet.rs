@@ -17,8 +17,8 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::record::{ListAccessor, Row, RowAccessor};
 use parquet::schema::parser::parse_message_type;
 
-use crate::gallery::Gallery;
 use crate::gallery::enrol::NewPicture;
+use crate::gallery::snapshot::Gallery;
 use crate::gallery::snapshot::short;
 
 /// The key of the [`GalleryModel`], as JSON, in the file's metadata.

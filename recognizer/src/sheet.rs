@@ -5,14 +5,14 @@ use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use logodex_dataset::Dataset;
+use logodex_inference::picture::{Square, square};
 use logodex_pixels::encode;
 use logodex_schemas::gallery::{GalleryPicture, Identified, PictureSource, Verdict};
 use logodex_schemas::onnx::{ModelMetadata, Preprocessing};
 use minijinja::{Environment, context};
 use serde::Serialize;
 
-use crate::gallery::Gallery;
-use crate::picture::{Square, square};
+use crate::gallery::snapshot::Gallery;
 use crate::threshold::Threshold;
 
 /// Quality of the page's pictures.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use logodex_dataset::Fold;
 use logodex_embeddings::similarity::product;
+use logodex_inference::Model;
 use logodex_program::output::print;
 use logodex_program::usage;
 use logodex_schemas::gallery::{GalleryCalibration, Strangers};
@@ -13,9 +14,8 @@ use super::inputs::{Failures, Inputs, embed, tell_failures};
 use super::opened::GalleryArgs;
 use super::table::{count, percent, table};
 use super::transfer::{DatasetArgs, embed_rows};
-use crate::gallery::Gallery;
 use crate::gallery::contents::prototype;
-use crate::model::Model;
+use crate::gallery::snapshot::Gallery;
 use crate::threshold::of_gallery;
 
 /// What is typed after `calibrate`.

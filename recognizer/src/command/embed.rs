@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use logodex_dataset::Fold;
 use logodex_embeddings::npy;
 use logodex_embeddings::set::EmbeddingSet;
+use logodex_inference::Model;
 use logodex_program::durable::write_whole;
 use logodex_program::output::print;
 use logodex_program::usage;
@@ -14,7 +15,6 @@ use super::inputs::{Inputs, embed, tell_failures};
 use super::opened::open_model;
 use super::table::count;
 use super::transfer::{DatasetArgs, embed_rows};
-use crate::model::Model;
 
 /// What is typed after `embed`.
 #[derive(Debug, clap::Args)]

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
+use logodex_inference::Model;
 use logodex_program::output::{print, say};
 use logodex_program::usage;
 use logodex_schemas::gallery::Numbers;
@@ -11,9 +12,8 @@ use serde::Serialize;
 use super::inputs::{Inputs, embed, tell_failures};
 use super::opened::{GalleryArgs, open_model};
 use super::table::count;
-use crate::gallery::Gallery;
 use crate::gallery::enrol::{Enrolled, NewPicture, Standing};
-use crate::model::Model;
+use crate::gallery::snapshot::Gallery;
 
 /// What is typed after `enrol`.
 #[derive(Debug, clap::Args)]

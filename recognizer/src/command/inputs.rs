@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use logodex_inference::Model;
+use logodex_inference::picture::{Square, square};
 use logodex_program::progress::ImageProgress;
 use logodex_program::{output, usage};
 use logodex_schemas::gallery::PictureSource;
@@ -11,8 +13,6 @@ use serde::Deserialize;
 use walkdir::WalkDir;
 
 use crate::gallery::enrol::NewPicture;
-use crate::model::Model;
-use crate::picture::{Square, square};
 
 /// Pictures that are decoded at once, before the model sees them: what they hold is bounded by it.
 const TOGETHER: usize = 128;

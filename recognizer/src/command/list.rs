@@ -7,7 +7,7 @@ use logodex_schemas::gallery::GalleryPicture;
 use serde::Serialize;
 
 use super::table::{count, table};
-use crate::gallery::Gallery;
+use crate::gallery::snapshot::Gallery;
 use crate::gallery::snapshot::{short, source_text};
 
 /// What is typed after `list`.

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use logodex_inference::Model;
 use logodex_program::usage;
 
-use crate::gallery::Gallery;
-use crate::model::Model;
+use crate::gallery::snapshot::Gallery;
 use crate::threshold::Threshold;
 
 /// Which gallery, and which model.

@@ -5,18 +5,18 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use logodex_dataset::Dataset;
+use logodex_inference::Model;
+use logodex_inference::picture::{look_of, square};
 use logodex_program::output::{print, say};
 use logodex_program::progress::ImageProgress;
 use logodex_schemas::gallery::{GalleryPicture, PictureSource};
 
 use super::opened::open_model;
 use super::table::count;
-use crate::gallery::Gallery;
 use crate::gallery::contents::Edit;
 use crate::gallery::enrol::NewPicture;
+use crate::gallery::snapshot::Gallery;
 use crate::gallery::snapshot::{known_as, short, source_text};
-use crate::model::Model;
-use crate::picture::{look_of, square};
 
 /// What is typed after `reembed`.
 #[derive(Debug, clap::Args)]

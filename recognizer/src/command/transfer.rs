@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use logodex_dataset::{BrandRow, Dataset, Fold, Region, Split, parse_csv, read_listed};
+use logodex_inference::Model;
+use logodex_inference::picture::look_of;
 use logodex_pixels::Crop;
 use logodex_program::output::print;
 use logodex_program::progress::ImageProgress;
@@ -14,11 +16,9 @@ use logodex_schemas::gallery::PictureSource;
 use super::enrol::{answer, enrol, open_or_begin};
 use super::opened::GalleryArgs;
 use super::table::count;
-use crate::gallery::Gallery;
 use crate::gallery::enrol::NewPicture;
-use crate::model::Model;
+use crate::gallery::snapshot::Gallery;
 use crate::parquet;
-use crate::picture::look_of;
 
 /// Rows that are read at once.
 const TOGETHER: usize = 128;

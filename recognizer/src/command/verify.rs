@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use logodex_embeddings::similarity::product;
+use logodex_inference::Model;
 use logodex_program::output::print;
 use logodex_program::usage;
 use serde::Serialize;
@@ -11,8 +12,7 @@ use serde::Serialize;
 use super::inputs::{Inputs, embed};
 use super::opened::open_model;
 use super::table::percent;
-use crate::gallery::Gallery;
-use crate::model::Model;
+use crate::gallery::snapshot::Gallery;
 use crate::threshold::{Threshold, of_model};
 
 /// What is typed after `verify`.

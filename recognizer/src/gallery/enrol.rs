@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use logodex_embeddings::similarity::product;
+use logodex_inference::picture::Square;
 use logodex_pixels::Crop;
 use logodex_schemas::gallery::{Candidate, GalleryPicture, PictureSource};
 
 use super::contents::{Contents, Edit, by_file, prototype};
 use super::snapshot::{Gallery, check_name};
-use crate::picture::Square;
 
 /// Bits in which the hashes of pictures that look the same differ at most.
 pub const SAME_LOOK_BITS: u32 = 3;

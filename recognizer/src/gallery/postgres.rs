@@ -12,7 +12,9 @@ pub mod index;
 mod kept;
 mod read;
 pub mod search;
+mod sslmode;
 mod tables;
+mod tls;
 mod write;
 
 pub use database::Postgres;

@@ -200,11 +200,6 @@ impl Gallery {
         threshold::of(&self.store, self.calibration(), model, enrolled, target)
     }
 
-    /// As [`judge`].
-    pub fn judge(&self, file: &str, top: Vec<Candidate>, threshold: &Threshold) -> Identified {
-        judge(file, top, threshold)
-    }
-
     /// Gives a brand another name. One that has the new name already gets its pictures only if `merge`.
     ///
     /// # Errors

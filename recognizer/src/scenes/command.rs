@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use logodex_inference::Model;
 use logodex_program::output::{print, say};
 use logodex_program::progress::ImageProgress;
 use logodex_program::usage;
@@ -13,8 +14,7 @@ use super::look::{Look, look};
 use super::tiles::Tiling;
 use crate::command::inputs::{Failures, Taken};
 use crate::command::table::table;
-use crate::gallery::Gallery;
-use crate::model::Model;
+use crate::gallery::snapshot::Gallery;
 use crate::threshold::Threshold;
 
 /// Where logos are looked for in a picture; without any of these, the whole picture or the box given is the logo.

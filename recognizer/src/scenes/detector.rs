@@ -10,13 +10,13 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
+use logodex_inference::model::session;
 use logodex_pixels::{Crop, Fit, Picture, resize_into};
 use logodex_program::usage;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
 
 use super::tiles::{Area, suppress};
-use crate::model::session;
 
 /// The side at which a picture is shown to a detector that takes any, pixels.
 pub const SIDE: u32 = 640;

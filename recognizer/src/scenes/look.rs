@@ -1,14 +1,14 @@
 //! The parts of a picture that may hold a logo, each embedded as a crop of its own, and what they show.
 
 use anyhow::Result;
+use logodex_inference::Model;
+use logodex_inference::picture::{PictureError, squares};
 use logodex_pixels::with_picture;
 use logodex_schemas::gallery::{Candidate, Identified, IdentifiedBox, Scene, Verdict};
 
 use super::detector::{Detector, Found};
 use super::tiles::{Area, Tiling, suppress, windows};
-use crate::gallery::Gallery;
-use crate::model::Model;
-use crate::picture::{PictureError, squares};
+use crate::gallery::snapshot::{Gallery, judge};
 use crate::threshold::Threshold;
 
 /// Boxes of which more than this part of both together is common are one logo.
@@ -71,7 +71,7 @@ pub fn look(
                 similarity,
                 top,
                 ..
-            } = gallery.judge(name, top, threshold);
+            } = judge(name, top, threshold);
             IdentifiedBox {
                 bbox: part.area,
                 score: part.score,
@@ -95,7 +95,7 @@ pub fn look(
         boxes.sort_by(|a, b| first(&b.top).total_cmp(&first(&a.top)));
     }
     Ok(Scene {
-        best: gallery.judge(name, best.unwrap_or_default(), threshold),
+        best: judge(name, best.unwrap_or_default(), threshold),
         looked_at,
         boxes,
     })

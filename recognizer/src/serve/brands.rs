@@ -19,8 +19,8 @@ use super::wire::{
     Brand, BrandList, BrandPictures, GallerySummary, ListQuery, MOST_BRANDS, ModelSummary,
     Remaining, RenameRequest,
 };
-use crate::gallery::Gallery;
 use crate::gallery::contents::{Contents, Edit};
+use crate::gallery::snapshot::Gallery;
 use crate::gallery::snapshot::check_name;
 use crate::gallery::store::Store;
 

@@ -15,7 +15,7 @@ use super::wire::{
     Identification, IdentifyForm, IdentifyRequest, MOST_TOP, NearBrand, NearPicture, Picture,
     Verdict, Verification, VerifyForm, VerifyRequest,
 };
-use crate::gallery::Gallery;
+use crate::gallery::snapshot::{Gallery, judge};
 use crate::threshold::Threshold;
 
 /// Brands and pictures listed where nothing else is asked for.
@@ -101,7 +101,7 @@ fn identification(
     top: usize,
 ) -> Identification {
     let candidates = gallery.search(&[embedding], top).remove(0);
-    let judged = gallery.judge("", candidates, threshold);
+    let judged = judge("", candidates, threshold);
     let pictures = gallery.pictures();
     let first = |brand: &str| {
         let place = gallery.brand(brand).map(|brand| brand.pictures.start);

@@ -13,6 +13,7 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
+use logodex_inference::Model;
 use logodex_program::{output, usage};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -32,8 +33,7 @@ use super::service::{Rule, Service};
 use super::watched::Watched;
 use super::wire::Status;
 use super::{brands, enrol, identify, thumbnails};
-use crate::gallery::Gallery;
-use crate::model::Model;
+use crate::gallery::snapshot::Gallery;
 
 /// What is served, and within which limits.
 #[derive(Debug)]

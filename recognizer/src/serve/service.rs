@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use axum::http::StatusCode;
+use logodex_inference::picture::{PictureError, Square, square};
 use logodex_program::Failure;
 use logodex_schemas::onnx::ModelMetadata;
 use tokio::sync::Semaphore;
@@ -15,8 +16,7 @@ use super::http::input::Sent;
 use super::http::problem::Problem;
 use super::thumbnails::Thumbnails;
 use super::watched::Watched;
-use crate::gallery::Gallery;
-use crate::picture::{PictureError, Square, square};
+use crate::gallery::snapshot::Gallery;
 use crate::threshold::Threshold;
 
 /// From which similarity on a brand is named.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use metrics::{counter, gauge};
 
-use crate::gallery::Gallery;
 use crate::gallery::directory::MANIFEST;
+use crate::gallery::snapshot::Gallery;
 use crate::gallery::store::Store;
 
 /// How often a gallery is asked that no file tells about.

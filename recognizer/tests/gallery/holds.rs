@@ -1,6 +1,7 @@
 //! What a gallery holds after changes, and what it finds.
 
 use logodex_recognizer::Gallery;
+use logodex_recognizer::gallery::snapshot::judge;
 use logodex_recognizer::threshold::Threshold;
 use logodex_schemas::gallery::{Numbers, Verdict};
 
@@ -46,7 +47,7 @@ fn the_most_similar_is_named_from_the_threshold_on_and_equal_ones_by_name() {
         .map(|candidate| candidate.brand.as_str())
         .collect();
     assert_eq!(names, ["a", "b", "c"]);
-    let judged = |threshold| gallery.judge("x.jpg", top.clone(), &Threshold::given(threshold));
+    let judged = |threshold| judge("x.jpg", top.clone(), &Threshold::given(threshold));
     let known = judged(f64::from(top[0].similarity));
     assert_eq!(
         (known.verdict, known.brand.as_deref()),

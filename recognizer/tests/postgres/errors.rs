@@ -12,7 +12,7 @@ use crate::galleries::{add, assert_equal, edit};
 use crate::server::{PASSWORD, Server};
 
 /// The text and the exit code of a failure; no text has the password.
-fn told<T: std::fmt::Debug>(result: anyhow::Result<T>) -> (String, u8) {
+pub fn told<T: std::fmt::Debug>(result: anyhow::Result<T>) -> (String, u8) {
     let error = result.unwrap_err();
     let text = format!("{error:#}");
     assert!(

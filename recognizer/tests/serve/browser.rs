@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::api::{Room, enrol};
+use crate::api::enrol;
 use crate::model::{picture, pixels};
+use crate::room::Room;
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::api::{Room, enrol};
+use crate::api::enrol;
 use crate::client::{Client, form};
 use crate::model::picture;
+use crate::room::Room;
 
 /// A PNG whose header promises 40,000 × 40,000 pixels.
 fn bomb() -> Vec<u8> {

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::api::{Room, enrol};
+use crate::api::enrol;
 use crate::client::Server;
 use crate::model::picture;
+use crate::room::Room;
 
 /// A sample of `/metrics`: its number.
 fn metric(text: &str, line: &str) -> f64 {

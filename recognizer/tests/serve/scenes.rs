@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::api::Room;
 use crate::model::{Form, picture, pixels, write_detector};
+use crate::room::Room;
 
 /// Side of the scene, of a logo on it, and where two of them lie: at windows of the default tiling.
 const SIDE: usize = 320;

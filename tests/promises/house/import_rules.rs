@@ -210,7 +210,7 @@ fn each_heavy_library_has_one_door() {
         ],
     );
     only("fixtures/src", "zip", &["fixtures/src/marks/packages.rs"]);
-    for word in ["postgres", "pgvector"] {
+    for word in ["postgres", "pgvector", "rustls"] {
         only(
             "recognizer/src",
             word,

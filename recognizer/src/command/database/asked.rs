@@ -1,15 +1,15 @@
 //! Who is asked what pictures show: the gallery, loaded, or the server that holds it.
 
 use anyhow::Result;
+use logodex_inference::Model;
 use logodex_program::usage;
 use logodex_schemas::gallery::Candidate;
 
 use crate::command::opened::{GalleryArgs, ThresholdArgs, open_model};
-use crate::gallery::Gallery;
 use crate::gallery::postgres::search::{How, Searched};
+use crate::gallery::snapshot::Gallery;
 use crate::gallery::snapshot::check_fits;
 use crate::gallery::store::Store;
-use crate::model::Model;
 use crate::threshold::{self, Threshold};
 
 /// So many pictures are asked of the server, one after the other, before loading its gallery is quicker. The answers are the same.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Result;
 use logodex_program::usage;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use postgres::config::{Config, Host, SslMode};
+use postgres::config::{Config, Host};
+
+use super::sslmode::{Mode, Tls};
 
 /// What a URL of a gallery begins with.
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
@@ -30,6 +32,7 @@ pub struct Address {
     pub(super) config: Config,
     /// The schema of its tables.
     pub(super) schema: String,
+    pub(super) tls: Tls,
     shown: String,
 }
 
@@ -69,16 +72,33 @@ impl Address {
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(wrong("it names no host"));
         }
-        match own.sslmode.as_deref() {
-            // Without TLS on our side, `prefer` and `allow` are plain connections.
-            None | Some("disable" | "allow" | "prefer") => config.ssl_mode(SslMode::Disable),
-            Some(mode @ ("require" | "verify-ca" | "verify-full")) => {
-                return Err(wrong(&format!(
-                    "sslmode={mode} asks for TLS, which this program does not speak; connect through a tunnel to the server (ssh -L, stunnel) or within a private network, and leave sslmode out"
-                )));
+        // The name that a certificate has to be of.
+        if config.get_hosts().is_empty() {
+            for address in config.get_hostaddrs().to_vec() {
+                config.host(&address.to_string());
             }
-            Some(_) => return Err(wrong("its sslmode is none that there is")),
+        }
+        let mode = own.sslmode.as_deref().map(|mode| {
+            Mode::named(mode).ok_or_else(|| {
+                wrong("its sslmode is none that there is (disable, allow, prefer, require, verify-ca, verify-full)")
+            })
+        });
+        let roots = own.sslrootcert.filter(|roots| !roots.is_empty());
+        let system = roots.as_deref() == Some("system");
+        let usual = if system {
+            Mode::VerifyFull
+        } else {
+            Mode::default()
         };
+        let tls = Tls {
+            mode: mode.transpose()?.unwrap_or(usual),
+            roots,
+        };
+        if system && tls.mode != Mode::VerifyFull {
+            return Err(wrong(
+                "sslrootcert=system trusts whom this machine trusts, with whatever name, and so takes sslmode=verify-full",
+            ));
+        }
         if config.get_password().is_none()
             && let Some(password) = std::env::var_os("PGPASSWORD").filter(|p| !p.is_empty())
         {
@@ -99,9 +119,10 @@ impl Address {
             config.keepalives_interval(SILENCE / 6);
         }
         Ok(Self {
-            shown: shown(&config, &schema),
+            shown: shown(&config, &schema, &tls),
             config,
             schema,
+            tls,
         })
     }
 
@@ -138,6 +159,7 @@ impl fmt::Debug for Address {
 struct Own {
     schema: Option<String>,
     sslmode: Option<String>,
+    sslrootcert: Option<String>,
 }
 
 /// The URL without our parameters, and these.
@@ -155,6 +177,7 @@ fn take_own_parameters(url: &str) -> (String, Own) {
         match key {
             "schema" => own.schema = value(),
             "sslmode" => own.sslmode = value(),
+            "sslrootcert" => own.sslrootcert = value(),
             _ => others.push(parameter),
         }
     }
@@ -165,7 +188,7 @@ fn take_own_parameters(url: &str) -> (String, Own) {
     (rest, own)
 }
 
-fn shown(config: &Config, schema: &str) -> String {
+fn shown(config: &Config, schema: &str, tls: &Tls) -> String {
     let encode = |text: &str| utf8_percent_encode(text, PLAIN).to_string();
     let mut url = SCHEMES[0].to_owned();
     if let Some(user) = config.get_user() {
@@ -201,8 +224,18 @@ fn shown(config: &Config, schema: &str) -> String {
     if let Some(name) = config.get_dbname() {
         let _ = write!(url, "/{}", encode(name));
     }
+    let mut parameters = Vec::new();
     if schema != SCHEMA {
-        let _ = write!(url, "?schema={}", encode(schema));
+        parameters.push(format!("schema={}", encode(schema)));
+    }
+    if tls.mode != Mode::default() {
+        parameters.push(format!("sslmode={}", tls.mode));
+    }
+    if let Some(roots) = &tls.roots {
+        parameters.push(format!("sslrootcert={}", encode(roots)));
+    }
+    if !parameters.is_empty() {
+        let _ = write!(url, "?{}", parameters.join("&"));
     }
     url
 }
@@ -239,6 +272,14 @@ mod tests {
                 "postgres://ann:secret@%2Frun%2Fpg/x",
                 "postgres://ann@%2Frun%2Fpg/x",
             ),
+            (
+                "postgres://ann:secret@db/x?sslmode=verify-full&sslrootcert=/etc/our%20root.pem&schema=s",
+                "postgres://ann@db/x?schema=s&sslmode=verify-full&sslrootcert=%2Fetc%2Four%20root.pem",
+            ),
+            (
+                "postgres://ann:secret@/x?hostaddr=127.0.0.1&sslmode=disable",
+                "postgres://ann@127.0.0.1/x?sslmode=disable",
+            ),
         ] {
             let address = Address::parse(typed).unwrap();
             assert_eq!(address.to_string(), expected);
@@ -248,6 +289,7 @@ mod tests {
             assert_eq!(again.to_string(), expected);
             assert_eq!(again.config.get_hosts(), address.config.get_hosts());
             assert_eq!(again.schema, address.schema);
+            assert_eq!(again.tls, address.tls);
         }
         let odd = Address::parse("postgres://h/d?schema=a%22b").unwrap();
         assert_eq!(odd.quoted_schema(), "\"a\"\"b\"");
@@ -262,7 +304,7 @@ mod tests {
             ("postgres://ann:secret@db/logos?colour=red", "colour"),
             ("postgres://ann:secret@/logos", "no host"),
             (
-                "postgres://ann:secret@db/logos?sslmode=verify-full",
+                "postgres://ann:secret@db/logos?sslmode=require&sslrootcert=system",
                 "sslmode=verify-full",
             ),
             ("postgres://ann:secret@db/logos?sslmode=secret", "sslmode"),

@@ -8,11 +8,12 @@ use anyhow::{Context, Result, anyhow};
 use half::f16;
 use logodex_program::usage;
 use logodex_schemas::gallery::Numbers;
-use postgres::{Client, IsolationLevel, NoTls, Transaction};
+use postgres::{Client, IsolationLevel, Transaction};
 
 use super::address::Address;
 use super::failure::told;
 use super::tables::Head;
+use super::tls::connect;
 use super::{read, tables, write};
 use crate::gallery::contents::{Contents, Edit};
 use crate::gallery::matrix::Matrix;
@@ -176,9 +177,7 @@ impl Postgres {
             .is_none_or(|client| client.is_valid(ANSWER).is_err())
         {
             *client = None;
-            let at = self.address();
-            let new = at.config.connect(NoTls).map_err(|e| told(at, &e))?;
-            *client = Some(new);
+            *client = Some(connect(self.address())?);
         }
         Ok(client)
     }

@@ -3,8 +3,10 @@
 use anyhow::anyhow;
 use logodex_program::{corrupt, usage};
 use postgres::error::SqlState;
+use rustls::CertificateError;
 
 use super::address::Address;
+use super::sslmode::Roots;
 
 /// An error of the server or of the connection to it, with the server's name and what to do. No text has a password: the server
 /// tells none, and neither does [`Address`].
@@ -15,6 +17,11 @@ pub(super) fn told(at: &Address, error: &postgres::Error) -> anyhow::Error {
     let message = told.message();
     let code = told.code();
     let database = at.database();
+    if message.contains("pg_hba.conf") {
+        return usage(format!(
+            "{at}: {message}; an administrator of the server adds a line to its pg_hba.conf, or it has one for another user, database or sslmode"
+        ));
+    }
     if [
         SqlState::INVALID_PASSWORD,
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
@@ -81,6 +88,9 @@ fn lost(at: &Address, why: &str) -> anyhow::Error {
 }
 
 fn of_connection(at: &Address, error: &postgres::Error) -> anyhow::Error {
+    if let Some(told) = told_handshake(at, error) {
+        return told;
+    }
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -104,4 +114,40 @@ fn of_connection(at: &Address, error: &postgres::Error) -> anyhow::Error {
         return lost(at, &text);
     }
     anyhow!("{at}: {text}; is a PostgreSQL server running there?")
+}
+
+/// Why no TLS came about, where that is what failed.
+pub(super) fn handshake(error: &postgres::Error) -> Option<&(dyn std::error::Error + 'static)> {
+    let is_handshake = error
+        .to_string()
+        .starts_with("error performing TLS handshake");
+    is_handshake
+        .then(|| std::error::Error::source(error))
+        .flatten()
+}
+
+/// A handshake that failed, with what to do; none for other errors.
+fn told_handshake(at: &Address, error: &postgres::Error) -> Option<anyhow::Error> {
+    let cause = handshake(error)?;
+    let mode = at.tls.mode;
+    let of_rustls = cause.downcast_ref::<std::io::Error>();
+    let of_rustls = of_rustls.and_then(|error| error.get_ref()?.downcast_ref::<rustls::Error>());
+    let roots = || at.tls.roots().unwrap_or(Roots::System);
+    Some(match of_rustls {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => usage(format!(
+            "{at}: the server's certificate is signed by none of {}; sslrootcert=FILE.pem names the certificate of who signed it",
+            roots()
+        )),
+        Some(rustls::Error::InvalidCertificate(
+            why @ (CertificateError::NotValidForName
+            | CertificateError::NotValidForNameContext { .. }),
+        )) => usage(format!(
+            "{at}: the server's certificate is another host's ({why}); connect by a name that it has, or see who answers there"
+        )),
+        Some(why) => usage(format!("{at}: no TLS with this server: {why}")),
+        None if cause.to_string().contains("does not support TLS") => usage(format!(
+            "{at}: the server speaks no TLS, and sslmode={mode} asks for it; set ssl = on there, or leave sslmode out where nobody else can listen"
+        )),
+        None => usage(format!("{at}: no TLS with this server: {cause}")),
+    })
 }

@@ -4,20 +4,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use logodex_program::usage;
-use logodex_schemas::gallery::{Candidate, GalleryIndex};
+use logodex_schemas::gallery::{Candidate, GalleryIndex, Numbers};
+use postgres::error::SqlState;
 use postgres::types::Json;
 use postgres::{Client, Transaction};
 
 use super::database::{Postgres, live, take_lock};
 use super::failure::told;
 use super::read::Stored;
-use super::search::{WIDEST, approximate, exact, indexed};
+use super::search::{Answer, WIDEST, approximate, exact, indexed};
 use super::tables::{self, Head};
 
 /// Enrolled pictures that ask, drawn by their hash.
 const QUERIES: i64 = 200;
 /// Brands that each should find.
 const K: usize = 10;
+const MIB: u64 = 1 << 20;
 
 /// How an index is to be.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +30,8 @@ pub struct IndexAsked {
     pub m: u32,
     /// Candidates that are kept while a vector is linked.
     pub ef_construction: u32,
+    /// The most of the server's memory that it is built in, MiB. What does not fit is linked on disk, many times slower.
+    pub memory: u32,
 }
 
 /// An index that was built, and what it costs and spares.
@@ -37,9 +41,11 @@ pub struct IndexBuilt {
     pub index: GalleryIndex,
     /// What building took.
     pub building: Duration,
-    /// A search that compares every prototype, on average.
+    /// Whether the memory allowed did for all of it.
+    pub fits: bool,
+    /// A search that compares every prototype, the median.
     pub exact: Duration,
-    /// A search by the index, on average.
+    /// A search by the index, the median.
     pub approximate: Duration,
 }
 
@@ -75,29 +81,57 @@ impl Postgres {
             recall,
             m,
             ef_construction,
+            memory,
         } = asked;
+        let query =
+            "SELECT count(*), pg_size_bytes(current_setting('maintenance_work_mem')) FROM brand";
+        let row = transaction
+            .query_one(query, &[])
+            .map_err(|e| told(at, &e))?;
+        let (brands, configured) = (row.get::<_, i64>(0) as u64, row.get::<_, i64>(1) as u64);
+        let takes = built_in(brands, &head, m);
+        let allowed = (u64::from(memory) * MIB).max(configured);
         let began = Instant::now();
         let build = format!(
-            "DROP INDEX IF EXISTS brand_prototype;
+            "SET LOCAL maintenance_work_mem = '{}kB';
+            DROP INDEX IF EXISTS brand_prototype;
             CREATE INDEX brand_prototype ON brand USING hnsw ({} {}) WITH (m = {m}, ef_construction = {ef_construction});
             ANALYZE brand",
-            parts.expression, parts.operators
+            takes.clamp(configured, allowed) / 1024,
+            parts.expression,
+            parts.operators
         );
-        transaction
-            .batch_execute(&build)
-            .map_err(|e| told(at, &e))?;
+        // Several processes build it in shared memory, of which a container may have less than its server is allowed to take.
+        let mut attempt = transaction.transaction().map_err(|e| told(at, &e))?;
+        match attempt.batch_execute(&build) {
+            Ok(()) => attempt.commit().map_err(|e| told(at, &e))?,
+            Err(error) if is_out_of_memory(&error) => {
+                attempt.rollback().map_err(|e| told(at, &e))?;
+                tracing::info!("{at}: not by several processes: {}", told(at, &error));
+                transaction
+                    .batch_execute(&format!(
+                        "SET LOCAL max_parallel_maintenance_workers = 0; {build}"
+                    ))
+                    .map_err(|e| told(at, &e))?;
+            }
+            Err(error) => return Err(told(at, &error)),
+        }
         let building = began.elapsed();
 
-        let began = Instant::now();
-        let truth = exact(&mut transaction, self, &head, &queries, K)?;
-        let exact = began.elapsed() / queries.len() as u32;
+        let (truth, exact) = timed(exact(&mut transaction, self, &head, &queries, K)?);
         let mut wide = 40;
         let (found, approximate) = loop {
-            let began = Instant::now();
-            let answers = approximate(&mut transaction, self, &head, wide, &queries, K)?;
+            let (answers, took) = timed(approximate(
+                &mut transaction,
+                self,
+                &head,
+                wide,
+                &queries,
+                K,
+            )?);
             let found = share_found(&truth, &answers);
             if found >= recall || wide == WIDEST {
-                break (found, began.elapsed() / queries.len() as u32);
+                break (found, took);
             }
             wide = (2 * wide).min(WIDEST);
         };
@@ -117,6 +151,7 @@ impl Postgres {
         Ok(IndexBuilt {
             index,
             building,
+            fits: takes <= allowed,
             exact,
             approximate,
         })
@@ -151,6 +186,36 @@ impl Postgres {
             .and_then(|()| transaction.commit())
             .map_err(|e| told(at, &e))
     }
+}
+
+/// What the graph of so many vectors takes while pgvector builds it, bytes: of each a record, the vector, and its links (16 bytes
+/// each, 2m of them at the bottom and m above, where one in m is); rounded up by a quarter.
+fn built_in(vectors: u64, head: &Head, m: u32) -> u64 {
+    let bytes = match head.numbers {
+        Numbers::F32 => 4,
+        Numbers::F16 => 2,
+    };
+    let (m, vector) = (
+        u64::from(m),
+        8 + bytes * u64::from(head.model.embedding_dim),
+    );
+    vectors * (160 + vector + 16 * (2 * m + 4)) * 5 / 4
+}
+
+fn is_out_of_memory(error: &postgres::Error) -> bool {
+    let codes = [SqlState::OUT_OF_MEMORY, SqlState::DISK_FULL];
+    error.code().is_some_and(|code| codes.contains(code))
+}
+
+/// The answers, and what the middle one took.
+fn timed(answers: Vec<Answer>) -> (Vec<Vec<Candidate>>, Duration) {
+    let mut times: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
+    times.sort_unstable();
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    (
+        answers.into_iter().map(|answer| answer.found).collect(),
+        median,
+    )
 }
 
 /// The share of what is nearest that was found; what is as similar as the last of those counts as one of them.

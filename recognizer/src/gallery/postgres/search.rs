@@ -3,6 +3,8 @@
 //! The server's sums round otherwise than the kernel's. So it is asked for somewhat more than what is wanted, with the vectors,
 //! and the kernel decides: what is found exactly is what a directory's search finds, similarities and order included.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, bail};
 use logodex_embeddings::similarity::product;
 use logodex_program::usage;
@@ -116,7 +118,7 @@ impl Searched {
     /// The server; an approximate search without an index; a gallery that was embedded again with another model meanwhile.
     pub fn search(&self, queries: &[&[f32]], k: usize, how: How) -> Result<Vec<Vec<Candidate>>> {
         let at = self.database.address();
-        let found = self.database.reading(|transaction, head| {
+        let answers = self.database.reading(|transaction, head| {
             if head.model.fingerprint != self.head.model.fingerprint {
                 bail!("{at}: another program has embedded it again with another model meanwhile; begin anew");
             }
@@ -132,7 +134,8 @@ impl Searched {
                 }
             }
         })?;
-        found.ok_or_else(|| self.database.missing())
+        let answers = answers.ok_or_else(|| self.database.missing())?;
+        Ok(answers.into_iter().map(|answer| answer.found).collect())
     }
 }
 
@@ -171,6 +174,13 @@ pub(super) fn indexed(database: &Postgres, head: &Head) -> Result<Indexed> {
     })
 }
 
+/// What a query was answered.
+pub(super) struct Answer {
+    pub(super) found: Vec<Candidate>,
+    /// What it took, the way to the server and back included.
+    pub(super) took: Duration,
+}
+
 /// By comparing every prototype.
 pub(super) fn exact(
     transaction: &mut Transaction<'_>,
@@ -178,7 +188,7 @@ pub(super) fn exact(
     head: &Head,
     queries: &[&[f32]],
     k: usize,
-) -> Result<Vec<Vec<Candidate>>> {
+) -> Result<Vec<Answer>> {
     let at = database.address();
     let cast = match head.numbers {
         Numbers::F32 => "",
@@ -196,6 +206,7 @@ pub(super) fn exact(
     let near = as_near(head.model.embedding_dim);
     let mut all = Vec::with_capacity(queries.len());
     for query in queries {
+        let began = Instant::now();
         let mut limit = k + MORE;
         let found = loop {
             if !usable(query, head) || k == 0 {
@@ -215,7 +226,10 @@ pub(super) fn exact(
             }
             limit *= 4;
         };
-        all.push(best(found, k));
+        all.push(Answer {
+            found: best(found, k),
+            took: began.elapsed(),
+        });
     }
     Ok(all)
 }
@@ -228,7 +242,7 @@ pub(super) fn approximate(
     ef_search: i32,
     queries: &[&[f32]],
     k: usize,
-) -> Result<Vec<Vec<Candidate>>> {
+) -> Result<Vec<Answer>> {
     let at = database.address();
     let parts = indexed(database, head)?;
     let limit = (2 * k).min(k + 100);
@@ -247,15 +261,21 @@ pub(super) fn approximate(
     let statement = statement.map_err(|e| told(at, &e))?;
     let mut all = Vec::with_capacity(queries.len());
     for query in queries {
-        if !usable(query, head) {
-            all.push(Vec::new());
-            continue;
-        }
-        let values = Vector::from(query.to_vec());
-        let rows = transaction.query(&statement, &[&values, &(limit as i64)]);
-        let found: Result<Vec<Candidate>, _> =
-            rows.and_then(|rows| rows.iter().map(|row| candidate(row, query)).collect());
-        all.push(best(found.map_err(|e| told(at, &e))?, k));
+        let began = Instant::now();
+        let found = match usable(query, head) {
+            false => Vec::new(),
+            true => {
+                let values = Vector::from(query.to_vec());
+                let rows = transaction.query(&statement, &[&values, &(limit as i64)]);
+                let found: Result<Vec<Candidate>, _> =
+                    rows.and_then(|rows| rows.iter().map(|row| candidate(row, query)).collect());
+                found.map_err(|e| told(at, &e))?
+            }
+        };
+        all.push(Answer {
+            found: best(found, k),
+            took: began.elapsed(),
+        });
     }
     Ok(all)
 }
