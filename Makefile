@@ -14,7 +14,7 @@ DEMO  := data/demo
 MARKS ?= real
 
 .DEFAULT_GOAL := help
-.PHONY: help demo real-logos dataset splits audit train evaluate sweep-demo learning-demo learning-better transfer report test torture check schemas setup build python bench-data bench-train bench-eval bench-gallery bench-scenes bench-serve serve cuda-kit cuda-check cuda-bench
+.PHONY: help demo real-logos dataset splits audit train evaluate sweep-demo learning-demo learning-better transfer report test torture check schemas setup build python wheel bench-data bench-train bench-eval bench-gallery bench-scenes bench-serve bench-python serve cuda-kit cuda-check cuda-bench
 .SILENT: help
 
 help: ## this list
@@ -91,10 +91,14 @@ $(STAMP):
 
 python: $(STAMP) ## the Python libraries that the tests read our files with, in target/python
 
+wheel: ## target/wheels: the Python package `logodex`, for Python 3.9 or newer; without libtorch
+	scripts/wheel.sh target/wheels
+
 test: setup python ## every test
 	$(CARGO) build --release --locked --workspace --bins
 	LOGODEX_PYTHON=$(CURDIR)/$(PYTHON)/bin/python $(CARGO) test --release --locked --workspace --no-fail-fast
 	LOGODEX_PYTHON=$(CURDIR)/$(PYTHON)/bin/python scripts/test_ignored.sh
+	scripts/test_python.sh "$$(scripts/wheel.sh target/wheels)"
 
 torture: setup python ## every fault at full length: 100 kills, 1,000 flipped bits, 440,000 damaged files, 1,000,000 beside libjpeg
 	$(CARGO) build --release --locked --workspace --bins
@@ -135,3 +139,6 @@ bench-scenes: ## [DEMO data and runs of make demo]: logos in whole scenes by til
 
 bench-serve: ## [MODEL=runs/demo/model.onnx]: the server beside the model that it serves: latency, requests/s, what batching gains
 	scripts/bench_serve.sh "$(or $(MODEL),runs/demo/model.onnx)" target/bench-serve
+
+bench-python: build ## [BENCH_PYTHON=python3]: batches for PyTorch beside WebDataset, streaming, datasets and files; the judge beside its peer
+	scripts/bench_python.sh $(BIN) target/bench-python-package "$$(scripts/wheel.sh target/wheels)" $(or $(BENCH_PYTHON),python3)

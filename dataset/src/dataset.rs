@@ -1,6 +1,7 @@
 //! An open dataset: its tables, and its rows by memory map.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::Path;
 
 use logodex_pixels::with_picture;
@@ -160,6 +161,23 @@ impl Dataset {
     pub fn stored(&self, row: u64) -> Result<&[u8], DatasetError> {
         let (shard, position) = self.locate(row)?;
         shard.stored(position)
+    }
+
+    /// The pixels of neighbouring rows where they lie, `[rows.len(), side, side, 3]`, each checked as by [`Self::stored`]. None
+    /// where rows are JPEGs, or these are of several shards.
+    ///
+    /// # Errors
+    /// Those of [`Self::stored`].
+    pub fn stored_rows(&self, rows: Range<u64>) -> Result<Option<&[u8]>, DatasetError> {
+        if rows.is_empty() {
+            return Ok(Some(&[]));
+        }
+        let (shard, first) = self.locate(rows.start)?;
+        let (last_shard, last) = self.locate(rows.end - 1)?;
+        match std::ptr::eq(shard, last_shard) {
+            true => shard.stored_rows(first..last + 1),
+            false => Ok(None),
+        }
     }
 
     /// The pixels of a row: `[side, side, 3]`, RGB.

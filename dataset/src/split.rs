@@ -88,6 +88,11 @@ impl Split {
         Ok(Self { info, folds })
     }
 
+    /// The names of the splits of the dataset in `dir`, sorted.
+    pub fn names(dir: &Path) -> Vec<String> {
+        names(&dir.join("splits"))
+    }
+
     /// The fold of each brand, by index; none for a brand without rows.
     pub fn folds(&self) -> &[Option<Fold>] {
         &self.folds
@@ -100,6 +105,16 @@ impl Split {
 }
 
 fn unknown_split(dir: &Path, name: &str) -> DatasetError {
+    let names = names(dir);
+    let known = match names.is_empty() {
+        true => "it has none; draw one with `logodex-data split`".to_owned(),
+        false => format!("it has {}", names.join(", ")),
+    };
+    DatasetError::not_found(dir, format_args!("no split named {name:?}; {known}"))
+}
+
+/// The names of the splits in a folder, sorted.
+fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(dir)
         .into_iter()
         .flatten()
@@ -110,11 +125,7 @@ fn unknown_split(dir: &Path, name: &str) -> DatasetError {
         })
         .collect();
     names.sort();
-    let known = match names.is_empty() {
-        true => "it has none; draw one with `logodex-data split`".to_owned(),
-        false => format!("it has {}", names.join(", ")),
-    };
-    DatasetError::not_found(dir, format_args!("no split named {name:?}; {known}"))
+    names
 }
 
 #[cfg(test)]

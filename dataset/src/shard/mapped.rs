@@ -1,6 +1,7 @@
 //! Maps a shard, and serves its rows, each checked against its CRC-32 when it is first touched.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -142,6 +143,21 @@ impl Shard {
             word.fetch_or(bit, Ordering::Relaxed);
         }
         Ok(self.unchecked(position))
+    }
+
+    /// Rows of pixels side by side, `[N, side, side, 3]`, each checked as by [`Self::stored`]. None of a shard of JPEGs.
+    ///
+    /// # Errors
+    /// As [`Self::stored`].
+    pub fn stored_rows(&self, positions: Range<usize>) -> Result<Option<&[u8]>, DatasetError> {
+        if self.layout.offsets.is_some() {
+            return Ok(None);
+        }
+        for position in positions.clone() {
+            self.stored(position)?;
+        }
+        let begin = self.layout.rows + positions.start * self.row_bytes;
+        Ok(Some(&self.map[begin..][..positions.len() * self.row_bytes]))
     }
 
     /// Whether the row at a position has its checksum now, whatever was found before.

@@ -201,6 +201,7 @@ fn a_split_is_refused_when_unknown_edited_or_of_another_dataset() {
     match dataset.split("t") {
         Err(DatasetError::NotFound { reason, .. }) => {
             assert!(reason.contains("it has s"), "{reason}");
+            assert_eq!(logodex_dataset::Split::names(w.path()), ["s"]);
         }
         other => panic!("{other:?}"),
     }

@@ -26,6 +26,21 @@ fn rows_come_back_in_the_order_asked_across_shards() {
 }
 
 #[test]
+fn neighbouring_rows_lie_side_by_side_and_not_across_shards() {
+    let w = tiny::small();
+    let dataset = Dataset::open(w.path()).expect("opens");
+    let rows = dataset.stored_rows(17..32).expect("whole").expect("raw");
+    let copied: Vec<u8> = (17..32)
+        .flat_map(|row| tiny::picture(32, row / 4, row))
+        .collect();
+    assert_eq!(rows, copied);
+    assert_eq!(dataset.stored_rows(3..3).expect("none"), Some(&[][..]));
+    assert_eq!(dataset.stored_rows(15..17).expect("two shards"), None);
+    let error = dataset.stored_rows(32..41).expect_err("too many");
+    assert!(matches!(error, DatasetError::NoSuchRow { row: 40, .. }));
+}
+
+#[test]
 fn rows_of_jpeg_shards_are_decoded_by_the_one_decoder() {
     let dir = tempfile::tempdir().expect("a folder");
     let side = 16;
@@ -47,6 +62,7 @@ fn rows_of_jpeg_shards_are_decoded_by_the_one_decoder() {
         assert_eq!(pixels, decode(&jpeg).expect("decodes").to_rgb());
         assert_eq!(pixels, &*dataset.pixels(row).expect("decodes"));
     }
+    assert_eq!(dataset.stored_rows(0..3).expect("whole"), None);
 }
 
 #[test]

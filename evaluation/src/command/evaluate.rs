@@ -70,38 +70,14 @@ pub fn evaluate_with(
     source: &Path,
     embeddings: impl FnOnce(&Dataset, &Split) -> Result<(Vec<(Region, Rows)>, History)>,
 ) -> Result<()> {
-    let opened = args.options.open()?;
-    let (rows, history) = embeddings(&opened.dataset, &opened.split)?;
-    let model = match &args.name {
-        Some(name) => name.clone(),
-        None => model_name(source)?,
+    let name = || match &args.name {
+        Some(name) => Ok(name.clone()),
+        None => model_name(source),
     };
-    if FLOORS.contains(&model.as_str()) {
-        return Err(Failure::Usage(format!(
-            "{model:?} is the name of a floor; name the model otherwise with --name"
-        ))
-        .into());
-    }
-    let outcome = args
-        .options
-        .judge(&opened, &rows, |rows, facts, settings| {
-            judge(&model, rows, &opened.dataset, facts, settings)
-        })?;
-    let mut outcome = outcome.ok_or_else(|| {
-        Failure::Usage(format!(
-            "split {:?} has no test row of that region with an embedding",
-            args.options.split
-        ))
-    })?;
-    let (dataset, split) = (&opened.dataset, &opened.split);
-    let trained_on = history::trained_on(&history, dataset, split)?;
-    let leaks = history::warnings(&trained_on, dataset, split);
-    outcome.evaluation.trained_on = trained_on;
-    outcome.notices.extend(leaks.iter().cloned());
-    args.options.write(&opened, &mut outcome)?;
-    let rows = &outcome.evaluation.rows;
-    print(table(rows, std::slice::from_ref(&model)));
-    print(protocols_table(rows, &[&model, RANDOM, COLOUR_HISTOGRAM]));
+    let (outcome, leaks) = judge_and_write(&args.options, name, embeddings)?;
+    let (model, rows) = (&outcome.evaluation.model, &outcome.evaluation.rows);
+    print(table(rows, std::slice::from_ref(model)));
+    print(protocols_table(rows, &[model, RANDOM, COLOUR_HISTOGRAM]));
     args.options.print_footer(&outcome);
     for leak in leaks {
         print(format_args!("{model}: {leak}\n"));
@@ -113,6 +89,43 @@ pub fn evaluate_with(
         ));
     }
     Ok(())
+}
+
+/// Judges what `embeddings` gives as the model of the name that `name` gives, and writes the results below [`Options::out`]. Returns them, and a
+/// sentence for each way in which the model has met its test brands.
+///
+/// # Errors
+/// As [`evaluate_with`].
+pub fn judge_and_write(
+    options: &Options,
+    name: impl FnOnce() -> Result<String>,
+    embeddings: impl FnOnce(&Dataset, &Split) -> Result<(Vec<(Region, Rows)>, History)>,
+) -> Result<(Outcome, Vec<String>)> {
+    let opened = options.open()?;
+    let (rows, history) = embeddings(&opened.dataset, &opened.split)?;
+    let model = name()?;
+    if FLOORS.contains(&model.as_str()) {
+        return Err(Failure::Usage(format!(
+            "{model:?} is the name of a floor; name the model otherwise with --name"
+        ))
+        .into());
+    }
+    let outcome = options.judge(&opened, &rows, |rows, facts, settings| {
+        judge(&model, rows, &opened.dataset, facts, settings)
+    })?;
+    let mut outcome = outcome.ok_or_else(|| {
+        Failure::Usage(format!(
+            "split {:?} has no test row of that region with an embedding",
+            options.split
+        ))
+    })?;
+    let (dataset, split) = (&opened.dataset, &opened.split);
+    let trained_on = history::trained_on(&history, dataset, split)?;
+    let leaks = history::warnings(&trained_on, dataset, split);
+    outcome.evaluation.trained_on = trained_on;
+    outcome.notices.extend(leaks.iter().cloned());
+    options.write(&opened, &mut outcome)?;
+    Ok((outcome, leaks))
 }
 
 /// Judges a model, and beside it the floor of colours over the same rows.

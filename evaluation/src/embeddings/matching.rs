@@ -84,6 +84,39 @@ pub fn read(paths: &[PathBuf], rows: &[PathBuf], dataset: &Dataset, split: &Spli
     sort_by_fold(&all, dataset, split).map_err(|reason| Failure::Usage(reason).into())
 }
 
+/// Embeddings `[N, dim]` that are in memory, and the dataset rows that they are of.
+///
+/// # Errors
+/// [`Failure::Usage`] naming what does not fit.
+pub fn in_memory(
+    embeddings: Vec<f32>,
+    dim: usize,
+    row: Vec<i64>,
+    dataset: &Dataset,
+    split: &Split,
+) -> Result<Rows> {
+    let set = with_brands(embeddings, dim, row, dataset);
+    let usage = |reason: String| anyhow::Error::from(Failure::Usage(reason));
+    set.check().map_err(|e| usage(format!("{e:#}")))?;
+    match_rows(&set, dataset).map_err(usage)?;
+    sort_by_fold(&set, dataset, split).map_err(usage)
+}
+
+/// The dataset says of which brand a row is.
+fn with_brands(embeddings: Vec<f32>, dim: usize, row: Vec<i64>, dataset: &Dataset) -> EmbeddingSet {
+    let brand_of = |&row: &i64| match row.cast_unsigned() < dataset.n_rows() {
+        true => i64::from(dataset.brand_of(row.cast_unsigned())),
+        // Refused with its number when rows are matched.
+        false => 0,
+    };
+    EmbeddingSet {
+        dim,
+        embeddings,
+        brand: row.iter().map(brand_of).collect(),
+        row,
+    }
+}
+
 /// Whether a file is one of NumPy's, by its name or its content.
 fn is_npy(path: &Path) -> bool {
     let mut start = Vec::new();
@@ -113,17 +146,7 @@ fn read_npy(path: &Path, rows: &Path, dataset: &Dataset) -> Result<EmbeddingSet>
         path.display(),
         embeddings.len() / dim.max(1)
     );
-    let brand_of = |&row: &i64| match row.cast_unsigned() < dataset.n_rows() {
-        true => i64::from(dataset.brand_of(row.cast_unsigned())),
-        // Refused with its number when rows are matched.
-        false => 0,
-    };
-    let set = EmbeddingSet {
-        dim,
-        embeddings,
-        brand: row.iter().map(brand_of).collect(),
-        row,
-    };
+    let set = with_brands(embeddings, dim, row, dataset);
     set.check().with_context(|| unusable(path))?;
     Ok(set)
 }

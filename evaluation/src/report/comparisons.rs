@@ -19,9 +19,20 @@ use crate::report::load::model::Model;
 /// # Errors
 /// Two models were judged on different episodes, or by other resamples.
 pub fn comparisons(models: &[Model]) -> Result<Vec<ComparisonRow>> {
-    let mut rows = of_episodes(models)?;
-    for model in models.iter().filter(|m| !m.is_baseline()) {
-        for reference in models.iter().filter(|m| m.is_baseline()) {
+    against(models, Model::is_baseline)
+}
+
+/// As [`comparisons`], of every other model against those that `is_reference` tells.
+///
+/// # Errors
+/// As [`comparisons`].
+pub fn against(
+    models: &[Model],
+    is_reference: impl Fn(&Model) -> bool,
+) -> Result<Vec<ComparisonRow>> {
+    let mut rows = of_episodes(models, &is_reference)?;
+    for model in models.iter().filter(|m| !is_reference(m)) {
+        for reference in models.iter().filter(|m| is_reference(m)) {
             let known: Vec<ComparisonRow> = rows
                 .iter()
                 .filter(|row| row.model == model.name && row.reference == reference.name)
@@ -76,10 +87,13 @@ fn comparison(
 
 /// The per-episode metrics of the paper's test on the first region: all six under `paper`, and under `paper_oracle` the
 /// four that a threshold enters.
-fn of_episodes(models: &[Model]) -> Result<Vec<ComparisonRow>> {
+fn of_episodes(
+    models: &[Model],
+    is_reference: &impl Fn(&Model) -> bool,
+) -> Result<Vec<ComparisonRow>> {
     let mut rows = Vec::new();
-    for model in models.iter().filter(|m| !m.is_baseline()) {
-        for reference in models.iter().filter(|m| m.is_baseline()) {
+    for model in models.iter().filter(|m| !is_reference(m)) {
+        for reference in models.iter().filter(|m| is_reference(m)) {
             for protocol in [PAPER, PAPER_ORACLE] {
                 let mut shots: Vec<u32> = model.episodes.iter().map(|e| e.shots).collect();
                 shots.sort_unstable();

@@ -26,7 +26,7 @@ use crate::terminal;
 use comparisons::{comparisons, is_shown};
 use figures::Figures;
 use forms::{csv, html, latex, markdown};
-use load::load;
+use load::{inputs::Inputs, load};
 use logodex_program::durable::write_whole;
 use logodex_program::output::print;
 use text::answer::answer;
@@ -35,7 +35,7 @@ use text::findings::findings;
 use text::tables;
 
 /// Writes `evaluation.csv`, `comparisons.csv`, `report.md`, `report.html`, `tables.tex` and `figures/*.svg` and `.png`
-/// into `out` over the directories `runs`, and prints the paper's Table 5 in shape.
+/// into `out` over the directories `runs`. Returns what they hold.
 ///
 /// A directory is told by what it holds: `evaluation.json` (an evaluated run, or the evaluation of an embedding file)
 /// or `stats.json` (from `logodex-data stats`).
@@ -43,7 +43,7 @@ use text::tables;
 /// # Errors
 /// [`logodex_program::Failure::Usage`] for a directory that is neither or lacks a file, two models of one name, or
 /// evaluations that cannot be compared; a file that cannot be written.
-pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
+pub fn write_report(out: &Path, runs: &[PathBuf]) -> Result<Inputs> {
     let inputs = load(runs)?;
     let all = comparisons(&inputs.models)?;
     let shown: Vec<ComparisonRow> = all
@@ -68,9 +68,17 @@ pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
     write_whole(&out.join("report.html"), page.as_bytes())?;
     write_whole(&out.join("tables.tex"), tables.as_bytes())?;
     write_figures(&out.join("figures"), &figures.all())?;
+    Ok(inputs)
+}
 
+/// As [`write_report`], and prints the paper's Table 5 in shape.
+///
+/// # Errors
+/// As [`write_report`].
+pub fn report_command(out: &Path, runs: &[PathBuf]) -> Result<()> {
+    let inputs = write_report(out, runs)?;
     let names: Vec<String> = inputs.models.iter().map(|m| m.name.clone()).collect();
-    let rows: Vec<EvaluationRow> = rows.into_iter().cloned().collect();
+    let rows: Vec<EvaluationRow> = inputs.rows().into_iter().cloned().collect();
     print(terminal::table(&rows, &names));
     for seen in seen_brands(&inputs) {
         print(format_args!("{}\n", seen.text));

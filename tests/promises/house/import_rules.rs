@@ -74,6 +74,7 @@ fn heavy_libraries_are_compiled_only_where_they_are_meant() {
         ("fixtures", &[]),
         ("dataset", &["pixels", "schemas"]),
         ("program", &["dataset", "pixels", "schemas"]),
+        ("sampling", &["dataset", "pixels", "program", "schemas"]),
         ("embeddings", &["dataset", "pixels", "program", "schemas"]),
         ("inference", &["dataset", "pixels", "program", "schemas"]),
         (
@@ -110,6 +111,21 @@ fn heavy_libraries_are_compiled_only_where_they_are_meant() {
                 "evaluation",
                 "pixels",
                 "program",
+                "sampling",
+                "schemas",
+            ],
+        ),
+        (
+            "python",
+            &[
+                "dataset",
+                "embeddings",
+                "evaluation",
+                "inference",
+                "pixels",
+                "program",
+                "recognizer",
+                "sampling",
                 "schemas",
             ],
         ),
@@ -124,7 +140,7 @@ fn heavy_libraries_are_compiled_only_where_they_are_meant() {
         let polars = names.contains("polars");
         assert_eq!(polars, name == "pipeline", "{name} and polars");
         let onnx = names.contains("ort");
-        let runs_models = ["inference", "pipeline", "recognizer"].contains(&name);
+        let runs_models = ["inference", "pipeline", "python", "recognizer"].contains(&name);
         assert_eq!(onnx, runs_models, "{name} and ONNX Runtime");
     }
 }

@@ -5,7 +5,7 @@ use logodex_program::Failure;
 use logodex_schemas::random::derive;
 use logodex_schemas::train::{SamplerKind, TrainConfig};
 
-use crate::data::sampler::{self, FoldRows, Labelled, Pair, Triplet};
+use logodex_sampling::{FoldRows, Labelled, Pair, Triplet};
 
 /// The samples of one epoch, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,16 +75,16 @@ impl Samples {
     /// Draws an epoch of the configuration's sampler from (`config.seed`, `epoch`).
     ///
     /// # Panics
-    /// If the fold has too few brands for a P×K batch; [`sampler::check_pk`] finds that earlier.
+    /// If the fold has too few brands for a P×K batch; [`logodex_sampling::check_pk`] finds that earlier.
     pub fn draw(config: &TrainConfig, fold: &FoldRows, epoch: u64) -> Self {
         let (data, seed) = (&config.data, config.seed);
         match config.sampler() {
-            SamplerKind::Triplets => Self::Triplets(sampler::triplets(fold, seed, epoch)),
-            SamplerKind::Pairs => Self::Pairs(sampler::pairs(fold, seed, epoch)),
-            SamplerKind::Images => Self::Images(sampler::labelled(fold, seed, epoch)),
+            SamplerKind::Triplets => Self::Triplets(logodex_sampling::triplets(fold, seed, epoch)),
+            SamplerKind::Pairs => Self::Pairs(logodex_sampling::pairs(fold, seed, epoch)),
+            SamplerKind::Images => Self::Images(logodex_sampling::labelled(fold, seed, epoch)),
             SamplerKind::Pk => {
                 let (batch, per_brand) = (data.batch as usize, data.images_per_brand as usize);
-                Self::Images(sampler::pk(fold, batch, per_brand, seed, epoch))
+                Self::Images(logodex_sampling::pk(fold, batch, per_brand, seed, epoch))
             }
         }
     }
@@ -175,7 +175,7 @@ pub fn images_per_epoch(
     split: &Split,
     config: &TrainConfig,
 ) -> Result<u64, Failure> {
-    let (train, _) = sampler::folds(dataset, split, config)?;
+    let (train, _) = logodex_sampling::folds(dataset, split, config)?;
     let plans = Samples::draw(config, &train, 0).batches(config.data.batch as usize);
     Ok(plans.iter().map(|plan| plan.rows.len() as u64).sum())
 }

@@ -16,7 +16,6 @@ use tch::{Device, Kind, Tensor};
 use crate::augment;
 use crate::config;
 use crate::data::batch::{BatchPlan, Samples};
-use crate::data::sampler;
 use crate::torch;
 use canvas::{Canvas, Color, Style};
 
@@ -79,9 +78,9 @@ pub fn preview_command(args: &PreviewArgs) -> Result<()> {
     torch::select_device(DeviceChoice::Cpu)?;
     let tables = Tables::open(&args.dataset)?;
     let split = tables.split(&args.split)?;
-    sampler::check_brands(&tables, &split, &config)?;
+    logodex_sampling::check_brands(&tables, &split, &config)?;
     let dataset = Dataset::map(tables)?;
-    let (train, _) = sampler::folds(&dataset, &split, &config)?;
+    let (train, _) = logodex_sampling::folds(&dataset, &split, &config)?;
     let samples = Samples::draw(&config, &train, args.epoch);
     let mut plans = samples.batches(config.data.batch as usize);
     if plans.is_empty() {

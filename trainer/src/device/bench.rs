@@ -23,8 +23,8 @@ use super::peer::{Peer, PeerWindow};
 use super::step::{Workload, experiment, plans, synthetic, training_rows};
 use super::{markdown, rows};
 use crate::data::loader::{Resident, Source as Pictures, load};
-use crate::data::sampler::FoldRows;
 use crate::torch;
+use logodex_sampling::FoldRows;
 
 /// Steps before the clock starts: cuDNN chooses its algorithms, the memory pool fills, torch compiles.
 const WARM_UP: usize = 6;

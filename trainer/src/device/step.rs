@@ -10,13 +10,13 @@ use tch::{Device, Kind, Tensor};
 use super::arithmetic::Arithmetic;
 use crate::data::batch::{BatchPlan, Samples};
 use crate::data::loader::Batch;
-use crate::data::sampler::{FoldRows, Pair};
 use crate::model::{Mode, Parameter};
 use crate::optim::schedule::rate;
 use crate::optim::zero_grad;
 use crate::runtime::Runtime;
 use crate::train::Learner;
 use crate::{augment, config, torch};
+use logodex_sampling::{FoldRows, Pair};
 
 /// What a row of the table trains, ready to step.
 pub(super) struct Workload {

@@ -20,7 +20,6 @@ use super::learner::Learner;
 use super::validate::{Validation, ValidationSet, validate};
 use crate::data::batch::{BatchPlan, Samples, views};
 use crate::data::loader::{Batch, Source, load};
-use crate::data::sampler::FoldRows;
 use crate::loss::objective::Targets;
 use crate::model::{Group, Mode, Parameter};
 use crate::monitor::collapse;
@@ -33,6 +32,7 @@ use crate::run::interrupt::{Interrupted, Interrupts};
 use crate::run::state::finish_epoch;
 use crate::runtime::Runtime;
 use crate::{augment, torch};
+use logodex_sampling::FoldRows;
 
 /// A run at work: what it is made of, where it stands, what it tells.
 pub(super) struct Training<'a> {

@@ -17,7 +17,6 @@ use super::validate::ValidationSet;
 use crate::config;
 use crate::data::batch::{BatchPlan, Samples};
 use crate::data::loader::{Resident, Source, check_residency};
-use crate::data::sampler::{self, BrandRows, FoldRows};
 use crate::model::EmbeddingNet;
 use crate::monitor::journal::Journal;
 use crate::optim::schedule::steps_per_epoch;
@@ -26,6 +25,7 @@ use crate::run::interrupt::Interrupts;
 use crate::run::state::{beginning, check_identity, ended};
 use crate::run::{self, Run};
 use crate::runtime::Runtime;
+use logodex_sampling::{BrandRows, FoldRows};
 
 /// What is to be done about a run that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub fn fit(
     };
     let tables = Tables::open(dataset_dir)?;
     let split = tables.split(split_name)?;
-    sampler::check_brands(&tables, &split, &config)?;
+    logodex_sampling::check_brands(&tables, &split, &config)?;
     check_residency(&tables, &config.runtime)?;
     let dataset = Dataset::map(tables)?;
     let mut beginning = beginning(&config_bytes, &dataset, &split);
@@ -118,7 +118,7 @@ pub fn fit(
     }
 
     // What there is to learn from. Every epoch has the same size, whatever it draws.
-    let (train, val) = sampler::folds(&dataset, &split, &config)?;
+    let (train, val) = logodex_sampling::folds(&dataset, &split, &config)?;
     let samples = Samples::draw(&config, &train, 0);
     let plans = samples.batches(config.data.batch as usize);
     let skipped_images = match config.sampler() {

@@ -12,8 +12,8 @@ use logodex_schemas::split::Fold;
 use logodex_schemas::train::TrainConfig;
 
 use super::published::published;
-use crate::data::sampler::FoldRows;
 use crate::run::checkpoint::hash_file;
+use logodex_sampling::FoldRows;
 
 /// The history of the weights that a new run begins with.
 ///

@@ -12,11 +12,11 @@ use tch::{Kind, Tensor};
 use super::embed::embed_rows;
 use crate::data::batch::{BatchPlan, Samples};
 use crate::data::loader::Source;
-use crate::data::sampler::{self, FoldRows};
 use crate::loss::distance::{cosine_similarity, euclidean_distance};
 use crate::loss::drawn_losses;
 use crate::model::EmbeddingNet;
 use crate::runtime::Runtime;
+use logodex_sampling::FoldRows;
 
 /// Thresholds tried.
 const THRESHOLDS: usize = 100;
@@ -82,8 +82,8 @@ impl ValidationSet {
 fn validation_batch(loss: &LossConfig, val: &FoldRows, seed: u64) -> Option<BatchPlan> {
     let seed = derive(seed, "validation", &[]);
     let samples = match loss {
-        LossConfig::Triplet { .. } => Samples::Triplets(sampler::triplets(val, seed, 0)),
-        _ => Samples::Pairs(sampler::pairs(val, seed, 0)),
+        LossConfig::Triplet { .. } => Samples::Triplets(logodex_sampling::triplets(val, seed, 0)),
+        _ => Samples::Pairs(logodex_sampling::pairs(val, seed, 0)),
     };
     (!samples.is_empty()).then(|| samples.whole())
 }

@@ -1,9 +1,9 @@
 //! What the sampler is given of a fold.
 
 use logodex_dataset::Dataset;
+use logodex_sampling::FoldRows;
 use logodex_schemas::dataset::Region;
 use logodex_schemas::split::Fold;
-use logodex_trainer::data::sampler::FoldRows;
 
 use crate::support::Workspace;
 

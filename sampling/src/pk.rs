@@ -14,8 +14,8 @@ use logodex_schemas::train::DataConfig;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::fold_rows::{BrandRows, FoldRows};
-use super::samples::Labelled;
+use crate::fold_rows::{BrandRows, FoldRows};
+use crate::samples::Labelled;
 
 /// Batches in an epoch of P×K batches: as many as bring its pictures nearest to the number of the fold's rows, at least
 /// one.
@@ -149,7 +149,7 @@ pub fn check_pk(data: &DataConfig, n_brands: usize) -> Result<(), Failure> {
 
 /// Warns, once and with their numbers, of brands that cannot fill their part of a batch without meeting a photograph
 /// again.
-pub(super) fn warn_of_short_brands(fold: &FoldRows, per_brand: usize) {
+pub(crate) fn warn_of_short_brands(fold: &FoldRows, per_brand: usize) {
     let (short, repeating) = n_short(fold, per_brand);
     if short > 0 {
         tracing::warn!(

@@ -5,8 +5,8 @@ use logodex_program::Failure;
 use logodex_schemas::split::Fold;
 use logodex_schemas::train::{SamplerKind, TrainConfig};
 
-use super::fold_rows::FoldRows;
-use super::pk::{check_pk, warn_of_short_brands};
+use crate::fold_rows::FoldRows;
+use crate::pk::{check_pk, warn_of_short_brands};
 
 /// The paper's `getTrainValPaths`: about `total` rows of both folds together. Of each brand `round(total / brands)`
 /// rows; where that is under `min_per_brand`, instead `round(total / min_per_brand)` brands, of them
@@ -99,8 +99,8 @@ pub fn check_brands(tables: &Tables, split: &Split, config: &TrainConfig) -> Res
 
 #[cfg(test)]
 mod tests {
-    use super::super::fold_rows::BrandRows;
     use super::*;
+    use crate::fold_rows::BrandRows;
 
     /// Brands with these numbers of rows, each of an image of its own.
     fn fold(sizes: &[u64]) -> FoldRows {

@@ -58,7 +58,7 @@ impl FoldRows {
     }
 
     /// Keeps `n_brands` brands drawn without replacement and of each at most `n_rows` rows drawn without replacement.
-    pub(super) fn subset(&self, seed: u64, name: &str, n_brands: usize, n_rows: usize) -> Self {
+    pub(crate) fn subset(&self, seed: u64, name: &str, n_brands: usize, n_rows: usize) -> Self {
         let mut kept: Vec<usize> = (0..self.brands.len()).collect();
         if n_brands < kept.len() {
             kept.shuffle(&mut stream(seed, name, &[]));

@@ -8,8 +8,8 @@ use logodex_schemas::random::stream;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::fold_rows::{BrandRows, FoldRows};
-use super::samples::{Labelled, Pair, Triplet};
+use crate::fold_rows::{BrandRows, FoldRows};
+use crate::samples::{Labelled, Pair, Triplet};
 
 /// One triplet per row whose brand has another row, in an order drawn for the epoch. Empty with fewer than two brands.
 pub fn triplets(fold: &FoldRows, seed: u64, epoch: u64) -> Vec<Triplet> {
