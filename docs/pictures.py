@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from safetensors.numpy import load_file
 
 data, runs, out = Path(sys.argv[1]), Path(sys.argv[2]), Path(__file__).parent / "src/pictures"
-HIT, MISS, INK, PALE = "#2e7d32", "#c62828", "#1f2328", "#6e7781"
+HIT, MISS, DOUBT, INK, PALE = "#2e7d32", "#c62828", "#b26a00", "#1f2328", "#6e7781"
 SIDE, GAP, LINE = 68, 10, 17
 
 
@@ -81,7 +81,7 @@ def recognised(program):
     """What `logodex identify` says of ten pictures of enrolled brands and of two strangers."""
     with open(data / "ask.csv", newline="") as file:
         asked = list(csv.DictReader(file))
-    command = [program, "identify", "--gallery", runs / "gallery", "--list", data / "ask.csv", "--json"]
+    command = [program, "identify", "--gallery", runs / "gallery", "--list", data / "ask.csv", "--far", "0.1", "--json"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     answers = [json.loads(line) for line in lines]
     assert len(answers) == len(asked), "an answer for each"
@@ -99,11 +99,14 @@ def recognised(program):
         sheet.paste(view, (x0, y))
         known, stranger = answer["verdict"] == "known", i >= 10
         right = not known if stranger else known and answer["brand"] == row["brand"]
+        nearest = answer["top"][0]["brand"]
+        missed = not known and nearest == row["brand"]
+        color = HIT if right else DOUBT if missed else MISS
         box = [float(row[key]) * scale for key in ("x0", "y0", "x1", "y1")]
-        draw.rectangle([x0 + box[0], y + box[1], x0 + box[2], y + box[3]], outline=HIT if right else MISS, width=2)
-        said = answer["brand"] if known else "unknown"
-        draw.text((x, y + height + 2), said if len(said) <= 20 else said[:19] + "…", HIT if right else MISS, font)
-        sign = "≥" if known else "<"
+        draw.rectangle([x0 + box[0], y + box[1], x0 + box[2], y + box[3]], outline=color, width=2)
+        said = answer["brand"] if known else f"unknown: {nearest}?" if missed else "unknown"
+        draw.text((x, y + height + 2), said if len(said) <= 20 else said[:19] + "…", color, font)
+        sign = ">" if known else "<"
         draw.text((x, y + height + 2 + LINE), f"similarity {answer['similarity']:.2f} {sign} {answer['threshold']:.2f}", PALE, small)
         truth = f"is {row['brand']}, not enrolled" if stranger else f"is {row['brand']}"
         draw.text((x, y + height + 2 * LINE), truth if len(truth) <= 27 else truth[:26] + "…", PALE, small)

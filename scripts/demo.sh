@@ -59,7 +59,7 @@ fi
 # The next day: the best of them, in a file, names brands that it never saw from five pictures each, and five strangers not.
 step "$bin/logodex-train" export --run "$runs/$best" --out "$runs/model.onnx"
 step "$bin/logodex-data" export "$data/dataset" --to coco --split demo --raw "$data/raw" --link hard --out "$data/pictures" >/dev/null
-step python3 scripts/demo_recognise.py "$data/pictures/annotations/instances_test.json" "$data"
+step python3 scripts/demo_recognise.py "$data/pictures/annotations/instances_test.json" "$data/raw/truth.json" "$data"
 step "$bin/logodex" enrol --gallery "$runs/gallery" --model "$runs/model.onnx" --list "$data/enrol.csv"
-step "$bin/logodex" identify --gallery "$runs/gallery" --list "$data/ask.csv" --show "$runs/identified.html"
+step "$bin/logodex" identify --gallery "$runs/gallery" --list "$data/ask.csv" --far 0.1 --show "$runs/identified.html"
 printf '\n%d s in all. Look at %s\n' $((SECONDS - began)) "$runs/report.html" >&2
