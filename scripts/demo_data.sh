@@ -39,7 +39,7 @@ import csv, sys
 with open(sys.argv[1], newline="", encoding="utf-8") as rows:
     print(*(row["brand"] for row in csv.DictReader(rows) if row["fold"] == "test"), sep="\n")
 PY
-  step "$bin/logodex-fixtures" tree --out "$data/held_out/raw" --marks "$data/marks" --brands 340 --images-per-brand 5 --seed 42 \
+  step "$bin/logodex-fixtures" tree --out "$data/held_out/raw" --marks "$data/marks" --brands 340 --images-per-brand 7 --seed 42 \
     --quirks --style held-out --only "$data/held_out/brands.txt"
   step "$bin/logodex-data" build --raw "$data/held_out/raw" --out "$data/held_out/dataset" --config pipeline/configs/demo.toml
   step "$bin/logodex-data" split --dataset "$data/held_out/dataset" --name demo --seed 42 --test 1 --val 0
