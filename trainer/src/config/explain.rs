@@ -281,7 +281,7 @@ mod tests {
             "weight_decay = 0.0",
             "rotation_deg = 15.0",
             "# not set: optimizer.clip_norm, ",
-            ", [memory], augment.crop_scale, augment.views, [ema], runtime.feature_cache_gib\n",
+            ", [memory], augment.crop_scale, augment.views, [ema], runtime.feature_cache_gib, runtime.feature_cache_dir\n",
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }
