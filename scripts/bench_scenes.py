@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Logos in whole scenes, on brands that no model was trained on: bench_scenes.py LOGODEX MODEL.onnx PICTURES OUT [BRANDS] [DETECTOR.onnx]
 
-PICTURES is a COCO export of a fold (annotations/instances_test.json, images/). BRANDS brands are enrolled by five logos each; two
-other pictures of each are asked about, and as many of brands that are not enrolled. A JSON line per way of looking: the whole picture, its
-tiles, a detector's boxes if one is given, and the true box.
+PICTURES is a COCO export (annotations/instances_test.json and instances_val.json, images/). BRANDS brands of the test fold are enrolled by
+five logos each; two other pictures of each are asked about, and seven of as many brands that are not enrolled. A JSON line per way of
+looking: the whole picture, its tiles, a detector's boxes if one is given, and the true box. Tiles are asked before and after the gallery
+is calibrated with the scenes of the validation fold.
 
-named: pictures of enrolled brands that are named rightly. strangers_named: pictures of others that are named at all. map_50, map_30: mean
-over the brands of average precision, a box counting from that intersection over union on.
+named: pictures of enrolled brands that are named rightly. strangers_named: pictures of others that are named at all; rate_told: the share
+of them that the program says. map_50, map_30: mean over the brands of average precision, a box counting from that intersection over union
+on.
 """
 
 import csv
@@ -22,7 +24,7 @@ enrolled_brands = int(sys.argv[5]) if len(sys.argv) > 5 else 15
 detector = sys.argv[6] if len(sys.argv) > 6 else None
 pictures, out = Path(pictures).resolve(), Path(out).resolve()
 out.mkdir(parents=True, exist_ok=True)
-coco = json.loads((pictures / "annotations/instances_test.json").read_text())
+coco, other = (json.loads((pictures / f"annotations/instances_{fold}.json").read_text()) for fold in ("test", "val"))
 names = {c["id"]: c["name"] for c in coco["categories"]}
 files = {i["id"]: str(pictures / "images" / i["file_name"]) for i in coco["images"]}
 logos = {}  # brand → picture → its boxes
@@ -39,7 +41,7 @@ for brand in brands:
     own = draw.sample(sorted(logos[brand]), 7)
     if brand in known:
         enrol += [[file, *logos[brand][file][0], brand] for file in own[:5]]
-    for file in own[5:]:
+    for file in own[5:] if brand in known else own:
         asked[file] = brand
 
 
@@ -96,6 +98,7 @@ def told(what, lines, ms):
     right = sum(by_file[f]["brand"] == asked[f] for f in of(known))
     named = sum(by_file[f]["verdict"] == "known" for f in of(strangers))
     line = {"what": what, "pictures": len(lines), "named": round(right / len(of(known)), 4), "strangers_named": round(named / len(of(strangers)), 4)}
+    line["rate_told"], line["threshold"] = (round(max(l[key] for l in lines), 4) for key in ("false_accept_rate", "threshold"))
     if "boxes" in lines[0]:
         for least in (0.5, 0.3):
             aps = []
@@ -110,9 +113,12 @@ def told(what, lines, ms):
 
 whole = listed("whole.csv", [[file, "", "", "", "", ""] for file in asked])
 true_boxes = listed("boxes.csv", [[file, *logos[brand][file][0], ""] for file, brand in asked.items()])
-# A scene has some hundred windows, so its rate is not that of a crop: stricter ones are tried for it, too.
-for far in ("0.0001", "0.001", "0.01", "0.1"):
-    told(f"--tiles, --far {far}", *ask("--list", whole, "--far", far, "--tiles"))
+for far in ("0.01", "0.1"):
+    told(f"--tiles by single strangers, --far {far}", *ask("--list", whole, "--far", far, "--tiles"))
+scenes = [str(pictures / "images" / image["file_name"]) for image in other["images"]]
+subprocess.run([logodex, "calibrate", "--gallery", str(gallery), "--tiles", *scenes], check=True, stdout=sys.stderr)
+for far in ("0.01", "0.02", "0.05", "0.1", "0.2"):
+    told(f"--tiles by {len(scenes)} scenes, --far {far}", *ask("--list", whole, "--far", far, "--tiles"))
 for far in ("0.01", "0.1"):
     told(f"whole picture, --far {far}", *ask("--list", whole, "--far", far))
     if detector:

@@ -9,7 +9,7 @@ use crate::gallery::snapshot::Gallery;
 use crate::gallery::store::Store;
 
 /// Copies all that a gallery holds to a place where there is no gallery yet: brands, pictures, embeddings to the bit, the
-/// calibration, and the files that it keeps, its model among them. All or nothing, but for files.
+/// calibrations, and the files that it keeps, its model among them. All or nothing, but for files.
 /// Gives what is there then.
 ///
 /// # Errors
@@ -44,6 +44,9 @@ pub fn copy(from: &Gallery, to: &Store) -> Result<Contents> {
         let mut edits: Vec<Edit> = from.pictures().iter().enumerate().map(add).collect();
         if from.calibration().is_some() {
             edits.push(Edit::Calibrate(from.calibration().cloned()));
+        }
+        if from.scene_calibration().is_some() {
+            edits.push(Edit::CalibrateScenes(from.scene_calibration().cloned()));
         }
         Ok(edits)
     })

@@ -65,7 +65,7 @@ enum Command {
     Verify(VerifyArgs),
     /// Find out how similar strangers come to this gallery, and from which similarity on a brand may be named.
     #[command(
-        after_help = "Examples:\n  logodex calibrate --gallery gallery\n  logodex calibrate --gallery gallery strangers\n  logodex calibrate --gallery gallery --dataset data/logodet3k --split default"
+        after_help = "Examples:\n  logodex calibrate --gallery gallery\n  logodex calibrate --gallery gallery strangers\n  logodex calibrate --gallery gallery --dataset data/logodet3k --split default\n  logodex calibrate --gallery gallery --tiles scenes"
     )]
     Calibrate(CalibrateArgs),
     /// Write embeddings to a file: of a dataset's rows for logodex-eval, or of pictures.

@@ -3,4 +3,5 @@
 pub mod command;
 pub mod detector;
 pub mod look;
+pub mod threshold;
 pub mod tiles;

@@ -7,30 +7,36 @@ use logodex_dataset::Fold;
 use logodex_embeddings::similarity::product;
 use logodex_inference::Model;
 use logodex_program::output::print;
+use logodex_program::progress::ImageProgress;
 use logodex_program::usage;
-use logodex_schemas::gallery::{GalleryCalibration, Strangers};
+use logodex_schemas::gallery::{GalleryCalibration, SceneCalibration, Strangers};
 
-use super::inputs::{Failures, Inputs, embed, tell_failures};
+use super::inputs::{Failures, Input, Inputs, embed, tell_failures};
 use super::opened::GalleryArgs;
 use super::table::{count, percent, table};
 use super::transfer::{DatasetArgs, embed_rows};
-use crate::gallery::contents::prototype;
+use crate::gallery::contents::{Edit, by_file, prototype};
 use crate::gallery::snapshot::Gallery;
-use crate::threshold::of_gallery;
+use crate::scenes::command::TilingArgs;
+use crate::scenes::look::best_of_windows;
+use crate::scenes::threshold::SceneThresholds;
+use crate::threshold::{Threshold, of_gallery};
 
 /// What is typed after `calibrate`.
 #[derive(Debug, clap::Args)]
 pub struct CalibrateArgs {
     #[command(flatten)]
     gallery: GalleryArgs,
-    /// Pictures of strangers: brands that are not enrolled. Files, folders or globs [default: every enrolled picture is a
-    /// stranger to all brands but its own].
+    /// Pictures of strangers: brands that are not enrolled; with --tiles, whole scenes that show no enrolled brand. Files,
+    /// folders or globs [default: every enrolled picture is a stranger to all brands but its own].
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     dataset: DatasetArgs,
-    /// Forget the gallery's calibration: the model's holds then.
-    #[arg(long, conflicts_with_all = ["files", "dataset"])]
+    #[command(flatten)]
+    tiling: TilingArgs,
+    /// Forget what the gallery was calibrated with, scenes included: the model's calibration holds then.
+    #[arg(long, conflicts_with_all = ["files", "dataset", "tiles"])]
     forget: bool,
 }
 
@@ -43,7 +49,8 @@ const RATES: [f64; 4] = [0.1, 0.05, 0.01, 0.001];
 /// As [`GalleryArgs::open`]; no strangers; pictures that could not be used, when the others were.
 pub fn calibrate_command(args: &CalibrateArgs) -> Result<()> {
     if args.forget {
-        Gallery::open(&args.gallery.gallery)?.calibrate(None)?;
+        let none = vec![Edit::Calibrate(None), Edit::CalibrateScenes(None)];
+        Gallery::open(&args.gallery.gallery)?.edit(|_| Ok(none))?;
         print("the model's calibration holds\n");
         return Ok(());
     }
@@ -54,6 +61,9 @@ pub fn calibrate_command(args: &CalibrateArgs) -> Result<()> {
             gallery.store(),
             count(gallery.brands().len(), "brand")
         )));
+    }
+    if args.tiling.tiles {
+        return calibrate_scenes(args, &gallery, &model);
     }
     let (calibration, failures) = match (args.files.is_empty(), args.dataset.is_given()) {
         (true, false) => (of_enrolled(&gallery), None),
@@ -66,9 +76,101 @@ pub fn calibrate_command(args: &CalibrateArgs) -> Result<()> {
             return Err(usage("give pictures or --dataset, not both"));
         }
     };
-    let gallery = gallery.calibrate(Some(calibration.clone()))?;
-    print(report(&gallery, &calibration));
+    let gallery = gallery.edit(|_| Ok(vec![Edit::Calibrate(Some(calibration.clone()))]))?;
+    let enrolled = gallery.brands().len() as u64;
+    let thresholds = RATES.map(|target| (target, of_gallery(&calibration, enrolled, target)));
+    let strangers = match calibration.brands {
+        Some(brands) => format!(" of {}", count(brands as usize, "brand")),
+        None => String::new(),
+    };
+    print(format_args!(
+        "{}{} of strangers{strangers}, each compared with {}; pictures of one brand are alike, so that few brands tell less than their pictures' number\n",
+        report(&gallery, "strangers named", &thresholds),
+        count(calibration.pictures as usize, "picture"),
+        count(calibration.enrolled as usize, "brand"),
+    ));
     failures.map_or(Ok(()), |failures| failures.end("used"))
+}
+
+/// By scenes, each of which counts by the best of its windows.
+fn calibrate_scenes(args: &CalibrateArgs, gallery: &Gallery, model: &Model) -> Result<()> {
+    if args.files.is_empty() || args.dataset.is_given() {
+        return Err(usage(
+            "--tiles: give pictures of whole scenes that show no enrolled brand: files, folders or globs",
+        ));
+    }
+    let tiling = args.tiling.tiling()?;
+    let inputs = Inputs {
+        files: args.files.clone(),
+        list: None,
+    }
+    .find()?;
+    let enrolled = by_file(gallery.pictures());
+    let mut progress = ImageProgress::start("looking", inputs.len() as u64, 0);
+    let mut taken = Vec::with_capacity(inputs.len());
+    for (input, found) in inputs {
+        let seen = found.and_then(|()| {
+            let bytes = std::fs::read(&input.path)?;
+            let hash = blake3::hash(&bytes).to_hex();
+            if let Some(places) = enrolled.get(hash.as_str()) {
+                warn_enrolled(&input, gallery, places[0]);
+                return Ok(None);
+            }
+            best_of_windows(&bytes, &tiling, model, gallery).map(Some)
+        });
+        progress.advance(1, None);
+        taken.push((input, seen));
+    }
+    progress.finish();
+    let (seen, failures) = tell_failures(taken);
+    let seen: Vec<(Option<f32>, usize)> = seen.into_iter().filter_map(|(_, seen)| seen).collect();
+    if seen.is_empty() {
+        return Err(usage(
+            "there is no scene without an enrolled brand among what is given",
+        ));
+    }
+    let windows: usize = seen.iter().map(|(_, windows)| windows).sum();
+    let from = typed(&args.files);
+    let best = seen.iter().filter_map(|(best, _)| *best).collect();
+    let found = SceneCalibration {
+        tiling: tiling.clone(),
+        windows: (windows as f64 / seen.len() as f64).round() as u64,
+        scenes: calibration(from, gallery.brands().len(), None, best),
+    };
+    let gallery = gallery.edit(|_| Ok(vec![Edit::CalibrateScenes(Some(found.clone()))]))?;
+    let mut thresholds = Vec::new();
+    for target in RATES {
+        let of_scenes =
+            SceneThresholds::calibrated(&gallery, model.metadata(), target, Some(&tiling))?;
+        thresholds.push((target, of_scenes.over(found.windows as usize)));
+    }
+    print(format_args!(
+        "{}{} without enrolled brands, each compared with {} through {} windows on average; for `identify --tiles`\n",
+        report(&gallery, "scenes named", &thresholds),
+        count(seen.len(), "scene"),
+        count(found.scenes.enrolled as usize, "brand"),
+        found.windows,
+    ));
+    failures.end("looked at")
+}
+
+/// The pictures as they were typed.
+fn typed(files: &[PathBuf]) -> Strangers {
+    let typed: Vec<String> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    Strangers::Pictures {
+        from: typed.join(" "),
+    }
+}
+
+fn warn_enrolled(input: &Input, gallery: &Gallery, place: usize) {
+    tracing::warn!(
+        "{}: it is enrolled, as a picture of {:?}: no stranger, and left out",
+        input.name,
+        gallery.pictures()[place].brand
+    );
 }
 
 /// The best similarities of strangers, sorted and cut.
@@ -125,28 +227,18 @@ fn of_pictures(
         list: None,
     };
     let (seen, failures) = tell_failures(embed(model, inputs.find()?, false)?);
-    let enrolled = crate::gallery::contents::by_file(gallery.pictures());
+    let enrolled = by_file(gallery.pictures());
     let mut embeddings = Vec::new();
     for (input, embedded) in seen {
         let hash = embedded.square.blake3.to_hex();
         if let Some(places) = enrolled.get(hash.as_str()) {
-            tracing::warn!(
-                "{}: it is enrolled, as a picture of {:?}: no stranger, and left out",
-                input.name,
-                gallery.pictures()[places[0]].brand
-            );
+            warn_enrolled(&input, gallery, places[0]);
             continue;
         }
         embeddings.push(embedded.embedding);
     }
-    let typed: Vec<String> = files
-        .iter()
-        .map(|file| file.display().to_string())
-        .collect();
-    let from = Strangers::Pictures {
-        from: typed.join(" "),
-    };
-    Ok((of_embeddings(gallery, from, None, &embeddings)?, failures))
+    let calibration = of_embeddings(gallery, typed(files), None, &embeddings)?;
+    Ok((calibration, failures))
 }
 
 fn of_dataset(gallery: &Gallery, model: &Model, args: &DatasetArgs) -> Result<GalleryCalibration> {
@@ -203,50 +295,36 @@ fn of_embeddings(
 
 /// The thresholds for usual rates, and how many of the enrolled pictures are named rightly from each on, of those whose brand
 /// has another picture: by that, without themselves.
-fn report(gallery: &Gallery, calibration: &GalleryCalibration) -> String {
-    let enrolled = gallery.brands().len() as u64;
+fn report(gallery: &Gallery, rate: &str, thresholds: &[(f64, Threshold)]) -> String {
     let own = own_similarities(gallery);
     let mut rows = Vec::new();
-    for target in RATES {
-        let threshold = of_gallery(calibration, enrolled, target);
+    for (target, threshold) in thresholds {
         let named = own
             .iter()
             .filter(|(own, other)| own > other && threshold.accepts(*own))
             .count();
         rows.push(vec![
-            percent(target),
+            percent(*target),
             format!("{:.4}", threshold.similarity),
-            format!(
-                "{}{}",
-                if threshold.caution.is_some() {
-                    "at most "
-                } else {
-                    ""
-                },
-                percent(threshold.rate.unwrap_or(1.0))
+            percent(threshold.rate.unwrap_or(1.0)),
+            threshold.interval.map_or_else(
+                || "–".to_owned(),
+                |[low, high]| format!("{} to {}", percent(low), percent(high)),
             ),
             match own.len() {
                 0 => "–".to_owned(),
-                n => format!("{} of {n}", named),
+                n => format!("{named} of {n}"),
             },
         ]);
     }
     let header = [
-        "strangers named",
+        rate,
         "threshold",
         "stands for",
+        "in 95 % of draws",
         "enrolled pictures named rightly",
     ];
-    let strangers = match calibration.brands {
-        Some(brands) => format!(" of {}", count(brands as usize, "brand")),
-        None => String::new(),
-    };
-    format!(
-        "{}{} of strangers{strangers}, each compared with {}; pictures of one brand are alike, so that few brands tell less than their pictures' number\n",
-        table(&header, &rows, &[0, 1, 2, 3]),
-        count(calibration.pictures as usize, "picture"),
-        count(calibration.enrolled as usize, "brand"),
-    )
+    table(&header, &rows, &[0, 1, 2, 3, 4])
 }
 
 /// Of every picture whose brand has another: the similarity to its brand without it, and the best to another brand.

@@ -32,7 +32,7 @@ pub struct IdentifyArgs {
     #[arg(long)]
     json: bool,
     /// Write a page with the pictures, what they are taken for, and the enrolled pictures nearest to them.
-    #[arg(long, value_name = "OUT.html")]
+    #[arg(long, value_name = "OUT.html", conflicts_with = "tiles")]
     show: Option<PathBuf>,
     #[command(flatten)]
     scenes: SceneArgs,
@@ -49,14 +49,14 @@ pub fn identify_command(args: &IdentifyArgs) -> Result<()> {
     let inputs = args.inputs.find()?;
     let whole = args.show.is_some() || args.scenes.asked();
     let (asked, model) = Asked::open(&args.gallery, inputs.len(), whole, args.approximate)?;
+    let k = usize::from(args.top);
+    if let (true, Asked::Loaded(gallery)) = (args.scenes.asked(), &asked) {
+        let (opened, how) = ((gallery, &model), (k, args.json));
+        return scenes_command(&args.scenes, inputs, opened, &args.threshold, how);
+    }
     let threshold = asked.threshold(&args.threshold, &model)?;
     if let Some(caution) = &threshold.caution {
         tracing::warn!("{caution}");
-    }
-    let k = usize::from(args.top);
-    if let (true, Asked::Loaded(gallery)) = (args.scenes.asked(), &asked) {
-        let opened = (gallery, &model);
-        return scenes_command(&args.scenes, inputs, opened, &threshold, (k, args.json));
     }
     let taken = embed(&model, inputs, args.show.is_some())?;
     let judged = judge_all(&asked, &threshold, k, &taken)?;

@@ -86,12 +86,24 @@ impl ThresholdArgs {
     /// The threshold typed, or what `calibrated` makes of the rate.
     ///
     /// # Errors
-    /// A threshold that is no number; those of `calibrated`.
+    /// As [`Self::given`]; those of `calibrated`.
     pub fn given_or(&self, calibrated: impl FnOnce(f64) -> Result<Threshold>) -> Result<Threshold> {
-        match self.threshold {
-            Some(similarity) if similarity.is_finite() => Ok(Threshold::given(similarity)),
-            Some(other) => Err(usage(format!("--threshold {other}: it must be a number"))),
+        match self.given()? {
+            Some(similarity) => Ok(Threshold::given(similarity)),
             None => calibrated(self.far),
+        }
+    }
+
+    /// The similarity typed, if one is.
+    ///
+    /// # Errors
+    /// One that is no number.
+    pub fn given(&self) -> Result<Option<f64>> {
+        match self.threshold {
+            Some(other) if !other.is_finite() => {
+                Err(usage(format!("--threshold {other}: it must be a number")))
+            }
+            typed => Ok(typed),
         }
     }
 }

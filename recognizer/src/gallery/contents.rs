@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use half::f16;
 use logodex_embeddings::unit_vectors::{mean, norm};
-use logodex_schemas::gallery::{GalleryCalibration, GalleryModel, GalleryPicture, Numbers};
+use logodex_schemas::gallery::{
+    GalleryCalibration, GalleryModel, GalleryPicture, Numbers, SceneCalibration,
+};
 
 use super::matrix::Matrix;
 
@@ -26,6 +28,8 @@ pub struct Contents {
     pub prototypes: Matrix,
     /// From which similarity on a brand is named, if that was found out here.
     pub calibration: Option<GalleryCalibration>,
+    /// The same of scenes.
+    pub scene_calibration: Option<SceneCalibration>,
 }
 
 /// A change. Several are made as one: all or none.
@@ -54,7 +58,9 @@ pub enum Edit {
     },
     /// Another calibration, or none.
     Calibrate(Option<GalleryCalibration>),
-    /// All pictures go, and the model is another: what is added next are its embeddings. The calibration goes, too.
+    /// Another calibration of scenes, or none.
+    CalibrateScenes(Option<SceneCalibration>),
+    /// All pictures go, and the model is another: what is added next are its embeddings. The calibrations go, too.
     Begin {
         /// The model.
         model: GalleryModel,
@@ -100,6 +106,7 @@ impl Contents {
             embeddings: Matrix::owned(dim, Vec::new()),
             prototypes: Matrix::owned(dim, Vec::new()),
             calibration: None,
+            scene_calibration: None,
         }
     }
 
@@ -113,6 +120,7 @@ impl Contents {
             embeddings: self.embeddings.clone(),
             prototypes: self.prototypes.clone(),
             calibration: self.calibration.clone(),
+            scene_calibration: self.scene_calibration.clone(),
         };
         let mut entries: Vec<(GalleryPicture, Vec<f32>)> = self
             .pictures
@@ -135,10 +143,12 @@ impl Contents {
                         || blake3.as_ref().is_some_and(|hash| picture.blake3 != *hash)
                 }),
                 Edit::Calibrate(calibration) => next.calibration = calibration,
+                Edit::CalibrateScenes(calibration) => next.scene_calibration = calibration,
                 Edit::Begin { model, numbers } => {
                     entries.clear();
                     (next.model, next.numbers) = (model, numbers);
                     next.calibration = None;
+                    next.scene_calibration = None;
                 }
             }
         }

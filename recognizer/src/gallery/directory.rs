@@ -295,6 +295,7 @@ impl Directory {
             embeddings: matrix("embeddings").map_err(wrong)?,
             prototypes: matrix("prototypes").map_err(wrong)?,
             calibration: manifest.calibration.clone(),
+            scene_calibration: manifest.scene_calibration.clone(),
             pictures,
         };
         let n = contents.pictures.len();
@@ -368,6 +369,7 @@ impl Directory {
                 pictures: contents.pictures.len() as u64,
                 files,
                 calibration: contents.calibration.clone(),
+                scene_calibration: contents.scene_calibration.clone(),
                 seal: String::new(),
             })
         };

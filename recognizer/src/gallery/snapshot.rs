@@ -10,7 +10,7 @@ use logodex_embeddings::similarity::Panels;
 use logodex_program::{Failure, usage};
 use logodex_schemas::gallery::{
     Candidate, GalleryCalibration, GalleryModel, GalleryPicture, Identified, Numbers,
-    PictureSource, Verdict,
+    PictureSource, SceneCalibration, Verdict,
 };
 use logodex_schemas::onnx::ModelMetadata;
 
@@ -143,6 +143,11 @@ impl Gallery {
         self.contents.calibration.as_ref()
     }
 
+    /// What was found out of scenes without enrolled brands, if anything.
+    pub fn scene_calibration(&self) -> Option<&SceneCalibration> {
+        self.contents.scene_calibration.as_ref()
+    }
+
     /// Pictures per brand: the middle of all brands' numbers.
     pub fn shots(&self) -> u64 {
         let mut counts: Vec<u64> = self
@@ -267,14 +272,6 @@ impl Gallery {
                 blake3,
             }])
         })
-    }
-
-    /// Keeps, or forgets, what was found out of strangers.
-    ///
-    /// # Errors
-    /// The disk.
-    pub fn calibrate(&self, calibration: Option<GalleryCalibration>) -> Result<Self> {
-        self.edit(|_| Ok(vec![Edit::Calibrate(calibration)]))
     }
 
     /// Makes changes as one. `decide` sees what is published at the time, which may be newer than this snapshot.

@@ -7,30 +7,37 @@ use logodex_inference::Model;
 use logodex_program::output::{print, say};
 use logodex_program::progress::ImageProgress;
 use logodex_program::usage;
-use logodex_schemas::gallery::{NotIdentified, Scene, Verdict};
+use logodex_schemas::gallery::{NotIdentified, Scene, Tiling, Verdict};
 
 use super::detector::{Detector, SIDE};
 use super::look::{Look, look};
-use super::tiles::Tiling;
+use super::threshold::SceneThresholds;
 use crate::command::inputs::{Failures, Taken};
+use crate::command::opened::ThresholdArgs;
 use crate::command::table::table;
 use crate::gallery::snapshot::Gallery;
-use crate::threshold::Threshold;
 
-/// Where logos are looked for in a picture; without any of these, the whole picture or the box given is the logo.
+/// Through which windows pictures are looked at.
 #[derive(Debug, Clone, clap::Args)]
-pub struct SceneArgs {
-    /// Look at each picture through overlapping windows of several sizes, and tell the boxes that show an enrolled brand.
-    #[arg(long, conflicts_with_all = ["detector", "show"])]
-    tiles: bool,
-    /// With --tiles: sides of the windows, as parts of the picture's shorter side.
+pub struct TilingArgs {
+    /// Look at each picture through overlapping windows of several sizes: what reaches the threshold is a logo, and where it lies.
+    #[arg(long)]
+    pub tiles: bool,
+    /// With --tiles: sides of the windows, as parts of the picture's shorter side [default: 1,0.7,0.5,0.35,0.25].
     #[arg(long, requires = "tiles", value_name = "PART,…", value_delimiter = ',')]
     tile_sides: Option<Vec<f64>>,
     /// With --tiles: how far one window lies from the next, as a part of its side; a half of it takes four times as long.
     #[arg(long, requires = "tiles", default_value_t = 0.5, value_name = "PART")]
     tile_step: f64,
+}
+
+/// Where logos are looked for in a picture; without any of these, the whole picture or the box given is the logo.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SceneArgs {
+    #[command(flatten)]
+    tiling: TilingArgs,
     /// Take the boxes of a detector: any ONNX file with outputs `boxes` and `scores` for pictures of numbers from 0 to 1.
-    #[arg(long, value_name = "DETECTOR.onnx", conflicts_with = "show")]
+    #[arg(long, value_name = "DETECTOR.onnx", conflicts_with_all = ["show", "tiles"])]
     detector: Option<PathBuf>,
     /// With --detector: the least score of a box.
     #[arg(
@@ -51,10 +58,16 @@ pub struct SceneArgs {
 impl SceneArgs {
     /// Whether parts of pictures are asked for.
     pub fn asked(&self) -> bool {
-        self.tiles || self.detector.is_some()
+        self.tiling.tiles || self.detector.is_some()
     }
+}
 
-    fn tiling(&self) -> Result<Tiling> {
+impl TilingArgs {
+    /// The windows.
+    ///
+    /// # Errors
+    /// [`logodex_program::Failure::Usage`] for parts that are none.
+    pub fn tiling(&self) -> Result<Tiling> {
         let mut tiling = Tiling {
             step: self.tile_step,
             ..Tiling::default()
@@ -75,12 +88,12 @@ impl SceneArgs {
 /// What each picture holds, and where.
 ///
 /// # Errors
-/// A detector that cannot be used; pictures that could not be looked at, when the others were.
+/// As [`ThresholdArgs::of`]; a detector that cannot be used; pictures that could not be looked at, when the others were.
 pub fn scenes_command(
     args: &SceneArgs,
     inputs: Vec<Taken<()>>,
     (gallery, model): (&Gallery, &Model),
-    threshold: &Threshold,
+    threshold: &ThresholdArgs,
     (k, json): (usize, bool),
 ) -> Result<()> {
     let threads = logodex_program::threads::bounded(0);
@@ -95,7 +108,15 @@ pub fn scenes_command(
             least: args.detector_score,
             most: args.detector_boxes,
         },
-        None => Look::Tiles(args.tiling()?),
+        None => Look::Tiles(args.tiling.tiling()?),
+    };
+    let tiling = match &how {
+        Look::Tiles(tiling) => Some(tiling),
+        Look::Detector { .. } => None,
+    };
+    let thresholds = match threshold.given()? {
+        Some(similarity) => SceneThresholds::given(gallery, similarity),
+        None => SceneThresholds::calibrated(gallery, model.metadata(), threshold.far, tiling)?,
     };
     if let Some((input, _)) = inputs.iter().find(|(input, _)| input.bbox.is_some()) {
         return Err(usage(format!(
@@ -106,13 +127,18 @@ pub fn scenes_command(
     let all = inputs.len();
     let mut failed = 0;
     let mut rows = Vec::new();
+    // Of the scene that is looked at most.
+    let mut windows = 1;
     let mut progress = ImageProgress::start("looking", all as u64, 0);
     for (input, found) in inputs {
         let seen = found.and_then(|()| {
             let bytes = std::fs::read(&input.path)?;
-            look((&input.name, &bytes), &how, model, gallery, threshold, k)
+            look((&input.name, &bytes), &how, model, gallery, &thresholds, k)
         });
         progress.advance(1, None);
+        if let (Ok(scene), Some(_)) = (&seen, tiling) {
+            windows = windows.max(scene.looked_at as usize);
+        }
         match seen {
             Ok(scene) if json => print(format_args!("{}\n", serde_json::to_string(&scene)?)),
             Ok(scene) => rows.extend(table_rows(&scene)),
@@ -131,12 +157,18 @@ pub fn scenes_command(
     }
     progress.finish();
     if !json {
-        let header = ["picture", "box", "verdict", "similarity", "nearest"];
-        print(table(&header, &rows, &[3]));
-        print(format_args!(
-            "named from {:.3} on, each part by itself: a picture of many parts has more chances to be taken for an enrolled brand than one crop\n",
-            threshold.similarity
-        ));
+        let header = ["picture", "box", "verdict", "similarity", "from", "nearest"];
+        print(table(&header, &rows, &[3, 4]));
+        print(match tiling {
+            Some(_) => format!("{}\n", thresholds.explained(windows)),
+            None => format!(
+                "{}; each box by itself\n",
+                thresholds.over(1).explained(gallery.brands().len())
+            ),
+        });
+    }
+    if let Some(caution) = thresholds.over(windows).caution {
+        tracing::warn!("{caution}");
     }
     Failures { failed, all }.end("looked at")
 }
@@ -150,10 +182,12 @@ fn table_rows(scene: &Scene) -> Vec<Vec<String>> {
             |best| format!("{} {:.3}", best.brand, best.similarity),
         )
     };
+    let from = format!("{:.3}", scene.best.threshold);
     if scene.boxes.is_empty() {
         let none = ["–", "unknown", "–"].map(str::to_owned);
         let mut row = vec![file.clone()];
         row.extend(none);
+        row.push(from);
         row.push(nearest(&scene.best.top));
         return vec![row];
     }
@@ -172,6 +206,7 @@ fn table_rows(scene: &Scene) -> Vec<Vec<String>> {
                 found
                     .similarity
                     .map_or_else(|| "–".to_owned(), |s| format!("{s:.3}")),
+                from.clone(),
                 nearest(&found.top),
             ]
         })

@@ -4,12 +4,12 @@ use anyhow::Result;
 use logodex_inference::Model;
 use logodex_inference::picture::{PictureError, squares};
 use logodex_pixels::with_picture;
-use logodex_schemas::gallery::{Candidate, Identified, IdentifiedBox, Scene, Verdict};
+use logodex_schemas::gallery::{Candidate, Identified, IdentifiedBox, Scene, Tiling, Verdict};
 
 use super::detector::{Detector, Found};
-use super::tiles::{Area, Tiling, suppress, windows};
+use super::threshold::SceneThresholds;
+use super::tiles::{Area, suppress, windows};
 use crate::gallery::snapshot::{Gallery, judge};
-use crate::threshold::Threshold;
 
 /// Boxes of which more than this part of both together is common are one logo.
 const OVERLAP: f64 = 0.3;
@@ -38,9 +38,27 @@ struct Part {
     embedding: Vec<f32>,
 }
 
+/// The highest similarity of any brand to any window of a picture, and how many windows it has; none where no brand is enrolled.
+///
+/// # Errors
+/// As [`look`].
+pub fn best_of_windows(
+    bytes: &[u8],
+    tiling: &Tiling,
+    model: &Model,
+    gallery: &Gallery,
+) -> Result<(Option<f32>, usize)> {
+    let how = Look::Tiles(tiling.clone());
+    let parts = embedded(bytes, chosen(bytes, &how)?, model)?;
+    let queries: Vec<&[f32]> = parts.iter().map(|part| part.embedding.as_slice()).collect();
+    let found = gallery.search(&queries, 1);
+    let best = found.iter().filter_map(|top| Some(top.first()?.similarity));
+    Ok((best.reduce(f32::max), parts.len()))
+}
+
 /// What the parts of a picture show; `name` is what its file is called, `k` how many brands are told of each.
 ///
-/// By windows, a box is what reaches the threshold, and of those that overlap the most similar. By a detector, every box is told,
+/// By windows, a box is what reaches the threshold of a scene of so many, and of those that overlap the most similar. By a detector, every box is told,
 /// the unknown ones, too. What is told of the picture as a whole is that of its most similar part.
 ///
 /// # Errors
@@ -50,11 +68,15 @@ pub fn look(
     how: &Look<'_>,
     model: &Model,
     gallery: &Gallery,
-    threshold: &Threshold,
+    thresholds: &SceneThresholds<'_>,
     k: usize,
 ) -> Result<Scene> {
     let parts = embedded(bytes, chosen(bytes, how)?, model)?;
     let looked_at = parts.len() as u64;
+    let threshold = &thresholds.over(match how {
+        Look::Tiles(_) => parts.len(),
+        Look::Detector { .. } => 1,
+    });
     let queries: Vec<&[f32]> = parts.iter().map(|part| part.embedding.as_slice()).collect();
     let found = gallery.search(&queries, k);
     let best = found

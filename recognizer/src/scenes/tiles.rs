@@ -3,30 +3,10 @@
 //! [`windows`] says where to look. Each window is embedded as a crop of its own, all in one batch. What reaches the threshold is a
 //! finding, and of findings that overlap [`suppress`] keeps the most similar.
 
+use logodex_schemas::gallery::Tiling;
+
 /// A box in pixels of a picture: left, top, right, bottom, of which right and bottom are outside.
 pub type Area = [u32; 4];
-
-/// Which windows a picture is looked at through.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tiling {
-    /// Sides of the windows, as parts of the picture's shorter side, each above 0 and at most 1.
-    pub sides: Vec<f64>,
-    /// How far one window lies from the next, as a part of its side.
-    pub step: f64,
-    /// The shortest side of a window, pixels; less only where the picture has less.
-    pub least: u32,
-}
-
-impl Default for Tiling {
-    /// Some 150 windows on a photograph of 4 : 3.
-    fn default() -> Self {
-        Self {
-            sides: vec![1.0, 0.7, 0.5, 0.35, 0.25],
-            step: 0.5,
-            least: 16,
-        }
-    }
-}
 
 /// The windows on a picture of this size, squares, in the order of the sides asked for, the whole picture before all; none twice.
 pub fn windows(width: u32, height: u32, tiling: &Tiling) -> Vec<Area> {

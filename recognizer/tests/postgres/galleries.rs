@@ -78,6 +78,7 @@ pub fn assert_equal(a: &Gallery, b: &Gallery) {
     assert_eq!(a.model(), b.model());
     assert_eq!(a.numbers(), b.numbers());
     assert_eq!(a.calibration(), b.calibration());
+    assert_eq!(a.scene_calibration(), b.scene_calibration());
     assert_eq!(a.pictures(), b.pictures());
     assert_eq!(a.brands(), b.brands());
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();

@@ -6,7 +6,9 @@ use logodex_recognizer::gallery::postgres::Postgres;
 use logodex_recognizer::gallery::postgres::index::IndexAsked;
 use logodex_recognizer::gallery::postgres::search::How;
 use logodex_recognizer::gallery::store::Store;
-use logodex_schemas::gallery::{Candidate, GalleryCalibration, Numbers, Strangers};
+use logodex_schemas::gallery::{
+    Candidate, GalleryCalibration, Numbers, SceneCalibration, Strangers, Tiling,
+};
 use logodex_schemas::random::stream;
 use rand::Rng;
 
@@ -21,7 +23,14 @@ fn random_edits(rng: &mut impl Rng, seed: &mut u64) -> Vec<Edit> {
     for _ in 0..rng.random_range(1..4) {
         let name = |rng: &mut dyn FnMut(usize) -> usize| NAMES[rng(NAMES.len())].to_owned();
         let mut below = |n: usize| rng.random_range(0..n);
-        edits.push(match below(9) {
+        let calibration = GalleryCalibration {
+            strangers: Strangers::Enrolled,
+            enrolled: *seed,
+            pictures: 3,
+            brands: None,
+            best: vec![0.123_456_79, 0.1, 1e-8],
+        };
+        edits.push(match below(10) {
             0..=4 => {
                 // Every other one a file that is there already, or another's embedding.
                 *seed += below(2) as u64;
@@ -39,12 +48,11 @@ fn random_edits(rng: &mut impl Rng, seed: &mut u64) -> Vec<Edit> {
                 brand: name(&mut below),
                 blake3: Some(crate::galleries::picture("", *seed).blake3),
             },
-            _ => Edit::Calibrate((below(2) == 0).then(|| GalleryCalibration {
-                strangers: Strangers::Enrolled,
-                enrolled: *seed,
-                pictures: 3,
-                brands: None,
-                best: vec![0.123_456_79, 0.1, 1e-8],
+            8 => Edit::Calibrate((below(2) == 0).then_some(calibration)),
+            _ => Edit::CalibrateScenes((below(2) == 0).then(|| SceneCalibration {
+                tiling: Tiling::default(),
+                windows: 151,
+                scenes: calibration,
             })),
         });
     }

@@ -7,4 +7,5 @@ mod faults;
 mod load;
 mod model;
 mod room;
+mod scene_rate;
 mod scenes;

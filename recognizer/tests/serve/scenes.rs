@@ -29,7 +29,7 @@ fn area(place: usize) -> [u32; 4] {
 }
 
 /// A gallery with six brands, and the scene's file.
-fn prepared() -> (Room, String) {
+pub fn prepared() -> (Room, String) {
     let room = Room::new();
     let mut list = "file,x0,y0,x1,y1,brand\n".to_owned();
     for brand in 1..7 {

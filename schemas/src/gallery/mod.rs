@@ -40,6 +40,9 @@ pub struct GalleryManifest {
     pub files: BTreeMap<String, FileEntry>,
     /// From which similarity on a picture is of an enrolled brand, if that was found out on this gallery.
     pub calibration: Option<GalleryCalibration>,
+    /// The same of whole scenes, looked at through windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scene_calibration: Option<SceneCalibration>,
     /// BLAKE3 of this file with this value replaced by zeros: see [`crate::header::seal`].
     pub seal: String,
 }
@@ -122,6 +125,39 @@ pub struct GalleryCalibration {
 impl GalleryCalibration {
     /// How many best similarities are kept: thresholds are wanted where few strangers are.
     pub const TAIL: usize = 10_000;
+}
+
+/// Which windows a picture is looked at through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Tiling {
+    /// Sides of the windows, as parts of the picture's shorter side, each above 0 and at most 1.
+    pub sides: Vec<f64>,
+    /// How far one window lies from the next, as a part of its side.
+    pub step: f64,
+    /// The shortest side of a window, pixels; less only where the picture has less.
+    pub least: u32,
+}
+
+impl Default for Tiling {
+    /// Some 150 windows on a photograph of 4 : 3.
+    fn default() -> Self {
+        Self {
+            sides: vec![1.0, 0.7, 0.5, 0.35, 0.25],
+            step: 0.5,
+            least: 16,
+        }
+    }
+}
+
+/// The similarities of scenes without an enrolled brand to a gallery: each one's best, over all windows and brands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SceneCalibration {
+    /// The windows.
+    pub tiling: Tiling,
+    /// Windows of a scene, on average.
+    pub windows: u64,
+    /// The scenes, as `pictures`, and their best similarities.
+    pub scenes: GalleryCalibration,
 }
 
 /// The index by which a gallery in a database is searched approximately, as it was found when it was built.

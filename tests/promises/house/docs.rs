@@ -138,14 +138,14 @@ fn broken_links(page: &Page) -> Vec<String> {
 }
 
 /// What can be typed: the help of every command, by program and subcommand, and the Makefile.
-struct Typed {
-    helps: BTreeMap<(String, String), String>,
+pub(super) struct Typed {
+    pub(super) helps: BTreeMap<(String, String), String>,
     makefile: String,
 }
 
 impl Typed {
     /// Every program's, asked once for all tests.
-    fn all() -> &'static Self {
+    pub(super) fn all() -> &'static Self {
         static ALL: OnceLock<Typed> = OnceLock::new();
         ALL.get_or_init(|| Self::ask(&PROGRAMS))
     }
@@ -223,6 +223,7 @@ fn help(words: &[&str]) -> String {
     let output = binary(words[0])
         .args(&words[1..])
         .arg("--help")
+        .env_remove("COLUMNS")
         .output()
         .expect("the binary starts");
     assert!(output.status.success(), "{words:?} --help");

@@ -1,6 +1,7 @@
 //! Of the house itself: what it imports, what its pages say, and that others can read what it writes.
 
 mod docs;
+mod flags;
 mod import_rules;
 mod layout;
 mod output;

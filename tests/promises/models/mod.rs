@@ -8,4 +8,5 @@ mod recognise;
 mod resume;
 mod same_pixels;
 mod seen;
+mod serving;
 mod whole_line;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::workspace::{Workspace, small_dataset, tiny_config};
 
 /// A run of the small dataset, exported; its test brands' pictures, as lists with boxes.
-fn exported() -> &'static Workspace {
+pub(super) fn exported() -> &'static Workspace {
     static SHARED: OnceLock<Workspace> = OnceLock::new();
     SHARED.get_or_init(|| {
         let (data, w) = (small_dataset(), Workspace::new());
@@ -39,14 +39,14 @@ fn exported() -> &'static Workspace {
 
 /// A line of a list.
 #[derive(Debug, Clone)]
-struct Logo {
-    file: String,
-    bbox: [u32; 4],
-    brand: String,
+pub(super) struct Logo {
+    pub(super) file: String,
+    pub(super) bbox: [u32; 4],
+    pub(super) brand: String,
 }
 
 /// The first logo of every image of a fold.
-fn logos(w: &Workspace, fold: &str) -> Vec<Logo> {
+pub(super) fn logos(w: &Workspace, fold: &str) -> Vec<Logo> {
     let path = w.path(&format!("coco/annotations/instances_{fold}.json"));
     let json: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let list = |key: &str| json[key].as_array().unwrap().clone();
@@ -79,7 +79,7 @@ fn logos(w: &Workspace, fold: &str) -> Vec<Logo> {
 }
 
 /// Writes a list beside the folder that its files are named from.
-fn write_list(w: &Workspace, name: &str, logos: &[Logo]) {
+pub(super) fn write_list(w: &Workspace, name: &str, logos: &[Logo]) {
     let mut text = "file,x0,y0,x1,y1,brand\n".to_owned();
     for Logo { file, bbox, brand } in logos {
         let [x0, y0, x1, y1] = bbox;
@@ -88,7 +88,7 @@ fn write_list(w: &Workspace, name: &str, logos: &[Logo]) {
     w.write(name, &text);
 }
 
-fn lines(text: &str) -> Vec<Value> {
+pub(super) fn lines(text: &str) -> Vec<Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()

@@ -175,6 +175,7 @@ pub(super) fn contents(
         prototypes: flat(prototypes.into_iter().zip(places).collect(), "a prototype")?,
         pictures,
         calibration: head.calibration.clone(),
+        scene_calibration: head.scene_calibration.clone(),
     })
 }
 

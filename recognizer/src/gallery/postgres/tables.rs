@@ -6,7 +6,7 @@
 
 use anyhow::Result;
 use logodex_program::{corrupt, usage};
-use logodex_schemas::gallery::{GalleryCalibration, GalleryModel, Numbers};
+use logodex_schemas::gallery::{GalleryCalibration, GalleryModel, Numbers, SceneCalibration};
 use postgres::GenericClient;
 use postgres::types::{Json, ToSql, Type};
 
@@ -31,6 +31,7 @@ pub(super) struct Head {
     pub(super) model: GalleryModel,
     pub(super) numbers: Numbers,
     pub(super) calibration: Option<GalleryCalibration>,
+    pub(super) scene_calibration: Option<SceneCalibration>,
 }
 
 /// Makes unqualified names in this transaction those of the gallery and of pgvector.
@@ -94,7 +95,9 @@ pub(super) fn head(client: &mut impl GenericClient, at: &Address) -> Result<Head
     }
     let version = named.try_get(1).map_err(|e| told(at, &e))?;
     check_version(at, version)?;
-    let all = "SELECT generation, state::text, fingerprint, run, embedding_dim, numbers, calibration FROM gallery";
+    let all =
+        "SELECT generation, state::text, fingerprint, run, embedding_dim, numbers, calibration,
+        nullif(to_jsonb(gallery)->'scene_calibration', 'null') FROM gallery";
     let row = client.query_one(all, &[]).map_err(|e| told(at, &e))?;
     let read = || -> Result<Head, postgres::Error> {
         Ok(Head {
@@ -107,9 +110,23 @@ pub(super) fn head(client: &mut impl GenericClient, at: &Address) -> Result<Head
             },
             numbers: row.try_get::<_, Json<Numbers>>(5)?.0,
             calibration: row.try_get::<_, Option<Json<_>>>(6)?.map(|json| json.0),
+            scene_calibration: row.try_get::<_, Option<Json<_>>>(7)?.map(|json| json.0),
         })
     };
     read().map_err(|e| told(at, &e))
+}
+
+/// Makes the column for what was found out of scenes, which the first galleries have not.
+pub(super) fn add_scene_calibration(client: &mut impl GenericClient, at: &Address) -> Result<()> {
+    let there = "SELECT FROM pg_catalog.pg_attribute
+        WHERE attrelid = 'gallery'::regclass AND attname = 'scene_calibration'";
+    let there = client.query(there, &[]).map_err(|e| told(at, &e))?;
+    if there.is_empty() {
+        client
+            .batch_execute("ALTER TABLE gallery ADD COLUMN scene_calibration jsonb")
+            .map_err(|e| told(at, &e))?;
+    }
+    Ok(())
 }
 
 /// # Errors
@@ -156,6 +173,7 @@ pub(super) fn create(
             embedding_dim int NOT NULL,
             numbers jsonb NOT NULL,
             calibration jsonb,
+            scene_calibration jsonb,
             index jsonb
         )";
     client.batch_execute(tables).map_err(|e| told(at, &e))?;

@@ -28,7 +28,10 @@ pub(super) fn check_lengths(at: &Address, current: &Contents, edits: &[Edit]) ->
                 picture.brand,
                 embedding.len()
             ),
-            Edit::Rename { .. } | Edit::Remove { .. } | Edit::Calibrate(_) => {}
+            Edit::Rename { .. }
+            | Edit::Remove { .. }
+            | Edit::Calibrate(_)
+            | Edit::CalibrateScenes(_) => {}
         }
     }
     Ok(())
@@ -70,7 +73,7 @@ pub(super) fn apply<'a>(
             Edit::Add { picture, .. } => {
                 touched.insert(picture.brand.as_str());
             }
-            Edit::Calibrate(_) | Edit::Begin { .. } => {}
+            Edit::Calibrate(_) | Edit::CalibrateScenes(_) | Edit::Begin { .. } => {}
         }
     }
     if !renamed.is_empty() {
@@ -126,6 +129,11 @@ pub(super) fn apply<'a>(
                 let query = "UPDATE gallery SET calibration = $1";
                 run(transaction, query, &[&calibration.as_ref().map(Json)])?;
             }
+            Edit::CalibrateScenes(calibration) => {
+                tables::add_scene_calibration(transaction, at)?;
+                let query = "UPDATE gallery SET scene_calibration = $1";
+                run(transaction, query, &[&calibration.as_ref().map(Json)])?;
+            }
             Edit::Add { .. } | Edit::Begin { .. } => {}
         }
         rest = &rest[1..];
@@ -141,7 +149,9 @@ fn begin_anew(transaction: &mut Transaction<'_>, at: &Address, next: &Contents) 
         .map_err(|e| told(at, &e))?;
     let model = &next.model;
     tables::create_vectors(transaction, at, model.embedding_dim, next.numbers)?;
-    let query = "UPDATE gallery SET fingerprint = $1, run = $2, embedding_dim = $3, numbers = $4, calibration = NULL, index = NULL";
+    tables::add_scene_calibration(transaction, at)?;
+    let query = "UPDATE gallery SET fingerprint = $1, run = $2, embedding_dim = $3, numbers = $4,
+        calibration = NULL, scene_calibration = NULL, index = NULL";
     let dim = model.embedding_dim as i32;
     transaction
         .execute(
