@@ -208,12 +208,15 @@ fn match_rows(set: &EmbeddingSet, dataset: &Dataset) -> Result<(), String> {
 
 fn sort_by_fold(all: &EmbeddingSet, dataset: &Dataset, split: &Split) -> Result<Rows, String> {
     let of = |fold: Fold| all.filter(|i| split.folds()[all.brand[i] as usize] == Some(fold));
+    // Where none shows objects, or none a whole picture, these are not judged, and so not missing.
+    let shown = [false, true].map(|object| {
+        let mut rows = all.row.iter().map(|row| row.cast_unsigned());
+        rows.any(|row| dataset.shows_object(row) == object)
+    });
     let expected = |fold: Fold| {
-        dataset
-            .fold(split, fold)
-            .iter()
-            .map(|brand| brand.n_rows)
-            .sum::<u64>()
+        let rows = dataset.rows(&dataset.fold(split, fold), Region::Both);
+        let shown = |row: &&u64| shown[usize::from(dataset.shows_object(**row))];
+        rows.iter().filter(shown).count() as u64
     };
     let (test, val, train) = (of(Fold::Test), of(Fold::Val), of(Fold::Train));
     if test.is_empty() {
