@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import json
 import re
 import runpy
 import sys
@@ -44,6 +45,21 @@ def test_clip_is_judged(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pytest.importorskip(package)
     said = recipe(monkeypatch, "judge_clip.py", path, "s", tmp_path / "out", "vit_tiny_patch16_224:untrained")
     assert "vit_tiny_patch16_224" in said and (tmp_path / "out/report.html").is_file()
+
+
+def test_the_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("polars")
+    notebook = json.loads((REPOSITORY / "docs/notebooks/tour.ipynb").read_text())
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in cells) and "<svg" in json.dumps(notebook)
+    (tmp_path / "data/demo").mkdir(parents=True)
+    (tmp_path / "data/demo/dataset").symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for cell in cells:
+            exec(compile("".join(cell["source"]).replace('"demo"', '"s"'), "tour.ipynb", "exec"), names)
+    assert names["result"].value("colours", "map")["mean"] > 0  # type: ignore[attr-defined]
 
 
 def blocks(chapter: str) -> list[str]:
