@@ -21,8 +21,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::arrays::integers;
-use crate::dataset::Dataset;
 use crate::errors::usage;
+use crate::opened::Dataset;
 use crate::threads::interruptible;
 
 /// Judges one model's float32 embeddings `[N, D]` of rows and writes the results below `out`, as `logodex-eval evaluate`.

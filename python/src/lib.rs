@@ -4,6 +4,7 @@ mod arrays;
 mod dataset;
 mod errors;
 mod judge;
+mod opened;
 mod pictures;
 mod recognizer;
 mod split;
@@ -13,9 +14,9 @@ mod threads;
 #[pyo3::pymodule]
 mod _logodex {
     #[pymodule_export]
-    use crate::dataset::Dataset;
-    #[pymodule_export]
     use crate::judge::{gathered, judge, report};
+    #[pymodule_export]
+    use crate::opened::Dataset;
     #[pymodule_export]
     use crate::recognizer::Recognizer;
     #[pymodule_export]

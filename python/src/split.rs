@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::arrays::{Integers, Key, integers, key};
-use crate::dataset::Dataset;
 use crate::errors::{RowError, of_any, usage};
+use crate::opened::Dataset;
 
 /// A brand-wise split: `train`, `val` and `test` share no brand.
 #[pyclass(frozen, module = "logodex")]

@@ -80,6 +80,8 @@ def test_without_a_baseline_the_first_is_the_reference(d: logodex.Dataset, rows:
     models = {"a": embeddings, "b/ü": embeddings[:, :8]}
     result = logodex.evaluate(models, rows, d, split="s", protocols=["paper"], progress=False)
     assert result.references == ["a"]
+    # No whole picture has an embedding, so that none is missing.
+    assert not any("have no embedding" in notice for notices in result.notices.values() for notice in notices)
     assert {(row["model"], row["reference"]) for row in result.differences} == {("b/ü", "a")}
     kept = result.path
     assert kept.is_dir()
@@ -97,6 +99,8 @@ def test_rows_of_training_brands_are_not_judged(d: logodex.Dataset, rows: np.nda
     with pytest.warns(UserWarning, match=f"mine: {len(train)} embeddings of training brands are not used"):
         all_ = logodex.evaluate({"mine": np.concatenate([more, embeddings])}, np.concatenate([train, rows]), d, "s", **ask)
     assert all_.rows == logodex.evaluate({"mine": embeddings}, rows, d, "s", **ask).rows
+    with pytest.warns(UserWarning, match="mine: 1 of the .* val rows have no embedding"):
+        logodex.evaluate({"mine": embeddings[1:]}, rows[1:], d, "s", **ask)
 
 
 def test_what_does_not_fit_is_told(d: logodex.Dataset, rows: np.ndarray, embeddings: np.ndarray) -> None:
