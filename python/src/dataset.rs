@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use logodex_dataset::Encoding;
 use numpy::ndarray::{ArrayViewD, IxDyn};
-use numpy::{PyArray1, PyArrayDyn, PyArrayMethods};
+use numpy::{PyArray1, PyArrayDyn};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
