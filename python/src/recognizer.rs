@@ -34,6 +34,9 @@ struct Opened {
 /// A box as given: x0, y0, x1, y1.
 type Box4 = Option<[u32; 4]>;
 
+/// Whether two pictures show one brand, their similarity, the threshold, its rate, and what a person should know of it.
+type Verified = (bool, f32, f64, Option<f64>, Option<String>);
+
 #[pymethods]
 impl Recognizer {
     #[new]
@@ -118,8 +121,7 @@ impl Recognizer {
         })
     }
 
-    /// Whether two pictures show one brand: the verdict, the similarity, the threshold, its rate, and what a person should know of
-    /// it.
+    /// Whether two pictures show one brand.
     fn verify(
         &self,
         py: Python<'_>,
@@ -127,7 +129,7 @@ impl Recognizer {
         boxes: [Box4; 2],
         far: f64,
         threshold: Option<f64>,
-    ) -> PyResult<(bool, f32, f64, Option<f64>, Option<String>)> {
+    ) -> PyResult<Verified> {
         let pictures = all(&pictures, &boxes)?;
         let opened = Arc::clone(&self.0);
         interruptible(py, move || {

@@ -33,6 +33,9 @@ pub struct Fold {
     rows: Vec<u64>,
 }
 
+/// Pictures `[…, side, side, 3]` and the numbers of their brands.
+type Shown<'py> = (Bound<'py, PyArrayDyn<u8>>, Bound<'py, PyArrayDyn<i64>>);
+
 /// The folds, and what of a dataset is shown.
 const FOLDS: [FoldName; 3] = [FoldName::Train, FoldName::Val, FoldName::Test];
 
@@ -325,7 +328,7 @@ impl Fold {
         py: Python<'py>,
         places: &Integers,
         out: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<(Bound<'py, PyArrayDyn<u8>>, Bound<'py, PyArrayDyn<i64>>)> {
+    ) -> PyResult<Shown<'py>> {
         let rows = places.values.iter().map(|place| self.row(*place));
         let rows: Vec<u64> = rows.collect::<PyResult<_>>()?;
         let pictures = self.of_dataset().gather(py, &rows, &places.shape, out)?;
