@@ -67,6 +67,7 @@ learning-better: build ## what the field has learnt since, key by key, three see
 	scripts/fetch_weights.sh efficientnet_lite0
 	scripts/demo_data.sh $(BIN) $(DEMO) real
 	$(BIN)/logodex-train sweep --dataset $(DEMO)/dataset --split demo --out runs/learning_better --seeds 3 --evaluate --configs trainer/configs/learning_better/*.toml
+	rm -rf runs/learning_better/features
 
 transfer: build ## trained on generated marks and judged on real ones, and the other way round: runs/transfer
 	scripts/fetch_weights.sh efficientnet_lite0

@@ -23,6 +23,7 @@ declare -A data=([real]=$real/dataset [generated]=$generated/at_real_side)
 for from in real generated; do
   step "$bin/logodex-train" fit --dataset "${data[$from]}" --split demo --config "$configs/multi_similarity.toml" --run "$out/from_$from" --resume-or-start
 done
+rm -rf runs/demo/features # what that configuration keeps for runs that would compute the same
 step "$bin/logodex-train" fit --dataset "$real/dataset" --split demo --config "$configs/baseline_features.toml" --run "$out/baseline_features" --resume-or-start
 for to in real generated; do
   reports=()
